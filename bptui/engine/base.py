@@ -1,0 +1,171 @@
+"""The surface that every engine has: the names and shapes are those of the formulas in DESIGN §3.
+
+    zˡ = aˡ⁻¹Wˡ + bˡ      aˡ = g(zˡ)      δˡ = (δˡ⁺¹Wˡ⁺¹ᵀ) ⊙ g′(zˡ)      ∂L/∂Wˡ = aˡ⁻¹ᵀδˡ
+
+Rows are samples. Layers are counted from 0; ``a`` of layer −1 is the batch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bptui.spec.experiment import Experiment
+
+Array = npt.NDArray[np.floating]
+Phase = Literal["batch", "forward", "loss", "backward", "clip", "update"]
+Kind = Literal["a", "z", "delta", "W", "b", "grad_W", "grad_b", "update_W", "upstream", "gate", "x", "y"]
+"""What ``Engine.tensor`` can show of a layer.
+
+``a``, ``z``, ``delta``: ``(N, units)``. ``W``, ``grad_W``, ``update_W`` (the last ΔW applied): ``(inputs, units)``.
+``b``, ``grad_b``: ``(units,)``. ``upstream`` (δˡ⁺¹Wˡ⁺¹ᵀ) and ``gate`` (g′(zˡ), dropout mask included):
+``(N, units)``, the two factors of δ (the last layer of a fused loss has neither). ``x``, ``y``: the batch itself.
+"""
+
+#: Columns of the per-layer table, float32, in this order; the first of ``runs.records.TABLE_COLUMNS``.
+COLUMNS = ("grad_norm", "weight_norm", "update_ratio", "activation_mean", "activation_std", "delta_norm", "silent")
+"""``nan`` where a layer has no such thing. ``silent``: units whose activation was 0 for every sample of the sampled batch (nan for activations that
+cannot die). Norms are Euclidean, over W alone; ``update_ratio`` is ‖ΔW‖/‖W‖ of the last update."""
+
+@dataclass(frozen=True, slots=True)
+class LayerInfo:
+    """One layer: its name, kind, output shape (without the batch) and number of parameters."""
+
+    name: str
+    kind: str
+    inputs: int
+    shape: tuple[int, ...]
+    activation: str
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Micro:
+    """A place between two micro-steps: the phase that has just been done, and its layer's index."""
+
+    phase: Phase
+    layer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one step: ``x`` (N, features) in the engine's dtype; ``y`` class ids (N,) int64 or (N, outputs) floats."""
+
+    x: npt.NDArray[np.generic]
+    y: npt.NDArray[np.generic]
+
+
+class Engine(ABC):
+    """A network, its loss and its optimiser. The caller owns step count, schedule and data.
+
+    One update from state k is: ``begin(batch, k)``, ``forward(0..L-1)``, ``loss()``, ``backward(L-1..0)``,
+    ``clip()``, ``update(lr)``; ``train_step`` is the same without a stop between, with the same bits.
+    """
+
+    name: str
+    device: str
+    dtype: Literal["f32", "f64"]
+    layers: Sequence[LayerInfo]
+
+    @abstractmethod
+    def __init__(
+        self, experiment: Experiment, features: int, outputs: int, *, dtype: str, seed: int, device: str = "cpu"
+    ) -> None: ...
+
+    # -- one update, piece by piece ---------------------------------------------------------------
+    @abstractmethod
+    def begin(self, batch: Batch, step: int) -> None:
+        """Take a batch; dropout masks come from (seed, layer, step)."""
+
+    @abstractmethod
+    def forward(self, layer: int) -> None: ...
+
+    @abstractmethod
+    def loss(self) -> float:
+        """Mean data loss of the batch; leaves δ of the last layer's outputs ready."""
+
+    @abstractmethod
+    def backward(self, layer: int) -> None:
+        """δ of ``layer``, then its ∂L/∂W and ∂L/∂b (added up while gradients accumulate)."""
+
+    @abstractmethod
+    def clip(self) -> float:
+        """Penalties' gradients, then clipping by value and by norm; returns the norm before it was cut (nan if not clipping)."""
+
+    @abstractmethod
+    def update(self, lr: float) -> None: ...
+
+    @abstractmethod
+    def train_step(self, batch: Batch, step: int, lr: float) -> float:
+        """One whole update, fused; returns the loss of state ``step``."""
+
+    @abstractmethod
+    def accumulate(self, batches: Sequence[Batch], step: int, lr: float) -> float:
+        """One update from several batches (gradient accumulation); returns the mean loss."""
+
+    # -- looking, which changes nothing ------------------------------------------------------------
+    @abstractmethod
+    def predict(self, x: npt.NDArray[np.generic]) -> Array:
+        """Outputs (N, outputs): logits for the fused losses. Dropout off. The state of the step is kept."""
+
+    @abstractmethod
+    def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
+        """The loss of outputs that ``predict`` gave (without label smoothing and class weights)."""
+
+    @abstractmethod
+    def tensor(self, kind: Kind, layer: int) -> Array | None:
+        """A copy, as NumPy, of one tensor of the last step; None where there is none (yet)."""
+
+    @abstractmethod
+    def watch(self, on: bool) -> None:
+        """Whether the next update keeps what ``update_ratio`` and ``update_W`` need (a copy of the weights)."""
+
+    @abstractmethod
+    def reduce(self) -> npt.NDArray[np.float32]:
+        """``(layers, len(COLUMNS))`` of the last step, computed on the engine's own device."""
+
+    @abstractmethod
+    def fired(self) -> list[npt.NDArray[np.bool_] | None]:
+        """A layer: which units (units,) gave anything but 0 for any sample of the batch; None if they cannot die."""
+
+    @abstractmethod
+    def histogram(self, kind: Literal["grad_W", "W", "a", "delta"]) -> npt.NDArray[np.uint32]:
+        """``(layers, CELLS)``: counts of floor(log₂|x|) by layer, cells as in ``records``."""
+
+    # -- state -------------------------------------------------------------------------------------
+    @abstractmethod
+    def state(self) -> dict[str, npt.NDArray[np.generic]]:
+        """A copy: ``dense1.weight`` (inputs, units), ``dense1.bias`` (units,), ``optimizer.<slot>.dense1.weight`` …,
+        ``optimizer.step``. The same names in every engine, so that a state may move between them."""
+
+    @abstractmethod
+    def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Put a state back; ValueError names the first tensor that is missing or of another shape."""
+
+    @abstractmethod
+    def set(self, key: str, value: float) -> float:
+        """Change an optimiser setting (``momentum``, ``weight_decay``, ``clip_norm`` …) live; returns the old value."""
+
+
+def micro_steps(engine: Engine, batch: Batch, step: int, lr: float) -> Iterator[Micro]:
+    """One update as a generator: pausing is not calling ``next``. Ends after ``update``."""
+    last = len(engine.layers)
+    engine.begin(batch, step)
+    yield Micro("batch")
+    for layer in range(last):
+        engine.forward(layer)
+        yield Micro("forward", layer)
+    engine.loss()
+    yield Micro("loss")
+    for layer in reversed(range(last)):
+        engine.backward(layer)
+        yield Micro("backward", layer)
+    engine.clip()
+    yield Micro("clip")
+    engine.update(lr)
+    yield Micro("update")

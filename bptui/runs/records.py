@@ -1,0 +1,26 @@
+"""What the numbers in a ring or a log mean: names of series, table columns, quantities and cells."""
+
+from __future__ import annotations
+
+#: Scalar series. The index is what is written, so new names go to the end.
+SERIES = (
+    "loss", "lr", "epoch",
+    "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
+    "val_r2", "test_r2", "train_r2", "val_f1", "test_f1", "val_top5", "test_top5",
+    "probe_share", "steps_per_second", "grad_norm", "val_mae", "test_mae",
+)  # fmt: skip
+
+#: Columns of a TABLE record: ``engine.base.COLUMNS``, then what the unit counters add.
+TABLE_COLUMNS = (
+    "grad_norm", "weight_norm", "update_ratio", "activation_mean", "activation_std", "delta_norm", "silent",
+    "dead", "units", "seen",
+)  # fmt: skip
+"""``dead``: units that gave 0 for each of the last ``seen`` samples looked at (−1: cannot die)."""
+
+#: Quantities of HISTOGRAM records, by index.
+QUANTITIES = ("grad_W", "W", "a", "delta")
+
+#: Cells of a histogram: zero, nan, inf, below 2^LOW, at or above 2^HIGH, then a power of two each.
+LOW_EXPONENT, HIGH_EXPONENT = -40, 24
+SPECIAL_CELLS = ("zero", "nan", "inf", "below", "above")
+CELLS = len(SPECIAL_CELLS) + HIGH_EXPONENT - LOW_EXPONENT

@@ -1,0 +1,297 @@
+"""The ring: a file-backed mmap through which a trainer tells everything, one record a fact.
+
+One writer (the trainer), one reader (the hub, which holds an flock on the file while it lives). What
+is in the ring outlives ``kill -9`` of either. The header also carries the flag that a trainer looks at
+each step, and its state and step, so that ``ls`` needs no process.
+
+Layout, little-endian. Header (4096 bytes)::
+
+    0   8s   magic "bptring1"          40  u64  step (updates done)
+    8   u64  capacity in bytes         48  u64  records written
+    16  u64  head: bytes ever written  56  f64  time of the last record
+    24  u64  tail: bytes ever read     64  u32  flag: the hub has something to say
+    32  u32  rank                      68  u32  state (index into STATES)
+    36  u32  pid of the writer
+
+Records are 8-byte aligned and never wrap: a PAD record fills the end of the ring. Record::
+
+    u32 length (header and payload, aligned)  u16 kind  u16 rank  u64 step  f64 time  payload
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import fcntl
+import mmap
+import os
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+MAGIC = b"bptring1"
+HEADER_BYTES = 4096
+DEFAULT_CAPACITY = 16 << 20
+
+STATES = ("STARTING", "READY", "RUNNING", "PAUSED", "DONE", "FAILED", "WAITING", "HELD", "STOPPED")
+
+_U32, _U64, _F64 = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<d")
+_RECORD = struct.Struct("<IHHQd")
+_SCALAR = struct.Struct("<IHHQdd")
+RECORD_BYTES = _RECORD.size  # 24
+
+
+class RingError(ValueError):
+    """The file is not a ring, or is damaged."""
+
+
+class Record(enum.IntEnum):
+    """Kinds of record. Payloads are raw little-endian numbers or UTF-8 JSON."""
+
+    PAD = 0
+    LOSS = 1
+    """f64: loss of state ``step``."""
+    SERIES = 2
+    """u16 index into ``runs.log.SERIES``, u16 0, u32 0, f64 value: a scalar that belongs to state ``step``."""
+    TABLE = 3
+    """f32 (layers, columns): ``engine.base.COLUMNS``, then ``dead`` (−1: cannot die) and ``units``."""
+    HISTOGRAM = 4
+    """u32 quantity (index into ``runs.log.QUANTITIES``), u32 0, then u32 (layers, cells)."""
+    STATE = 5
+    """JSON: ``{"state", "text", "micro"}``."""
+    EVENT = 6
+    """JSON: an intervention, as in events.jsonl."""
+    FACT = 7
+    """JSON: something exact that the trainer saw (``{"fact": "non-finite", "layer", "op", …}``)."""
+    META = 8
+    """JSON: engine, device, dtype, layers, data: once, when the trainer is ready."""
+    END = 9
+    """JSON: ``{"reason": completed|stopped|failed, "code", "error"}``."""
+
+
+class Entry(NamedTuple):
+    """One record as read: ``payload`` is a copy."""
+
+    kind: int
+    rank: int
+    step: int
+    time: float
+    payload: bytes
+
+
+class Ring:
+    """One open ring. ``Ring.create`` makes the file; ``Ring.open`` maps one that is there."""
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        self.path = path
+        self._file = open(path, "r+b" if writable else "rb")  # noqa: SIM115  held as long as the map
+        access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+        size = os.fstat(self._file.fileno()).st_size
+        if size < HEADER_BYTES + RECORD_BYTES:
+            self._file.close()
+            raise RingError(f"{path}: not a ring (only {size} bytes)")
+        self._map = mmap.mmap(self._file.fileno(), size, access=access)
+        self.capacity = _U64.unpack_from(self._map, 8)[0]
+        if self._map[:8] != MAGIC or HEADER_BYTES + self.capacity != size or self.capacity % 8:
+            self.close()
+            raise RingError(f"{path}: not a ring, or damaged")
+        self._head = self.head
+        self._room = 0  # bytes that may be written before the tail must be looked at again
+        self.rank = _U32.unpack_from(self._map, 32)[0]
+        self.lost = 0
+        """Bytes that a reader never saw because it was alive but stalled."""
+
+    @classmethod
+    def create(cls, path: Path, *, capacity: int = DEFAULT_CAPACITY, rank: int = 0) -> Ring:
+        with open(path, "xb") as file:
+            header = bytearray(HEADER_BYTES)
+            header[:8] = MAGIC
+            _U64.pack_into(header, 8, capacity)
+            _U32.pack_into(header, 32, rank)
+            file.write(header)
+            file.truncate(HEADER_BYTES + capacity)  # sparse: only what is written takes room
+        return cls(path)
+
+    def close(self) -> None:
+        with contextlib.suppress(BufferError):
+            self._map.close()
+        self._file.close()
+
+    # -- header --------------------------------------------------------------------------------------
+    @property
+    def head(self) -> int:
+        return int(_U64.unpack_from(self._map, 16)[0])
+
+    @property
+    def tail(self) -> int:
+        return int(_U64.unpack_from(self._map, 24)[0])
+
+    @property
+    def step(self) -> int:
+        return int(_U64.unpack_from(self._map, 40)[0])
+
+    @property
+    def time(self) -> float:
+        """Seconds since the epoch of the last record."""
+        return float(_F64.unpack_from(self._map, 56)[0])
+
+    @property
+    def state(self) -> str:
+        index = _U32.unpack_from(self._map, 68)[0]
+        return STATES[index] if index < len(STATES) else "STALE"
+
+    @property
+    def pid(self) -> int:
+        return int(_U32.unpack_from(self._map, 36)[0])
+
+    # -- flag ----------------------------------------------------------------------------------------
+    def flag_view(self) -> memoryview:
+        """One u32: a trainer reads ``view[0]`` each step (0.04 µs)."""
+        return memoryview(self._map)[64:68].cast("I")
+
+    def raise_flag(self) -> None:
+        _U32.pack_into(self._map, 64, 1)
+
+    def lower_flag(self) -> None:
+        _U32.pack_into(self._map, 64, 0)
+
+    # -- writer --------------------------------------------------------------------------------------
+    def claim(self) -> None:
+        """Say which process writes."""
+        _U32.pack_into(self._map, 36, os.getpid())
+
+    def set_state(self, state: str) -> None:
+        _U32.pack_into(self._map, 68, STATES.index(state))
+
+    def loss(self, step: int, value: float, now: float) -> None:
+        """The hot path: one LOSS record."""
+        head = self._head
+        at = head % self.capacity
+        if self._room < 32 or self.capacity - at < 32:
+            at = self._make_room(32)
+            head = self._head
+        _SCALAR.pack_into(self._map, HEADER_BYTES + at, 32, 1, self.rank, step, now, value)
+        self._head = head = head + 32
+        self._room -= 32
+        _U64.pack_into(self._map, 16, head)
+        _U64.pack_into(self._map, 40, step + 1)
+
+    def write(self, kind: Record, step: int, payload: bytes | memoryview, now: float | None = None) -> None:
+        """One record of any kind. Payloads of more than a quarter of the ring are refused."""
+        length = RECORD_BYTES + (len(payload) + 7) // 8 * 8
+        if length > self.capacity // 4:
+            raise RingError(f"a record of {length} bytes does not fit a ring of {self.capacity}")
+        at = HEADER_BYTES + self._make_room(length)
+        now = time.time() if now is None else now
+        _RECORD.pack_into(self._map, at, length, kind, self.rank, step, now)
+        self._map[at + RECORD_BYTES : at + RECORD_BYTES + len(payload)] = bytes(payload)
+        padding = length - RECORD_BYTES - len(payload)
+        if padding:
+            self._map[at + length - padding : at + length] = b"\0" * padding
+        self._head += length
+        self._room -= length
+        _U64.pack_into(self._map, 16, self._head)
+        _F64.pack_into(self._map, 56, now)
+
+    def set_step(self, step: int) -> None:
+        _U64.pack_into(self._map, 40, step)
+
+    def _make_room(self, length: int) -> int:
+        """Where ``length`` bytes may go: pads the end, waits for a live reader, spills for a dead one."""
+        at = self._head % self.capacity
+        pad = self.capacity - at if self.capacity - at < length else 0
+        need = length + pad
+        if self._room < need:
+            self._room = self.capacity - (self._head - self.tail)
+            if self._room < need:
+                self._wait_or_spill(need)
+        if pad:
+            if pad >= RECORD_BYTES:
+                _RECORD.pack_into(self._map, HEADER_BYTES + at, pad, Record.PAD, self.rank, 0, 0.0)
+            else:  # too short for a record: eight or sixteen bytes, marked by their length alone
+                _U32.pack_into(self._map, HEADER_BYTES + at, pad)
+            self._head += pad
+            self._room -= pad
+            at = 0
+        return at
+
+    def _wait_or_spill(self, need: int) -> None:
+        """A live reader is waited for (5 s at the most); for a dead one the unread bytes go to ``ring.spill``."""
+        deadline = time.monotonic() + 5.0
+        while (room := self.capacity - (self._head - self.tail)) < need:
+            if self.lock():
+                try:
+                    with open(self.path.with_suffix(".spill"), "ab") as spill:
+                        for chunk in self._bytes(self.tail, self._head):
+                            spill.write(chunk)
+                    self.advance(self._head)
+                finally:
+                    self.unlock()
+            elif time.monotonic() > deadline:  # alive but stalled: training matters more than the record of it
+                self.lost += self._head - self.tail
+                self.advance(self._head)
+            else:
+                time.sleep(0.001)
+        self._room = room
+
+    # -- reader --------------------------------------------------------------------------------------
+    def lock(self) -> bool:
+        """Become the one reader; False if another lives."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def unlock(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def advance(self, tail: int) -> None:
+        """Say that everything before ``tail`` has been read."""
+        _U64.pack_into(self._map, 24, tail)
+
+    def _bytes(self, start: int, end: int) -> Iterator[bytes]:
+        while start < end:
+            at = start % self.capacity
+            size = min(end - start, self.capacity - at)
+            yield self._map[HEADER_BYTES + at : HEADER_BYTES + at + size]
+            start += size
+
+    def unread(self, limit: int | None = None) -> tuple[bytes, int]:
+        """The bytes from tail to head (whole records; at most about ``limit``), and the tail that follows them."""
+        tail, head = self.tail, self.head
+        if not 0 <= head - tail <= self.capacity:
+            raise RingError(f"{self.path}: damaged (head {head}, tail {tail})")
+        if limit is not None and head - tail > limit:
+            # only whole stretches up to the ring's end are cut, so that records stay whole
+            at = tail % self.capacity
+            head = min(head, tail + self.capacity - at)
+        return b"".join(self._bytes(tail, head)), head
+
+
+def parse(data: bytes) -> Iterator[Entry]:
+    """The records in ``data``; a torn or damaged record is an end, not an error."""
+    at, size = 0, len(data)
+    while at + 8 <= size:
+        length = _U32.unpack_from(data, at)[0]
+        if length < RECORD_BYTES:
+            if length not in (8, 16) or at + length > size:
+                return
+            at += length
+            continue
+        if length % 8 or at + length > size:
+            return
+        _, kind, rank, step, when = _RECORD.unpack_from(data, at)
+        if kind != Record.PAD:
+            yield Entry(kind, rank, step, when, data[at + RECORD_BYTES : at + length])
+        at += length
+
+
+def read_spill(run: Path) -> bytes:
+    """What a trainer put aside while no reader lived."""
+    try:
+        return (run / "ring.spill").read_bytes()
+    except FileNotFoundError:
+        return b""
