@@ -1,0 +1,173 @@
+"""What is wrong with an experiment that is well-formed: shapes, ranges, and things that do not fit together."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, Experiment, SGD, layer_names
+from bptui.spec.sources import SOURCES
+
+MAX_UNITS = 1 << 20
+LOGITS_LOSSES = (CrossEntropy, BinaryCrossEntropy)
+_NAME = re.compile(r"[^\W\d][\w\-]{0,63}")
+
+
+class SpecError(ValueError):
+    """An experiment that cannot be used; the text is one line for the user."""
+
+
+class Problem(NamedTuple):
+    """One reason why an experiment cannot be trained."""
+
+    table: str
+    """``data``, ``model.dense2`` …"""
+    key: str
+    message: str
+    """What was expected, and what is there."""
+
+    def __str__(self) -> str:
+        return f"[{self.table}] {self.key}: {self.message}" if self.key else f"[{self.table}]: {self.message}"
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """`` (did you mean 'relu'?)``, or the valid names where none is near."""
+    choices = list(valid)
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    return f" (one of {', '.join(choices[:12])})" if choices else ""
+
+
+def check(experiment: Experiment) -> list[Problem]:
+    """Every problem, in the order of the tables; empty if the experiment can be trained."""
+    return [
+        *_data(experiment), *_model(experiment), *_head(experiment), *_loss(experiment),
+        *_optimizer(experiment), *_schedule(experiment), *_stop(experiment),
+    ]  # fmt: skip
+
+
+def _positive(table: str, **values: float | None) -> Iterator[Problem]:
+    for key, value in values.items():
+        if value is not None and not (math.isfinite(value) and value > 0):
+            yield Problem(table, key, f"expected a number above 0, got {value!r}")
+
+
+def _within(table: str, low: float, high: float, *, closed: bool = False, **values: float) -> Iterator[Problem]:
+    for key, value in values.items():
+        if not (low <= value < high or (closed and value == high)):
+            yield Problem(table, key, f"expected a number from {low:g} to {high:g}, got {value!r}")
+
+
+def _data(experiment: Experiment) -> Iterator[Problem]:
+    data = experiment.data
+    if not data.source:
+        yield Problem("data", "source", f"expected a name or a path{nearest('', SOURCES)}")
+    yield from _positive("data", batch_size=data.batch_size, samples=data.samples)
+    yield from _within("data", 0, 1, validation=data.validation, test=data.test)
+    if data.validation + data.test >= 1:
+        yield Problem("data", "test", "validation and test leave no rows to train on")
+    if data.noise is not None and not (math.isfinite(data.noise) and data.noise >= 0):
+        yield Problem("data", "noise", f"expected a number of at least 0, got {data.noise!r}")
+
+
+def _model(experiment: Experiment) -> Iterator[Problem]:
+    if not experiment.model:
+        yield Problem("model", "", "expected at least one layer ([[model]] with type and units)")
+    seen: set[str] = set()
+    for layer, name in zip(experiment.model, layer_names(experiment.model), strict=True):
+        table = f"model.{name}"
+        if layer.name and not _NAME.fullmatch(layer.name):
+            yield Problem("model", "name", f"{layer.name[:64]!r}: a letter, then letters, digits, _ or -, at most 64")
+        if name in seen:
+            yield Problem(table, "name", f"two layers are called {name!r}")
+        seen.add(name)
+        if not 1 <= layer.units <= MAX_UNITS:
+            yield Problem(table, "units", f"expected a whole number from 1 to {MAX_UNITS:,}, got {layer.units}")
+        yield from _within(table, 0, 1, dropout=layer.dropout)
+        for key in ("low", "high", "std", "gain", "value", "bias", "l1", "l2"):
+            value = getattr(layer, key)
+            if not math.isfinite(value) or (key in ("std", "l1", "l2") and value < 0):
+                yield Problem(table, key, f"expected a finite number{' of at least 0' * (key in ('std', 'l1', 'l2'))}, got {value!r}")
+        if layer.init == "uniform" and layer.low > layer.high:
+            yield Problem(table, "low", f"{layer.low:g} is above high = {layer.high:g}")
+
+
+def _head(experiment: Experiment) -> Iterator[Problem]:
+    """The last layer against the loss and the data."""
+    if not experiment.model:
+        return
+    last, name = experiment.model[-1], layer_names(experiment.model)[-1]
+    loss = experiment.loss
+    loss_name = str(loss.__struct_config__.tag)
+    if isinstance(loss, LOGITS_LOSSES) and last.activation != "identity":
+        yield Problem(f"model.{name}", "activation", f"{loss_name} takes logits: leave the last layer's activation out")
+    source = SOURCES.get(experiment.data.source)
+    if source is None:
+        return
+    if isinstance(loss, CrossEntropy) and source.task in ("classification", "binary") and last.units < 2:
+        yield Problem(f"model.{name}", "units", "cross_entropy needs one logit a class; one unit goes with binary_cross_entropy")
+    elif source.task == "regression" and isinstance(loss, LOGITS_LOSSES):
+        yield Problem("loss", "name", f"{experiment.data.source} is regression: expected mse, mae or huber, got {loss_name}")
+    elif source.task == "classification" and isinstance(loss, BinaryCrossEntropy) and source.outputs > 2:
+        yield Problem("loss", "name", f"{experiment.data.source} has {source.outputs} classes: expected cross_entropy, got {loss_name}")
+    elif expected := _expected_units(experiment, source.task, source.outputs):
+        if last.units != expected:
+            yield Problem(
+                f"model.{name}", "units", f"{experiment.data.source} needs {expected} outputs with {loss_name}, got {last.units}"
+            )
+
+
+def _expected_units(experiment: Experiment, task: str, outputs: int) -> int:
+    if isinstance(experiment.loss, CrossEntropy):
+        return max(outputs, 2)
+    if isinstance(experiment.loss, BinaryCrossEntropy):
+        return 1
+    return 1 if task == "binary" else outputs
+
+
+def _loss(experiment: Experiment) -> Iterator[Problem]:
+    loss = experiment.loss
+    if isinstance(loss, LOGITS_LOSSES):
+        yield from _within("loss", 0, 1, label_smoothing=loss.label_smoothing)
+    if isinstance(loss, CrossEntropy) and loss.class_weights is not None and experiment.model:
+        if len(loss.class_weights) != experiment.model[-1].units:
+            yield Problem(
+                "loss", "class_weights", f"expected {experiment.model[-1].units} weights, got {len(loss.class_weights)}"
+            )
+        elif min(loss.class_weights) < 0 or not all(map(math.isfinite, loss.class_weights)):
+            yield Problem("loss", "class_weights", "expected finite weights of at least 0")
+    yield from _positive("loss", pos_weight=getattr(loss, "pos_weight", None), delta=getattr(loss, "delta", None))
+
+
+def _optimizer(experiment: Experiment) -> Iterator[Problem]:
+    optimizer = experiment.optimizer
+    yield from _positive(
+        "optimizer", lr=optimizer.lr, clip_norm=optimizer.clip_norm, clip_value=optimizer.clip_value,
+        accumulate=optimizer.accumulate, eps=getattr(optimizer, "eps", None),
+    )  # fmt: skip
+    rates = {key: getattr(optimizer, key) for key in ("momentum", "beta1", "beta2", "alpha") if hasattr(optimizer, key)}
+    yield from _within("optimizer", 0, 1, **rates)
+    if not (math.isfinite(optimizer.weight_decay) and optimizer.weight_decay >= 0):
+        yield Problem("optimizer", "weight_decay", f"expected a number of at least 0, got {optimizer.weight_decay!r}")
+    if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
+        yield Problem("optimizer", "nesterov", "needs momentum above 0 and dampening 0")
+
+
+def _schedule(experiment: Experiment) -> Iterator[Problem]:
+    schedule = experiment.schedule
+    for key in ("every", "length", "gamma", "factor"):
+        yield from _positive("schedule", **{key: getattr(schedule, key, None)})
+
+
+def _stop(experiment: Experiment) -> Iterator[Problem]:
+    stop = experiment.stop
+    if stop.epochs is None and stop.steps is None:
+        yield Problem("stop", "epochs", "expected epochs or steps, so that the run has an end")
+    for key in ("epochs", "steps", "patience"):
+        value = getattr(stop, key)
+        if value is not None and value < 0:
+            yield Problem("stop", key, f"expected a whole number of at least 0, got {value}")

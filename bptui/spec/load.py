@@ -1,0 +1,230 @@
+"""From a TOML file, a preset's name or ``--set`` texts to an ``Experiment``; every error is one line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from bptui.spec import experiment as tables
+from bptui.spec.check import SpecError, check, nearest
+from bptui.spec.experiment import Experiment, layer_names
+
+PRESETS = Path(__file__).parent / "presets"
+MAX_FILE = 1 << 20
+
+
+def _options(union: Any) -> dict[str, type[msgspec.Struct]]:
+    """Tag → Struct of a union (or of a single Struct)."""
+    return {str(kind.__struct_config__.tag): kind for kind in get_args(union) or (union,)}
+
+
+#: Table → the Struct it holds, or (the key that chooses, name → Struct).
+_PLAIN: dict[str, type[msgspec.Struct]] = {"experiment": tables.Header, "data": tables.Data, "stop": tables.Stop}
+_TAGGED: dict[str, tuple[str, dict[str, type[msgspec.Struct]]]] = {
+    "loss": ("name", _options(tables.Loss)),
+    "optimizer": ("name", _options(tables.Optimizer)),
+    "schedule": ("name", _options(tables.Schedule)),
+}
+_LAYERS = _options(tables.Layer)
+
+
+def presets() -> dict[str, str]:
+    """Name → description of every preset."""
+    found = {}
+    for path in sorted(PRESETS.glob("*.toml")):
+        with open(path, "rb") as file:
+            found[path.stem] = str(tomllib.load(file).get("experiment", {}).get("description", ""))
+    return found
+
+
+def load(source: str, overrides: Sequence[str] = ()) -> Experiment:
+    """An experiment from a preset's name or a TOML file, with ``--set`` texts applied. Raises SpecError."""
+    path = Path(source)
+    names = [preset.stem for preset in PRESETS.glob("*.toml")]
+    if source in names:
+        path = PRESETS / f"{source}.toml"
+    elif not path.is_file():
+        if path.is_dir():
+            raise SpecError(f"{source}: a folder; expected a TOML file or a preset")
+        kind = "file" if path.suffix or "/" in source else "preset"
+        raise SpecError(f"no {kind} {source!r}{nearest(source, sorted(names))}")
+    return parse(_read(path), name=str(source), overrides=overrides, default_name=path.stem)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise SpecError(f"{path}: larger than {MAX_FILE >> 20} MB; not an experiment")
+        return tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise SpecError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SpecError(f"{path}: not UTF-8 text") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SpecError(f"{path}: not TOML: {error}") from None
+
+
+def parse(
+    raw: dict[str, Any], *, name: str = "experiment", overrides: Sequence[str] = (), default_name: str = ""
+) -> Experiment:
+    """An experiment from plain data (as TOML gives it). Raises SpecError; ``name`` begins its text."""
+    raw = dict(raw)
+    for text in overrides:
+        _override(raw, text)
+    try:
+        experiment = _convert(raw, default_name)
+    except SpecError as error:
+        raise SpecError(f"{name}: {error}") from None
+    problems = check(experiment)
+    if problems:
+        raise SpecError(f"{name}: {problems[0]}")
+    return experiment
+
+
+def _convert(raw: dict[str, Any], default_name: str) -> Experiment:
+    known = ("experiment", "data", "model", "loss", "optimizer", "schedule", "stop")
+    for table in raw:
+        if table not in known:
+            raise SpecError(f"unknown table [{table}]{nearest(table, known)}")
+    for table in ("data", "model", "loss"):
+        if table not in raw:
+            raise SpecError(f"the table [{table}] is missing" if table != "model" else "no layers: add [[model]] tables")
+    parts: dict[str, Any] = {}
+    for table, struct in _PLAIN.items():
+        if table in raw:
+            parts[table] = _struct(table, _table(table, raw[table]), struct)
+    for table, (key, options) in _TAGGED.items():
+        if table in raw:
+            parts[table] = _choice(table, _table(table, raw[table]), key, options)
+    if not isinstance(raw["model"], list):
+        raise SpecError("[model]: expected layers as [[model]] tables")
+    parts["model"] = tuple(
+        _choice(f"model, layer {number}", _table(f"model, layer {number}", layer), "type", _LAYERS, default="dense")
+        for number, layer in enumerate(raw["model"], 1)
+    )
+    header = parts.setdefault("experiment", tables.Header())
+    if not header.name:
+        parts["experiment"] = msgspec.structs.replace(header, name=default_name)
+    return Experiment(**parts)
+
+
+def _table(table: str, raw: Any) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise SpecError(f"[{table}]: expected a table, got {type(raw).__name__}")
+    return raw
+
+
+def _choice(
+    table: str, raw: dict[str, Any], key: str, options: dict[str, type[msgspec.Struct]], default: str | None = None
+) -> Any:
+    name = raw.get(key, default)
+    if name is None:
+        raise SpecError(f"[{table}] {key} is missing{nearest('', options)}")
+    if not isinstance(name, str) or name not in options:
+        raise SpecError(f"[{table}] {key}: unknown {str(name)[:60]!r}{nearest(str(name), options)}")
+    return _struct(table, {k: v for k, v in raw.items() if k != key}, options[name])
+
+
+def _struct(table: str, raw: dict[str, Any], struct: type[msgspec.Struct]) -> Any:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    for key, value in raw.items():
+        if key not in fields:
+            raise SpecError(f"[{table}] unknown key {key[:60]!r}{nearest(key, fields)}")
+        try:
+            msgspec.convert(value, fields[key].type)
+        except msgspec.ValidationError as error:
+            raise SpecError(f"[{table}] {key}: {_expected(error, value, fields[key].type)}") from None
+    for key, field in fields.items():
+        if field.required and key not in raw:
+            raise SpecError(f"[{table}] {key} is missing")
+    return struct(**{key: msgspec.convert(value, fields[key].type) for key, value in raw.items()})
+
+
+def _expected(error: msgspec.ValidationError, value: Any, kind: Any) -> str:
+    choices = [option for option in get_args(kind) if isinstance(option, str)]
+    for option in get_args(kind):  # Literal[...] | None
+        choices += [choice for choice in get_args(option) if isinstance(choice, str)]
+    if choices and isinstance(value, str):
+        return f"unknown {value[:60]!r}{nearest(value, choices)}"
+    text = str(error).replace("`", "")
+    return text[:1].lower() + text[1:]
+
+
+def _override(raw: dict[str, Any], text: str) -> None:
+    """Apply one ``table.key=value`` (``model.dense2.units=64`` or ``model.2.units=64`` for layers)."""
+    path, found, value = text.partition("=")
+    parts = path.strip().split(".")
+    if not found or len(parts) < 2:
+        raise SpecError(f"--set {text[:80]}: expected TABLE.KEY=VALUE, such as optimizer.lr=0.01")
+    try:
+        parsed: Any = tomllib.loads(f"v = {value.strip()}")["v"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    if parts[0] == "model":
+        raw["model"] = _override_layer(text, raw.get("model", []), parts[1:], parsed)
+        return
+    if len(parts) != 2:
+        raise SpecError(f"--set {text[:80]}: expected TABLE.KEY=VALUE")
+    table = raw.get(parts[0], {})
+    if parts[0] in _TAGGED and parts[1] == "name" and isinstance(table, dict) and table.get("name") != parsed:
+        table = {"lr": table["lr"]} if parts[0] == "optimizer" and "lr" in table else {}  # other kind, other keys
+    raw[parts[0]] = {**(table if isinstance(table, dict) else {}), parts[1]: parsed}
+
+
+def _override_layer(text: str, layers: Any, parts: Sequence[str], value: Any) -> list[Any]:
+    layers = [dict(layer) if isinstance(layer, dict) else layer for layer in layers] if isinstance(layers, list) else []
+    names = _raw_names(layers)
+    if len(parts) != 2:
+        raise SpecError(f"--set {text[:80]}: expected model.LAYER.KEY=VALUE, such as model.{(names or ['dense1'])[0]}.units=64")
+    which = parts[0]
+    if which.isdecimal() and 1 <= int(which) <= len(layers):
+        index = int(which) - 1
+    elif which in names:
+        index = names.index(which)
+    else:
+        raise SpecError(f"--set {text[:80]}: no layer {which!r}{nearest(which, names)}")
+    layers[index][parts[1]] = value
+    return layers
+
+
+def _raw_names(layers: Iterable[Any]) -> list[str]:
+    counts: dict[str, int] = {}
+    names = []
+    for layer in layers:
+        kind = str(layer.get("type", "dense")) if isinstance(layer, dict) else "?"
+        counts[kind] = counts.get(kind, 0) + 1
+        names.append(str(layer.get("name") or f"{kind}{counts[kind]}") if isinstance(layer, dict) else "?")
+    return names
+
+
+def to_dict(experiment: Experiment) -> dict[str, Any]:
+    """Plain data with every default filled in; ``from_dict`` reads it back."""
+    data: dict[str, Any] = msgspec.to_builtins(experiment)
+    return data
+
+
+def from_dict(raw: dict[str, Any]) -> Experiment:
+    """An experiment that ``to_dict`` wrote (a run's ``spec``). Raises SpecError."""
+    try:
+        return msgspec.convert(raw, Experiment)
+    except msgspec.ValidationError as error:
+        raise SpecError(f"not an experiment: {error}") from None
+
+
+def title(experiment: Experiment) -> str:
+    """``digits · 64-32-16-10``, or the name alone where the source's width is not known beforehand."""
+    from bptui.spec.sources import SOURCES
+
+    source = SOURCES.get(experiment.data.source)
+    widths = [str(layer.units) for layer in experiment.model]
+    if source:
+        widths.insert(0, str(source.features))
+    name = experiment.experiment.name or "experiment"
+    return f"{name} · {'-'.join(widths) if len(widths) <= 6 else '-'.join([*widths[:3], '…', widths[-1]])}"
+
+
+__all__ = ["SpecError", "from_dict", "layer_names", "load", "parse", "presets", "title", "to_dict"]
