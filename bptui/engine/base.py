@@ -50,6 +50,8 @@ class Micro:
 
     phase: Phase
     layer: int | None = None
+    value: float | None = None
+    """The loss after ``loss``; the gradient's norm before it was cut after ``clip``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +162,10 @@ def micro_steps(engine: Engine, batch: Batch, step: int, lr: float) -> Iterator[
     for layer in range(last):
         engine.forward(layer)
         yield Micro("forward", layer)
-    engine.loss()
-    yield Micro("loss")
+    yield Micro("loss", value=engine.loss())
     for layer in reversed(range(last)):
         engine.backward(layer)
         yield Micro("backward", layer)
-    engine.clip()
-    yield Micro("clip")
+    yield Micro("clip", value=engine.clip())
     engine.update(lr)
     yield Micro("update")
