@@ -1,0 +1,80 @@
+"""Metrics of a part of the data: loss, and what goes with the task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from bptui.engine.base import Engine
+
+#: Rows a forward pass; large enough for the matrix products, small enough for the cache.
+CHUNK = 2048
+
+
+def evaluate(engine: Engine, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic], task: str) -> dict[str, float]:
+    """``loss`` and the task's metrics over all rows (accuracies 0 to 1)."""
+    outputs = np.concatenate([engine.predict(rows) for rows in _chunks(x)]) if len(x) else np.zeros((0, 1))
+    return {"loss": engine.data_loss(outputs, y), **METRICS[task](outputs, y)}
+
+
+def _chunks(x: npt.NDArray[np.generic]) -> Iterator[npt.NDArray[np.generic]]:
+    for start in range(0, len(x), CHUNK):
+        yield x[start : start + CHUNK]
+
+
+def _classification(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> dict[str, float]:
+    if y.ndim != 1:
+        return {}
+    predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(np.int64)
+    metrics = {"accuracy": float(np.mean(predicted == y)), "f1": macro_f1(predicted, y)}
+    if outputs.shape[1] > 5:
+        own = np.take_along_axis(outputs, y[:, None].astype(np.intp), axis=1)
+        metrics["top5"] = float(np.mean((outputs > own).sum(axis=1) < 5))
+    return metrics
+
+
+def _binary(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> dict[str, float]:
+    if outputs.shape[1] > 1:
+        return _classification(outputs, y)
+    truth = np.asarray(y).reshape(len(y), -1) > 0.5
+    predicted = outputs > 0
+    return {"accuracy": float(np.mean(predicted == truth)), "f1": f1(predicted, truth)}
+
+
+def _multilabel(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> dict[str, float]:
+    truth = np.asarray(y) > 0.5
+    predicted = outputs > 0
+    return {"accuracy": float(np.mean(predicted == truth)), "f1": f1(predicted, truth)}
+
+
+def _regression(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> dict[str, float]:
+    truth = np.asarray(y, dtype=np.float64).reshape(outputs.shape)
+    residual = float(np.square(outputs - truth).sum())
+    total = float(np.square(truth - truth.mean(axis=0)).sum())
+    return {"r2": 1 - residual / total if total > 0 else float("nan"), "mae": float(np.abs(outputs - truth).mean())}
+
+
+METRICS = {
+    "classification": _classification, "binary": _binary, "multilabel": _multilabel, "regression": _regression
+}  # fmt: skip
+
+
+def f1(predicted: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> float:
+    """2·TP / (2·TP + FP + FN); 0 where there is nothing to find and nothing found."""
+    hits = int(np.sum(predicted & truth))
+    return 2 * hits / max(int(predicted.sum()) + int(truth.sum()), 1)
+
+
+def macro_f1(predicted: npt.NDArray[np.integer], truth: npt.NDArray[np.generic]) -> float:
+    """Mean of the classes' F1, over the classes that occur."""
+    present = np.unique(truth)
+    return float(np.mean([f1(predicted == label, np.asarray(truth == label)) for label in present])) if len(present) else 0.0
+
+
+def confusion(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """``(classes, classes)``: rows are the truth, columns what was predicted."""
+    classes = max(outputs.shape[1], 2)
+    predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(np.int64)
+    return np.bincount(y * classes + predicted, minlength=classes * classes).reshape(classes, classes)

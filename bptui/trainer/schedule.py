@@ -1,0 +1,94 @@
+"""Learning-rate schedules, by torch's definitions, as functions of epoch, step and validation loss."""
+
+from __future__ import annotations
+
+import math
+
+from bptui.spec.experiment import (
+    Constant,
+    Cosine,
+    Exponential,
+    Plateau,
+    Schedule,
+    StepDecay,
+    Warmup,
+)
+
+
+class LearningRate:
+    """The rate of each update. ``base`` may be changed live; what the schedule makes of it follows."""
+
+    def __init__(self, base: float, schedule: Schedule, *, steps_per_epoch: int, total_steps: int | None) -> None:
+        self.base = base
+        self.schedule = schedule
+        self._steps_per_epoch = steps_per_epoch
+        self._total_steps = total_steps
+        self.factor = 1.0  # plateau: what it has cut so far
+        self._best = math.inf
+        self._bad_epochs = 0
+        self._cooldown = 0
+
+    @property
+    def constant_within_epoch(self) -> bool:
+        """Whether the rate stays the same between two ends of an epoch."""
+        return isinstance(self.schedule, Constant | Plateau) or getattr(self.schedule, "per", "") == "epoch"
+
+    def at(self, step: int) -> float:
+        """The rate of the update from state ``step``."""
+        schedule = self.schedule
+        if isinstance(schedule, Constant):
+            return self.base
+        if isinstance(schedule, Plateau):
+            return max(self.base * self.factor, min(schedule.min_lr, self.base))
+        place = step if schedule.per == "step" else step // self._steps_per_epoch
+        return self.base * self._scale(schedule, place) + self._offset(schedule, place)
+
+    def _scale(self, schedule: StepDecay | Exponential | Cosine | Warmup, place: int) -> float:
+        if isinstance(schedule, StepDecay):
+            return schedule.gamma ** (place // schedule.every)
+        if isinstance(schedule, Exponential):
+            return schedule.gamma**place
+        if isinstance(schedule, Warmup):
+            return schedule.start + (1 - schedule.start) * min(place, schedule.length) / schedule.length
+        return self._cosine(schedule, place)
+
+    def _offset(self, schedule: StepDecay | Exponential | Cosine | Warmup, place: int) -> float:
+        return schedule.min_lr * (1 - self._cosine(schedule, place)) if isinstance(schedule, Cosine) else 0.0
+
+    def _cosine(self, schedule: Cosine, place: int) -> float:
+        length = schedule.length
+        if length is None:
+            total = self._total_steps or 1
+            length = total if schedule.per == "step" else -(-total // self._steps_per_epoch)
+        return (1 + math.cos(math.pi * min(place, length) / length)) / 2 if length else 1.0
+
+    def epoch_ended(self, loss: float) -> None:
+        """Plateau: take the epoch's validation loss (torch's relative threshold, mode ``min``)."""
+        schedule = self.schedule
+        if not isinstance(schedule, Plateau):
+            return
+        if loss < self._best * (1 - schedule.threshold):
+            self._best, self._bad_epochs = loss, 0
+        else:
+            self._bad_epochs += 1
+        if self._cooldown > 0:
+            self._cooldown, self._bad_epochs = self._cooldown - 1, 0
+        if self._bad_epochs > schedule.patience:
+            self.factor = max(self.factor * schedule.factor, min(1.0, schedule.min_lr / self.base))
+            self._cooldown, self._bad_epochs = schedule.cooldown, 0
+
+    def set_now(self, value: float, step: int) -> float:
+        """Make the rate ``value`` at this step by changing ``base``; returns the rate there was."""
+        before = self.at(step)
+        self.base = self.base * value / before if before > 0 else value
+        return before
+
+    def state(self) -> dict[str, float]:
+        return {
+            "base": self.base, "factor": self.factor, "best": self._best, "bad_epochs": float(self._bad_epochs),
+            "cooldown": float(self._cooldown),
+        }  # fmt: skip
+
+    def load_state(self, state: dict[str, float]) -> None:
+        self.base, self.factor, self._best = state["base"], state["factor"], state["best"]
+        self._bad_epochs, self._cooldown = int(state["bad_epochs"]), int(state["cooldown"])
