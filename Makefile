@@ -66,7 +66,7 @@ test: $(DEV_STAMP)
 lint: $(DEV_STAMP)
 	@$(DEV)/bin/ruff check
 	@$(DEV)/bin/mypy
-	@$(DEV)/bin/lint-imports
+	@$(DEV)/bin/lint-imports --no-logo
 
 .PHONY: fmt
 fmt: $(DEV_STAMP)

@@ -30,8 +30,8 @@ class AllowedContract(Contract):
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         root = str(self.root)
-        allowed = {part: names for part, names in map(_row, _lines(self.allowed))}
-        confined = {package: names for package, names in map(_row, _lines(self.confined))}
+        allowed = dict(map(_row, _lines(self.allowed)))
+        confined = dict(map(_row, _lines(self.confined)))
         broken: list[str] = []
         for importer in sorted(module for module in graph.modules if _inside(module, root)):
             part = importer.removeprefix(root).lstrip(".").partition(".")[0] or root
@@ -45,8 +45,9 @@ class AllowedContract(Contract):
                 else:
                     continue
                 if "*" not in may and not any(_inside(name, each) for each in may):
-                    lines = {detail["line_number"] for detail in graph.get_import_details(importer=importer, imported=imported)}
-                    broken.append(f"{importer} -> {imported} (line {', '.join(map(str, sorted(lines)))})")
+                    details = graph.get_import_details(importer=importer, imported=imported)
+                    lines = ", ".join(str(line) for line in sorted({detail["line_number"] for detail in details}))
+                    broken.append(f"{importer} -> {imported} (line {lines})")
         return ContractCheck(kept=not broken, metadata={"broken": broken})
 
     def render_broken_contract(self, check: ContractCheck) -> None:
