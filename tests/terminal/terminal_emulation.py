@@ -130,7 +130,7 @@ class Emulation:
                 self._draw(f"\x1b[?{name}{sequence[-1]}")
 
     def _mode_report(self, name: str) -> int:
-        """0 not known, 1 set, 2 not set. Textual asks for synchronised updates, and for reports of its size (not known)."""
+        """0 not known, 1 set, 2 not set. Textual asks for synchronised updates, and for reports of size (not known)."""
         return 0 if name != SYNCHRONISED else 1 if name in self.modes else 2
 
     def _osc(self, text: str) -> Iterator[str]:

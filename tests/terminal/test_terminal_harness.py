@@ -92,7 +92,7 @@ def test_closing_kills_the_whole_process_group() -> None:
 def runs(pid: int) -> bool:
     """False for a zombie as well: an orphan is reaped by init, in its own time."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
