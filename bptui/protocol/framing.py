@@ -15,7 +15,6 @@ import msgspec
 from bptui.protocol.messages import AnyMessage, ArrayRef
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 PREFIX = struct.Struct("<II")

@@ -176,7 +176,7 @@ class ModelInfo(Message, frozen=True, kw_only=True):
     task: str
     steps_per_epoch: int
     total_steps: int | None
-    spec: msgspec.Raw
+    spec: bytes
     """The experiment as JSON, defaults filled in."""
 
 

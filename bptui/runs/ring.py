@@ -11,7 +11,12 @@ Layout, little-endian. Header (4096 bytes)::
     16  u64  head: bytes ever written  56  f64  time of the last record
     24  u64  tail: bytes ever read     64  u32  flag: the hub has something to say
     32  u32  rank                      68  u32  state (index into STATES)
-    36  u32  pid of the writer
+    36  u32  pid of the writer         72  u64  spilled: bytes before this that were unread lie in ring.spill
+
+``tail`` is written by the reader alone and ``spilled`` by the writer alone, so neither can undo the
+other's word. While no reader lives, or it has stalled for five seconds, the writer puts what is unread
+into ``ring.spill`` and goes on: chunks of ``u64 position, u64 size, bytes``, the position counted like
+``head``. ``runs.reader`` puts both together again.
 
 Records are 8-byte aligned and never wrap: a PAD record fills the end of the ring. Record::
 
@@ -41,6 +46,8 @@ _U32, _U64, _F64 = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<d")
 _RECORD = struct.Struct("<IHHQd")
 _SCALAR = struct.Struct("<IHHQdd")
 RECORD_BYTES = _RECORD.size  # 24
+SPILL_CHUNK = struct.Struct("<QQ")
+STALL_SECONDS = 5.0
 
 
 class RingError(ValueError):
@@ -54,11 +61,11 @@ class Record(enum.IntEnum):
     LOSS = 1
     """f64: loss of state ``step``."""
     SERIES = 2
-    """u16 index into ``runs.log.SERIES``, u16 0, u32 0, f64 value: a scalar that belongs to state ``step``."""
+    """u16 index into ``runs.records.SERIES``, u16 0, u32 0, f64 value: a scalar that belongs to state ``step``."""
     TABLE = 3
-    """f32 (layers, columns): ``engine.base.COLUMNS``, then ``dead`` (−1: cannot die) and ``units``."""
+    """f32 (layers, columns): ``runs.records.TABLE_COLUMNS``."""
     HISTOGRAM = 4
-    """u32 quantity (index into ``runs.log.QUANTITIES``), u32 0, then u32 (layers, cells)."""
+    """u32 quantity (index into ``runs.records.QUANTITIES``), u32 0, then u32 (layers, cells)."""
     STATE = 5
     """JSON: ``{"state", "text", "micro"}``."""
     EVENT = 6
@@ -93,7 +100,7 @@ class Ring:
             self._file.close()
             raise RingError(f"{path}: not a ring (only {size} bytes)")
         self._map = mmap.mmap(self._file.fileno(), size, access=access)
-        self.capacity = _U64.unpack_from(self._map, 8)[0]
+        self.capacity: int = _U64.unpack_from(self._map, 8)[0]
         if self._map[:8] != MAGIC or HEADER_BYTES + self.capacity != size or self.capacity % 8:
             self.close()
             raise RingError(f"{path}: not a ring, or damaged")
@@ -101,7 +108,7 @@ class Ring:
         self._room = 0  # bytes that may be written before the tail must be looked at again
         self.rank = _U32.unpack_from(self._map, 32)[0]
         self.lost = 0
-        """Bytes that a reader never saw because it was alive but stalled."""
+        """Bytes that could neither be read nor put aside (no reader, and a full disk)."""
 
     @classmethod
     def create(cls, path: Path, *, capacity: int = DEFAULT_CAPACITY, rank: int = 0) -> Ring:
@@ -127,6 +134,10 @@ class Ring:
     @property
     def tail(self) -> int:
         return int(_U64.unpack_from(self._map, 24)[0])
+
+    @property
+    def spilled(self) -> int:
+        return int(_U64.unpack_from(self._map, 72)[0])
 
     @property
     def step(self) -> int:
@@ -204,7 +215,7 @@ class Ring:
         pad = self.capacity - at if self.capacity - at < length else 0
         need = length + pad
         if self._room < need:
-            self._room = self.capacity - (self._head - self.tail)
+            self._room = self.capacity - (self._head - max(self.tail, self.spilled))
             if self._room < need:
                 self._wait_or_spill(need)
         if pad:
@@ -218,23 +229,39 @@ class Ring:
         return at
 
     def _wait_or_spill(self, need: int) -> None:
-        """A live reader is waited for (5 s at the most); for a dead one the unread bytes go to ``ring.spill``."""
-        deadline = time.monotonic() + 5.0
-        while (room := self.capacity - (self._head - self.tail)) < need:
+        """A live reader is waited for (5 s at the most); past a dead or stalled one goes ``ring.spill``."""
+        deadline = time.monotonic() + STALL_SECONDS
+        while (room := self.capacity - (self._head - max(self.tail, self.spilled))) < need:
             if self.lock():
                 try:
-                    with open(self.path.with_suffix(".spill"), "ab") as spill:
-                        for chunk in self._bytes(self.tail, self._head):
-                            spill.write(chunk)
-                    self.advance(self._head)
+                    self._spill()
                 finally:
                     self.unlock()
-            elif time.monotonic() > deadline:  # alive but stalled: training matters more than the record of it
-                self.lost += self._head - self.tail
-                self.advance(self._head)
+            elif time.monotonic() > deadline:
+                self._spill()
             else:
                 time.sleep(0.001)
         self._room = room
+
+    def _spill(self) -> None:
+        """Put what is unread aside. On a full disk it is given up: training matters more than its record."""
+        start, end = max(self.tail, self.spilled), self._head
+        try:
+            with open(self.path.with_suffix(".spill"), "ab") as spill:
+                fcntl.flock(spill, fcntl.LOCK_EX)  # a reader that wakes up empties the file under this lock
+                size = os.fstat(spill.fileno()).st_size
+                try:
+                    spill.write(SPILL_CHUNK.pack(start, end - start))
+                    for part in self.bytes_between(start, end):
+                        spill.write(part)
+                    spill.flush()
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        os.ftruncate(spill.fileno(), size)
+                    raise
+        except (OSError, ValueError):
+            self.lost += end - start
+        _U64.pack_into(self._map, 72, end)
 
     # -- reader --------------------------------------------------------------------------------------
     def lock(self) -> bool:
@@ -252,23 +279,12 @@ class Ring:
         """Say that everything before ``tail`` has been read."""
         _U64.pack_into(self._map, 24, tail)
 
-    def _bytes(self, start: int, end: int) -> Iterator[bytes]:
+    def bytes_between(self, start: int, end: int) -> Iterator[bytes]:
         while start < end:
             at = start % self.capacity
             size = min(end - start, self.capacity - at)
             yield self._map[HEADER_BYTES + at : HEADER_BYTES + at + size]
             start += size
-
-    def unread(self, limit: int | None = None) -> tuple[bytes, int]:
-        """The bytes from tail to head (whole records; at most about ``limit``), and the tail that follows them."""
-        tail, head = self.tail, self.head
-        if not 0 <= head - tail <= self.capacity:
-            raise RingError(f"{self.path}: damaged (head {head}, tail {tail})")
-        if limit is not None and head - tail > limit:
-            # only whole stretches up to the ring's end are cut, so that records stay whole
-            at = tail % self.capacity
-            head = min(head, tail + self.capacity - at)
-        return b"".join(self._bytes(tail, head)), head
 
 
 def parse(data: bytes) -> Iterator[Entry]:
@@ -289,9 +305,40 @@ def parse(data: bytes) -> Iterator[Entry]:
         at += length
 
 
-def read_spill(run: Path) -> bytes:
-    """What a trainer put aside while no reader lived."""
+def shrink(path: Path) -> None:
+    """Give back the room of a ring that has been read to its end and has no writer any more: the header stays."""
+    with open(path, "r+b") as file:
+        header = bytearray(file.read(HEADER_BYTES))
+        head, spilled, tail = (_U64.unpack_from(header, at)[0] for at in (16, 72, 24))
+        if len(header) < HEADER_BYTES or header[:8] != MAGIC or max(tail, spilled) < head:
+            return
+        _U64.pack_into(header, 8, RECORD_BYTES)
+        _U64.pack_into(header, 24, head)
+        file.seek(0)
+        file.write(header)
+        file.truncate(HEADER_BYTES + RECORD_BYTES)
+
+
+class Header(NamedTuple):
+    """What a ring's header says, read without mapping the file."""
+
+    state: str
+    step: int
+    pid: int
+    time: float
+
+
+def read_header(path: Path) -> Header | None:
+    """State, step, pid and time of the last record; None if the file is not a ring."""
     try:
-        return (run / "ring.spill").read_bytes()
-    except FileNotFoundError:
-        return b""
+        with open(path, "rb") as file:
+            data = file.read(80)
+    except OSError:
+        return None
+    if len(data) < 80 or data[:8] != MAGIC:
+        return None
+    state = _U32.unpack_from(data, 68)[0]
+    return Header(
+        STATES[state] if state < len(STATES) else "STALE",
+        _U64.unpack_from(data, 40)[0], _U32.unpack_from(data, 36)[0], _F64.unpack_from(data, 56)[0],
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""How a face finds, starts and talks to a run."""

@@ -1,0 +1,1 @@
+"""Rules over recorded statistics, and the findings that they give."""

@@ -1,0 +1,60 @@
+"""``dead-relu``: units that gave 0 for every one of many samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from bptui.diagnose.rule import Finding, Model, Rule, Stage, Table
+
+MIN_SAMPLES = 3_000
+SHARE = 0.1
+_FIX = "lower the learning rate, start from he_normal, or use leaky_relu: a unit that never fires gets no gradient"
+
+
+class DeadRelu(Rule):
+    """More than a tenth of a layer gave 0 for each of the last n samples, n ≥ 3,000 or an epoch.
+
+    A unit silent for n independent samples fires for a share of less than 3/n of the data, with 95 %
+    confidence (the rule of three): that bound is reported, and so is n.
+    """
+
+    fault: ClassVar[str] = "dead-relu"
+    stage: ClassVar[Stage] = Stage.LEARNING_RATE
+
+    def table(self, table: Table, model: Model) -> None:
+        needed = min(MIN_SAMPLES, model.epoch_samples or MIN_SAMPLES)
+        columns = (table.columns[name].tolist() for name in ("dead", "units", "seen"))
+        for index, (dead, units, seen) in enumerate(zip(*columns, strict=True)):
+            layer = model.layers[index] if index < len(model.layers) else f"layer {index + 1}"
+            # nan compares false: a layer without counters raises nothing
+            if dead > SHARE * units > 0:
+                if seen >= needed:
+                    self._raise(layer, int(dead), int(units), int(seen), table)
+            elif layer in self.findings and dead <= SHARE * units:
+                del self.findings[layer]
+
+    def _raise(self, layer: str, dead: int, units: int, seen: int, table: Table) -> None:
+        old = self.findings.get(layer)
+        message = f"{dead} of {units} units of {layer} gave 0 for each of the last {seen:,} samples"
+        known = old.units if old is not None and len(old.units) == dead else ()
+        self.findings[layer] = Finding(
+            fault=self.fault, layer=layer, units=known, severity="warning",
+            first_step=old.first_step if old is not None else table.step,
+            not_before=old.not_before if old is not None else table.before,
+            message=message,
+            evidence={"dead": dead, "units": units, "share": dead / units, "threshold": SHARE, "samples": seen,
+                      "bound": 3 / seen},
+            fix=_FIX,
+        )  # fmt: skip
+
+    def fact(self, step: int, fact: Mapping[str, Any], model: Model) -> None:
+        """``{"fact": "dead-units", "layer", "units": [ids]}`` names them."""
+        if fact.get("fact") != "dead-units":
+            return
+        old = self.findings.get(fact.get("layer"))
+        units = fact.get("units")
+        if old is not None and isinstance(units, list) and all(isinstance(unit, int) for unit in units):
+            self.findings[old.layer] = msgspec.structs.replace(old, units=tuple(sorted(units)))

@@ -1,0 +1,1 @@
+"""The hub: drains the ring, writes the run directory, serves faces."""
