@@ -1,0 +1,155 @@
+"""Seeded batches: epoch e's order is ``Stream(seed, "batches").permutation(e, N)``, so any place can be drawn again.
+
+An epoch of small data is gathered at once and handed out as views, which makes ``next`` an index into
+a list; larger data are gathered a few batches at a time. Both give the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bptui.data.dataset import MappedRows, Part
+from bptui.data.raw import Values
+from bptui.data.scaling import Indices
+from bptui.engine.base import Batch
+from bptui.philox import Stream
+
+#: An epoch up to this size is gathered whole; a larger one in pieces of about a quarter of a level-2 cache.
+WHOLE_EPOCH_BYTES = 16 << 20
+PIECE_BYTES = 256 << 10
+REUSED_BYTES = 64 << 20
+#: A batch's arrays stay as they are during at least this many further calls of ``next``.
+KEPT = 64
+
+
+class Batches:
+    """Endless batches of a part; the last, short one of an epoch is kept.
+
+    The arrays of a batch are views of buffers that are used again: they hold for ``KEPT`` (64) further calls of
+    ``next``; copy what is to be held for longer.
+    """
+
+    def __init__(self, part: Part, batch_size: int, seed: int, shuffle: bool = True) -> None:
+        if len(part) == 0:
+            raise ValueError("a part without rows has no batches")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        self._rows = len(part)
+        self.batch_size = min(batch_size, self._rows)
+        self.steps_per_epoch = -(-self._rows // self.batch_size)
+        self._stream = Stream(seed, "batches")
+        self._shuffle = shuffle
+        self._order: Indices = np.arange(self._rows)
+        self._order_epoch = -1
+        row_bytes = max(1, part.x.shape[1] * part.x.dtype.itemsize)
+        whole = self._rows * row_bytes <= WHOLE_EPOCH_BYTES
+        self._piece = self.steps_per_epoch if whole else max(1, PIECE_BYTES // (row_bytes * self.batch_size))
+        self._buffers = _Buffers(part, min(self._piece * self.batch_size, self._rows), self.batch_size)
+        self._epoch = 0
+        self._first = 0  # offset of the first gathered batch
+        self._at = 0  # batches of the gathered piece already given
+        self._ready: list[Batch] = []
+
+    # -- where it is -------------------------------------------------------------------------------
+    @property
+    def epoch(self) -> int:
+        """The epoch, from 0, of the coming batch."""
+        return self._place()[0]
+
+    @property
+    def offset(self) -> int:
+        """How many batches of that epoch have been given."""
+        return self._place()[1]
+
+    def _place(self) -> tuple[int, int]:
+        offset = self._first + self._at
+        return (self._epoch + 1, 0) if offset == self.steps_per_epoch else (self._epoch, offset)
+
+    # -- batches -----------------------------------------------------------------------------------
+    def next(self) -> Batch:
+        """The coming batch; the place moves on by one."""
+        at = self._at
+        if at == len(self._ready):
+            self._gather()
+            at = self._at
+        self._at = at + 1
+        return self._ready[at]
+
+    def peek(self) -> Batch:
+        """The batch that ``next`` will give; nothing moves."""
+        if self._at == len(self._ready):
+            self._gather()
+        return self._ready[self._at]
+
+    def _gather(self) -> None:
+        """Gather the piece of the epoch that holds the coming batch."""
+        self._epoch, offset = self._place()
+        self._first = offset - offset % self._piece
+        self._at = offset - self._first
+        if self._shuffle and self._order_epoch != self._epoch:
+            self._order = self._stream.permutation(self._epoch, self._rows)
+            self._order_epoch = self._epoch
+        begin = self._first * self.batch_size
+        self._ready = self._buffers.fill(self._order[begin : begin + self._piece * self.batch_size])
+
+    # -- state -------------------------------------------------------------------------------------
+    def state(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The place, as arrays: ``epoch``, ``offset``, and ``rows`` and ``batch_size`` to know a misfit by."""
+        epoch, offset = self._place()
+        return {
+            "epoch": np.array(epoch, np.int64),
+            "offset": np.array(offset, np.int64),
+            "rows": np.array(self._rows, np.int64),
+            "batch_size": np.array(self.batch_size, np.int64),
+        }
+
+    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go to a place; ValueError where the state is of other data or another batch size."""
+        for key, mine in (("rows", self._rows), ("batch_size", self.batch_size)):
+            if key in state and int(state[key]) != mine:
+                raise ValueError(f"batches: {key} is {mine} here, the state was saved with {int(state[key])}")
+        epoch, offset = int(state["epoch"]), int(state["offset"])
+        if epoch < 0 or not 0 <= offset < self.steps_per_epoch:
+            raise ValueError(f"batches: no place {offset} in epoch {epoch} of {self.steps_per_epoch} batches")
+        self._epoch, self._first, self._at, self._ready = epoch, offset, 0, []
+
+
+class _Buffers:
+    """Where pieces are gathered: small ones in buffers used in turn, with their views made once; large ones afresh."""
+
+    def __init__(self, part: Part, rows: int, batch_size: int) -> None:
+        self._part, self._rows, self._batch_size = part, rows, batch_size
+        row_bytes = part.x.shape[1] * part.x.dtype.itemsize + part.y.itemsize
+        turns = 2 + -(-KEPT * batch_size // rows)
+        # One fresh buffer that malloc hands out again stays in the cache; a turn of many large ones would not.
+        reused = rows == len(part) and turns * rows * row_bytes <= REUSED_BYTES
+        self._turns = [self._views(*self._allocate(rows)) for _ in range(turns)] if reused else []
+        self._turn = 0
+
+    def fill(self, order: Indices) -> list[Batch]:
+        """Batches of the rows ``order``, as views of one buffer."""
+        if not self._turns:
+            x, y, batches = self._views(*self._allocate(len(order)))
+        else:
+            self._turn = (self._turn + 1) % len(self._turns)
+            x, y, batches = self._turns[self._turn]
+        source = self._part.x
+        if isinstance(source, MappedRows):
+            x[:] = source.take(order)
+        else:
+            # mode="clip" lets take write into ``out`` directly; the indices are in range anyway.
+            np.take(source, order, axis=0, out=x, mode="clip")
+        np.take(self._part.y, order, axis=0, out=y, mode="clip")
+        return batches
+
+    def _allocate(self, rows: int) -> tuple[Values, Values]:
+        x, y = self._part.x, self._part.y
+        return np.empty((rows, x.shape[1]), x.dtype), np.empty((rows, *y.shape[1:]), y.dtype)
+
+    def _views(self, x: Values, y: Values) -> tuple[Values, Values, list[Batch]]:
+        size = self._batch_size
+        return x, y, [Batch(x[start : start + size], y[start : start + size]) for start in range(0, len(x), size)]

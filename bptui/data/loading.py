@@ -1,0 +1,160 @@
+"""``load``: find the source, read it, make targets, split, scale. One pass, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from bptui.data.dataset import DataSet, MappedRows, Part
+from bptui.data.errors import DataError
+from bptui.data.finding import read
+from bptui.data.places import search_path
+from bptui.data.raw import Raw, Rows, Values
+from bptui.data.scaling import Indices, Kind, Scaler, blocks_of
+from bptui.data.targets import targets
+from bptui.philox import Stream
+from bptui.spec.experiment import Data, Loss
+
+DTYPES: dict[str, np.dtype[Any]] = {"f32": np.dtype(np.float32), "f64": np.dtype(np.float64)}
+
+
+def load(
+    data: Data,
+    *,
+    seed: int = 0,
+    dtype: Literal["f32", "f64"] = "f32",
+    loss: Loss | None = None,
+    search: Sequence[Path] = (),
+) -> DataSet:
+    """The data set of a ``[data]`` table, ready for training.
+
+    ``search``: folders to look in before the usual ones (``search_path``). ``loss`` helps to tell the task where
+    ``data.task`` is ``auto``. Raises DataError, one line.
+    """
+    places = search_path(search)
+    _check_fractions(data)
+    try:
+        raw = read(data, seed, places)
+        return _prepare(raw, data, seed, dtype, loss)
+    except MemoryError:
+        raise DataError(f"{data.source}: does not fit into memory; as .npy it would be read by memory map") from None
+    except OSError as error:
+        where = error.filename or data.source
+        raise DataError(f"{where}: {error.strerror or error}") from None
+
+
+def _check_fractions(data: Data) -> None:
+    for key, value in (("validation", data.validation), ("test", data.test)):
+        if not 0 <= value < 1:
+            raise DataError(f"data.{key} = {value:g}: expected a fraction from 0 to below 1")
+    if data.validation + data.test >= 1:
+        raise DataError(
+            f"data.validation = {data.validation:g} and data.test = {data.test:g} leave no rows to train on"
+        )
+    if data.samples is not None and data.samples < 1:
+        raise DataError(f"data.samples = {data.samples}: expected at least 1")
+
+
+def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss: Loss | None) -> DataSet:
+    notes = list(raw.notes)
+    _check_shapes(raw)
+    target = targets(raw, data.task, loss, DTYPES[dtype])
+    notes += target.notes
+    train_rows, validation_rows, test_rows = _split(raw, data, seed, notes)
+    mean = data.missing == "mean"
+    for rows in (raw.train, raw.validation, raw.test):
+        if rows is not None:
+            _check_finite(raw, rows, missing_allowed=mean)
+    fill = mean and raw.train.x.dtype.kind == "f"
+    scaler = Scaler.learn(_kind(raw, data), raw.train.x, train_rows, fill_missing=fill)
+
+    def part(rows: Rows, y: Values, indices: Indices) -> Part:
+        x = (
+            MappedRows(rows.x, indices, scaler, DTYPES[dtype])
+            if raw.mapped
+            else scaler.gather(rows.x, indices, DTYPES[dtype])
+        )
+        return Part(x, np.take(y, indices, axis=0), indices)
+
+    def whole(rows: Rows, y: Values | None) -> Part:
+        assert y is not None
+        return part(rows, y, np.arange(len(rows)))
+
+    validation = part(raw.train, target.train, validation_rows) if len(validation_rows) else None
+    test = part(raw.train, target.train, test_rows) if len(test_rows) else None
+    if raw.validation is not None:
+        validation = whole(raw.validation, target.validation)
+    if raw.test is not None:
+        test = whole(raw.test, target.test)
+    return DataSet(
+        name=raw.name,
+        task=target.task,
+        features=raw.train.x.shape[1],
+        outputs=target.outputs,
+        train=part(raw.train, target.train, train_rows),
+        validation=validation,
+        test=test,
+        scaler=scaler,
+        feature_names=raw.feature_names,
+        class_names=target.class_names,
+        shape=raw.shape,
+        notes=tuple(notes),
+    )
+
+
+def _check_shapes(raw: Raw) -> None:
+    for name, rows in (("training", raw.train), ("validation", raw.validation), ("test", raw.test)):
+        if rows is None:
+            continue
+        if len(rows.x) != len(rows.y):
+            raise DataError(f"{raw.name}: {len(rows.x):,} {name} rows, but {len(rows.y):,} of {raw.label}")
+        if len(rows) == 0:
+            raise DataError(f"{raw.name}: no {name} rows")
+        if rows.x.shape[1] != raw.train.x.shape[1]:
+            raise DataError(
+                f"{raw.name}: {name} rows have {rows.x.shape[1]} features, training rows {raw.train.x.shape[1]}"
+            )
+    if raw.train.x.shape[1] == 0:
+        raise DataError(f"{raw.name}: no features beside {raw.label}")
+
+
+def _split(raw: Raw, data: Data, seed: int, notes: list[str]) -> tuple[Indices, Indices, Indices]:
+    """Rows for training, validation and test, drawn by (seed, "split"); each part keeps the order of the file."""
+    count = len(raw.train)
+    validation = 0 if raw.validation is not None else _share(data.validation, count)
+    test = 0 if raw.test is not None else _share(data.test, count)
+    if raw.test is not None and data.test > 0:
+        notes.append(f"data.test is not used: {raw.name} has a test part of its own")
+    if validation + test >= count:
+        raise DataError(f"{raw.name}: {count} rows are too few for data.validation = {data.validation:g}")
+    order = Stream(seed, "split").permutation(0, count)
+    held = validation + test
+    return np.sort(order[held:]), np.sort(order[:validation]), np.sort(order[validation:held])
+
+
+def _share(fraction: float, count: int) -> int:
+    return max(1, round(fraction * count)) if fraction > 0 else 0
+
+
+def _kind(raw: Raw, data: Data) -> Kind:
+    if data.scale != "auto":
+        return data.scale
+    return "global" if raw.shape is not None else "standard"
+
+
+def _check_finite(raw: Raw, rows: Rows, *, missing_allowed: bool) -> None:
+    """Every feature a finite number (or NaN, where the mean is to stand in for it)."""
+    if rows.x.dtype.kind != "f":
+        return
+    for start, block in blocks_of(rows.x, np.arange(len(rows))):
+        good = np.isfinite(block)
+        if missing_allowed:
+            good |= np.isnan(block)
+        if not good.all():
+            row, column = (int(at) for at in np.argwhere(~good)[0])
+            value = float(block[row, column])
+            what = "a missing value (data.missing = 'drop' or 'mean' handles it)" if np.isnan(value) else f"{value:g}"
+            raise DataError(f"{raw.name}: row {start + row + 1}, {raw.column(column)}: {what}")
