@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from bptui.engine.base import COLUMNS, Batch, Engine
+from bptui.expr.language import FUNCTIONS, LayerFunction
 from bptui.probe.governor import Allowance, Governor
 from bptui.probe.units import UnitCounters
 from bptui.runs.records import CELLS, QUANTITIES, SERIES, TABLE_COLUMNS
@@ -90,9 +91,27 @@ class Probe:
             counts[2:] = self.engine.histogram(quantity).reshape(-1)  # type: ignore[arg-type]
             self.ring.write(Record.HISTOGRAM, step, counts.tobytes())
 
+    def functions(self) -> dict[str, LayerFunction]:
+        """The condition language's functions of a layer's name, over the table last measured."""
+        rows = {layer.name: self._table[index] for index, layer in enumerate(self.engine.layers)}
+
+        def column(name: str) -> LayerFunction:
+            index = TABLE_COLUMNS.index(name)
+            return lambda layer: _known(rows[layer][index])
+
+        def dead(layer: str) -> float | None:
+            count = _known(rows[layer][len(COLUMNS)])
+            return None if count is None or count < 0 else count / float(rows[layer][len(COLUMNS) + 1])
+
+        return {name: column(name) for name in FUNCTIONS if name in TABLE_COLUMNS} | {"dead": dead}
+
     def report_share(self, step: int) -> None:
         """What probes really cost, as a series."""
         write_series(self.ring, step, "probe_share", self.governor.share(time.perf_counter()))
+
+
+def _known(value: np.float32) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def write_series(ring: Ring, step: int, name: str, value: float, now: float | None = None) -> None:

@@ -56,10 +56,10 @@ def _positive(table: str, **values: float | None) -> Iterator[Problem]:
             yield Problem(table, key, f"expected a number above 0, got {value!r}")
 
 
-def _within(table: str, low: float, high: float, *, closed: bool = False, **values: float) -> Iterator[Problem]:
+def _within(table: str, low: float, high: float, **values: float) -> Iterator[Problem]:
     for key, value in values.items():
-        if not (low <= value < high or (closed and value == high)):
-            yield Problem(table, key, f"expected a number from {low:g} to {high:g}, got {value!r}")
+        if not low <= value < high:
+            yield Problem(table, key, f"expected at least {low:g} and below {high:g}, got {value!r}")
 
 
 def _data(experiment: Experiment) -> Iterator[Problem]:

@@ -50,8 +50,9 @@ def load(source: str, overrides: Sequence[str] = ()) -> Experiment:
     elif not path.is_file():
         if path.is_dir():
             raise SpecError(f"{source}: a folder; expected a TOML file or a preset")
-        kind = "file" if path.suffix or "/" in source else "preset"
-        raise SpecError(f"no {kind} {source!r}{nearest(source, sorted(names))}")
+        if path.suffix or "/" in source:
+            raise SpecError(f"no file {source!r}")
+        raise SpecError(f"no preset {source!r}{nearest(source, sorted(names))}")
     return parse(_read(path), name=str(source), overrides=overrides, default_name=path.stem)
 
 

@@ -1,0 +1,405 @@
+"""The loop: updates in stretches between two places where anything else is to be done.
+
+Between those places an update is ``train_step`` and one record; nothing is watched. A stretch ends at
+the end of an epoch, where a probe is due, where the run ends, or as soon as the flag is up.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+
+from bptui.data import Batches
+from bptui.engine.base import Batch, Micro, micro_steps
+from bptui.expr import parse
+from bptui.probe.measure import Probe, write_series
+from bptui.runs.info import RunInfo
+from bptui.runs.ring import Record, Ring
+from bptui.trainer.control import Control
+from bptui.trainer.evaluate import evaluate
+from bptui.trainer.keep import keep
+from bptui.trainer.requests import answer
+from bptui.trainer.schedule import LearningRate
+from bptui.trainer.setup import Setup, meta
+from bptui.trainer.stopping import Stopping
+from bptui.trainer.where import first_non_finite
+
+#: Micro-steps a second while a face plays them.
+MICRO_PLAY = 3.0
+#: A paced run slower than this is watched at every step.
+WATCH_ALL_BELOW = 100.0
+#: Seconds between two looks at whether a trainer that waits still has a hub.
+ORPHAN_CHECK = 5.0
+_SPEED_EVERY = 1.0
+
+
+class Trainer:
+    """One run of one experiment. ``step`` is the number of updates done; the state is that of ``step``."""
+
+    def __init__(self, setup: Setup, info: RunInfo, ring: Ring, directory: Path) -> None:
+        self.setup, self.info, self.ring, self.directory = setup, info, ring, directory
+        self.engine = setup.engine
+        experiment = setup.experiment
+        self.batches = Batches(
+            setup.data.train, experiment.data.batch_size, experiment.experiment.seed, shuffle=experiment.data.shuffle
+        )
+        self._group = experiment.optimizer.accumulate
+        self.steps_per_epoch = -(-self.batches.steps_per_epoch // self._group)
+        self.stopping = Stopping(experiment.stop, self.steps_per_epoch)
+        self.lr = LearningRate(
+            experiment.optimizer.lr, experiment.schedule,
+            steps_per_epoch=self.steps_per_epoch, total_steps=self.stopping.total_steps,
+        )  # fmt: skip
+        self.probe = Probe(self.engine, ring, info.probe_budget, len(setup.data.train.x))
+        self.until = parse(info.until, layers=[layer.name for layer in self.engine.layers]) if info.until else None
+        self.step = 0
+        self.loss = math.nan
+        """Loss of the last step done."""
+        self.state = "STARTING"
+        self.micro: Micro | None = None
+        """The place inside the update that is under way; None between updates."""
+        self.pace = info.pace
+        self.previewed = -1
+        """The state whose coming batch the engine's tensors show; −1: they show the last step done."""
+        self._steps: Iterator[Micro] | None = None
+        self._micro_loss = math.nan
+        self._epoch_loss = 0.0
+        self._scalars: dict[str, float | None] = {}
+        self.kept_at = 0.0
+        self.keep_cost = 0.0
+        """When the last keyframe was written (monotonic seconds), and how long it took."""
+        self._stop_signal = False
+        self._failed_text = ""
+        self._next_due = 0.0
+        self._flag = ring.flag_view()
+        self.control = Control(ring, info.trainer_address)
+
+    # -- the whole run ---------------------------------------------------------------------------------
+    def run(self) -> int:
+        """Train until the end; returns the exit status."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        details = meta(self.setup, self.steps_per_epoch, self.stopping.total_steps)
+        self.ring.write(Record.META, 0, json.dumps(details).encode())
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning on stderr
+                return self._live()
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._end("failed", 1, text)
+            raise
+        finally:
+            self.control.close()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stop_signal = True
+        self.ring.raise_flag()
+
+    def _live(self) -> int:
+        self._record_lr()
+        keep(self)
+        self._validate()
+        self.enter("READY" if self.info.interactive else "RUNNING")
+        while self.state != "STOPPED":
+            if self.state == "RUNNING":
+                self._train()
+            else:
+                self._wait()
+        reason, code, text = self._outcome()
+        self._end(reason, code, text)
+        return code
+
+    def _outcome(self) -> tuple[str, int, str]:
+        """Reason, exit status and error of a run that has come to its end."""
+        if self._failed_text:
+            return "failed", 1, self._failed_text
+        if self._done_reason == "stopped" and self.until:
+            return "stopped", 1, f"stopped before {self.until.text} held"
+        if self._done_reason == "completed" and self.until:
+            return "completed", 1, f"ended before {self.until.text} held"
+        return self._done_reason, 0, ""
+
+    _done_reason = "stopped"
+
+    def _end(self, reason: str, code: int, error: str) -> None:
+        self.ring.write(
+            Record.END, self.step, json.dumps({"reason": reason, "code": code, "error": error, "step": self.step}).encode()
+        )
+        self.ring.set_state({"completed": "DONE", "until": "DONE", "stopped": "STOPPED"}.get(reason, "FAILED"))
+
+    def enter(self, state: str, text: str = "") -> None:
+        """Say in which state the trainer is from now on."""
+        now = time.perf_counter()
+        if state == "RUNNING":
+            self._done_reason = "stopped"
+            self.probe.governor.begin(now)
+            self._next_due = now
+        elif self.state == "RUNNING":
+            self.probe.governor.end(now)
+        self.state = state
+        self.ring.set_state(state)
+        record = {"state": state, "text": text, "micro": self.micro_text, "pace": self.pace, "total_steps": self.stopping.total_steps}
+        self.ring.write(Record.STATE, self.step, json.dumps(record).encode())
+
+    @property
+    def micro_text(self) -> str:
+        """The place inside the update in words (``backward dense2``); empty between updates."""
+        if self.micro is None:
+            return ""
+        layer = "" if self.micro.layer is None else f" {self.engine.layers[self.micro.layer].name}"
+        return f"{self.micro.phase}{layer}"
+
+    # -- waiting ---------------------------------------------------------------------------------------
+    def _wait(self) -> None:
+        """READY, PAUSED, DONE, FAILED: until something is asked."""
+        for asked in self.control.wait(ORPHAN_CHECK):
+            answer(self, asked)
+        if self._stop_signal or (self.step == 0 and self.info.interactive and self._orphaned()):
+            self.finish()
+
+    def _orphaned(self) -> bool:
+        """No hub lives: nobody can ever start what has not begun."""
+        if not self.ring.lock():
+            return False
+        self.ring.unlock()
+        return True
+
+    def finish(self) -> None:
+        """End after what has been done; from DONE the run counts as completed."""
+        if self.state == "RUNNING" or self.state == "PAUSED":
+            self._measure_parts()
+            keep(self)
+        self.enter("STOPPED")
+
+    def attend(self) -> None:
+        """Take what has been asked while running."""
+        for asked in self.control.pending():
+            answer(self, asked)
+        if self._stop_signal and self.state == "RUNNING":
+            self.finish()
+
+    # -- training --------------------------------------------------------------------------------------
+    def _train(self) -> None:
+        self._finish_update()
+        while self.state == "RUNNING":
+            if self._flag[0]:
+                self.attend()
+                continue
+            if self.stopping.total_steps is not None and self.step >= self.stopping.total_steps:
+                self._complete("completed")
+            elif self.pace < 0:
+                self.micro_step()
+                self._rest(MICRO_PLAY)
+            elif self.pace > 0:
+                self.one_step(everything=self.pace <= WATCH_ALL_BELOW)
+                self._rest(self.pace)
+            elif self.step >= self.probe.governor.next_step():
+                self.one_step()
+            else:
+                self._stretch()
+
+    def _rest(self, rate: float) -> None:
+        """Wait until the next step is due at ``rate`` a second, or something is asked."""
+        now = time.perf_counter()
+        self._next_due = max(self._next_due + 1 / rate, now - 1 / rate)
+        self.probe.governor.stepped(1 / rate)
+        if self._next_due > now and self.state == "RUNNING":
+            for asked in self.control.wait(self._next_due - now):
+                answer(self, asked)
+
+    def _stretch(self) -> None:
+        """Unwatched updates up to the next place where something is to be done: the hot path."""
+        ends = [self.probe.governor.next_step(), (self.step // self.steps_per_epoch + 1) * self.steps_per_epoch]
+        if self.stopping.total_steps is not None:
+            ends.append(self.stopping.total_steps)
+        if self.until and self.until.names & {"loss", "step"}:
+            ends.append(self.step + 1)
+        end = min(ends)
+        train, record, clock, flag = self._update, self.ring.loss, time.time, self._flag
+        if self._group == 1:
+            next_batch, train_step = self.batches.next, self.engine.train_step
+        first = step = self.step
+        lr, fixed = self.lr.at(step), self.lr.constant_within_epoch
+        total, loss = 0.0, math.nan
+        started = time.perf_counter()
+        while step < end:
+            if not fixed:
+                lr = self.lr.at(step)
+            loss = train_step(next_batch(), step, lr) if self._group == 1 else train(step, lr)
+            record(step, loss, clock())
+            total += loss
+            step += 1
+            if flag[0] or loss - loss != 0.0:  # the second: NaN or infinite
+                break
+        self.probe.governor.stepped((time.perf_counter() - started) / max(step - first, 1))
+        self.step, self.loss, self.previewed = step, loss, -1
+        self._epoch_loss += total
+        self._after_step()
+
+    def _update(self, step: int, lr: float) -> float:
+        """One update from as many batches as accumulate."""
+        group = self._next_group()
+        return self.engine.train_step(group[0], step, lr) if len(group) == 1 else self.engine.accumulate(group, step, lr)
+
+    def _next_group(self) -> list[Batch]:
+        """The batches of the coming update; an epoch's last group may be shorter."""
+        left = self.batches.steps_per_epoch - self.batches.offset
+        return [self.batches.next() for _ in range(min(self._group, left))]
+
+    def one_step(self, *, everything: bool = False) -> None:
+        """One whole watched update; from inside an update, its rest."""
+        if self._steps is not None:
+            self._finish_update()
+            return
+        step, lr = self.step, self.lr.at(self.step)
+        self.engine.watch(True)
+        group = self._next_group()
+        loss = self.engine.train_step(group[0], step, lr) if len(group) == 1 else self.engine.accumulate(group, step, lr)
+        self.engine.watch(False)
+        self._done_step(loss, len(group[0].x), everything=everything)
+
+    def _done_step(self, loss: float, samples: int, *, everything: bool) -> None:
+        self.ring.loss(self.step, loss, time.time())
+        self.probe.measure(self.step, samples, everything=everything)
+        self.step += 1
+        self.loss, self.previewed = loss, -1
+        self._epoch_loss += loss
+        self._after_step()
+
+    def micro_step(self) -> None:
+        """On to the next place inside the update."""
+        if self._steps is None:
+            self.engine.watch(True)
+            self._micro_samples = 0
+            group = self._next_group()
+            self._micro_samples = len(group[0].x)
+            self._steps = micro_steps(self.engine, group, self.step, self.lr.at(self.step))
+            self.previewed = -1
+        self.micro = next(self._steps)
+        if self.micro.phase == "loss" and self.micro.value is not None:
+            self._micro_loss = self.micro.value
+        if self.micro.phase == "update":
+            self.micro = self._steps = None
+            self.engine.watch(False)
+            self._done_step(self._micro_loss, self._micro_samples, everything=True)
+        if self.state == "RUNNING":
+            self.enter("RUNNING")
+
+    _micro_samples = 0
+
+    def _finish_update(self) -> None:
+        """Do the rest of an update that was begun in micro-steps."""
+        while self._steps is not None:
+            self.micro_step()
+
+    def _after_step(self) -> None:
+        """Ends of an epoch, a loss that is not finite, ``--until``."""
+        if not math.isfinite(self.loss):
+            self._fail()
+            return
+        now = time.perf_counter()
+        if now - self._reported >= _SPEED_EVERY:
+            self._reported = now
+            self.probe.report_share(self.step)
+            self._record_lr()
+        reason = ""
+        if self.step % self.steps_per_epoch == 0:
+            reason = self._epoch_ended()
+        if self.until and self._until_holds():
+            self._complete("until")
+        elif reason:
+            self._complete("completed", reason)
+
+    _reported = 0.0
+
+    def _epoch_ended(self) -> str:
+        metrics = self._validate()
+        mean, self._epoch_loss = self._epoch_loss / self.steps_per_epoch, 0.0
+        validation = metrics.get("loss")
+        self.lr.epoch_ended(mean if validation is None else validation)
+        self._record_lr()
+        keep(self, only_if_due=True)
+        return self.stopping.epoch_ended(mean, validation)
+
+    def _until_holds(self) -> bool:
+        assert self.until is not None
+        scalars = {
+            **self._scalars, "loss": self.loss, "step": float(self.step),
+            "epoch": self.step / self.steps_per_epoch, "lr": self.lr.at(self.step),
+        }  # fmt: skip
+        return self.until.holds(scalars, self.probe.functions())
+
+    def _complete(self, reason: str, text: str = "") -> None:
+        """The run has reached its end: final figures, a keyframe; a face's trainer then waits."""
+        self._done_reason = reason
+        self._measure_parts()
+        keep(self)
+        self.enter("DONE", text)
+        if not self.info.interactive:
+            self.enter("STOPPED")
+
+    def _fail(self) -> None:
+        """The loss is not finite: say where it began and stand still, so that it can be looked at."""
+        place = first_non_finite(self.engine)
+        step = self.step - 1
+        fact = {"fact": "non-finite", "step": step, "loss": repr(self.loss), **place}
+        self.ring.write(Record.FACT, step, json.dumps(fact).encode())
+        where = f", first in {place['op']} of {place['layer']}" if place["layer"] else ""
+        self._failed_text = f"the loss is {self.loss} at step {step}{where}"
+        self.enter("FAILED", self._failed_text)
+        if not self.info.interactive:
+            self.enter("STOPPED")
+
+    # -- figures ---------------------------------------------------------------------------------------
+    def _validate(self) -> dict[str, float]:
+        """Metrics of the validation part, as series of this state."""
+        part = self.setup.data.validation
+        return {} if part is None or not len(part.x) else self._evaluate("val", part.x, part.y)
+
+    def _measure_parts(self) -> None:
+        """Final figures of every part."""
+        data = self.setup.data
+        for prefix, part in (("train", data.train), ("val", data.validation), ("test", data.test)):
+            if part is not None and len(part.x):
+                self._evaluate(prefix, part.x, part.y)
+
+    def _evaluate(self, prefix: str, x: np.ndarray, y: np.ndarray) -> dict[str, float]:  # type: ignore[type-arg]
+        metrics = evaluate(self.engine, x, y, self.setup.data.task)
+        now = time.time()
+        for name, value in metrics.items():
+            self._scalars[f"{prefix}_{name}"] = value
+            write_series(self.ring, self.step, f"{prefix}_{name}", value, now)
+        return metrics
+
+    def _record_lr(self) -> None:
+        write_series(self.ring, self.step, "lr", self.lr.at(self.step))
+
+    def preview(self) -> None:
+        """Let the engine's tensors show this state with the batch of the coming update; changes nothing."""
+        if self.previewed == self.step or self.micro is not None or self.state == "FAILED":
+            return
+        self.engine.begin(self.batches.peek(), self.step)
+        for layer in range(len(self.engine.layers)):
+            self.engine.forward(layer)
+        self.preview_loss = self.engine.loss()
+        for layer in reversed(range(len(self.engine.layers))):
+            self.engine.backward(layer)
+        self.previewed = self.step
+
+    preview_loss = math.nan
+
+    @property
+    def shown_loss(self) -> float | None:
+        """The loss that goes with the tensors that the engine shows now."""
+        if self.previewed == self.step:
+            return self.preview_loss
+        if self.micro is not None:
+            return self._micro_loss if self.micro.phase in ("loss", "backward", "clip") else None
+        return self.loss

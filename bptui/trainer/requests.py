@@ -1,0 +1,184 @@
+"""What a trainer does when it is asked something."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from bptui.engine.base import Kind
+from bptui.protocol.framing import Body
+from bptui.protocol.messages import (
+    ArrayRef,
+    Inspect,
+    Inspection,
+    MicroStep,
+    Ok,
+    Pace,
+    Pause,
+    Refused,
+    Request,
+    Run,
+    Set,
+    Step,
+    Stop,
+)
+from bptui.runs.ring import Record
+
+if TYPE_CHECKING:
+    from bptui.trainer.control import Asked
+    from bptui.trainer.loop import Trainer
+
+_STOPPED = ("READY", "PAUSED", "DONE")
+
+
+class NotNow(ValueError):
+    """What is asked cannot be done in this state; the text says why."""
+
+
+def answer(trainer: Trainer, asked: Asked) -> None:
+    """Do what is asked and reply; never raises for a bad request."""
+    request, link = asked
+    if trainer.state == "STOPPED":
+        trainer.control.reply(link, Refused(id=request.id, code="ended", message="the run has ended"))
+        return
+    if isinstance(request, Inspect):
+        _inspect(trainer, request, asked)
+        return
+    handler = _HANDLERS.get(type(request))
+    if handler is None:
+        trainer.control.reply(link, Refused(id=request.id, code="unsupported", message="a trainer does not do that"))
+        return
+    try:
+        handler(trainer, request)
+    except NotNow as error:
+        trainer.control.reply(link, Refused(id=request.id, code="bad-request", message=str(error)))
+    else:
+        trainer.control.reply(link, Ok(id=request.id, step=trainer.step))
+
+
+def _run(trainer: Trainer, request: Run) -> None:
+    if trainer.state == "FAILED":
+        raise NotNow("training has failed here; restart it")
+    if trainer.state == "DONE":
+        trainer.stopping.extend(trainer.step)
+    if trainer.state != "RUNNING":
+        trainer.enter("RUNNING")
+
+
+def _pause(trainer: Trainer, request: Pause) -> None:
+    if trainer.state == "RUNNING":
+        trainer.enter("PAUSED")
+
+
+def _step(trainer: Trainer, request: Step) -> None:
+    _several(trainer, request.count, lambda: trainer.one_step(everything=True))
+
+
+def _micro_step(trainer: Trainer, request: MicroStep) -> None:
+    _several(trainer, request.count, trainer.micro_step)
+
+
+def _several(trainer: Trainer, count: int, act: Callable[[], None]) -> None:
+    if trainer.state == "FAILED":
+        raise NotNow("training has failed here; restart it")
+    if count < 1:
+        raise NotNow(f"expected a count of at least 1, got {count}")
+    if trainer.state == "RUNNING":
+        trainer.enter("PAUSED")
+    for _ in range(count):
+        if trainer.state not in _STOPPED:
+            break
+        total = trainer.stopping.total_steps
+        if total is not None and trainer.step >= total:
+            trainer.stopping.total_steps = trainer.step + 1  # stepping past the end is asked for: one more
+        act()
+    if trainer.state in _STOPPED:
+        trainer.enter("PAUSED")
+
+
+def _pace(trainer: Trainer, request: Pace) -> None:
+    if not (math.isfinite(request.steps_per_second) and -1 <= request.steps_per_second <= 1e6):
+        raise NotNow(f"pace: expected −1, 0 or steps a second, got {request.steps_per_second!r}")
+    trainer.pace = request.steps_per_second
+    trainer.enter(trainer.state)
+
+
+def _stop(trainer: Trainer, request: Stop) -> None:
+    trainer.finish()
+
+
+def _set(trainer: Trainer, request: Set) -> None:
+    key, value = request.key, request.value
+    if not math.isfinite(value):
+        raise NotNow(f"{key}: expected a finite number, got {value!r}")
+    if key == "lr":
+        if value <= 0:
+            raise NotNow(f"lr: expected a number above 0, got {value!r}")
+        before = trainer.lr.at(trainer.step)
+        _event(trainer, key, before, value)
+        trainer.lr.set_now(value, trainer.step)
+        trainer._record_lr()
+        return
+    try:
+        before = trainer.engine.set(key, value)
+    except ValueError as error:
+        raise NotNow(str(error)) from None
+    _event(trainer, key, before, value)
+
+
+def _event(trainer: Trainer, change: str, before: float, after: float) -> None:
+    event = {"step": trainer.step, "phase": trainer.micro_text, "change": change, "before": before, "after": after}
+    trainer.ring.write(Record.EVENT, trainer.step, json.dumps(event).encode())
+
+
+def _inspect(trainer: Trainer, request: Inspect, asked: Asked) -> None:
+    control, link = trainer.control, asked.link
+    unknown = [kind for kind in request.kinds if kind not in get_args(Kind)]
+    if trainer.state == "RUNNING":
+        refusal = "pause first: tensors are kept only while the run stands still"
+    elif not 0 <= request.layer < len(trainer.engine.layers):
+        refusal = f"no layer {request.layer}: there are {len(trainer.engine.layers)}"
+    elif unknown:
+        refusal = f"unknown kind {unknown[0][:40]!r} (one of {', '.join(get_args(Kind))})"
+    else:
+        trainer.preview()
+        body = Body()
+        arrays, shapes = _arrays(trainer, request, body)
+        reply = Inspection(
+            id=request.id, step=trainer.step, micro=trainer.micro_text, layer=request.layer, loss=trainer.shown_loss,
+            arrays=arrays, shapes=shapes, note=_note(trainer),
+        )  # fmt: skip
+        control.reply(link, reply, body.bytes())
+        return
+    control.reply(link, Refused(id=request.id, code="bad-request", message=refusal))
+
+
+def _arrays(
+    trainer: Trainer, request: Inspect, body: Body
+) -> tuple[dict[str, ArrayRef], dict[str, tuple[int, ...]]]:
+    arrays, shapes = {}, {}
+    for kind in request.kinds:
+        tensor = trainer.engine.tensor(cast(Kind, kind), request.layer)
+        if tensor is None:
+            continue
+        shapes[kind] = tuple(tensor.shape)
+        if tensor.size > max(request.limit, 1):
+            rows = max(1, request.limit // max(tensor.size // len(tensor), 1))
+            tensor = tensor[:rows]
+        arrays[kind] = body.add(tensor)
+    return arrays, shapes
+
+
+def _note(trainer: Trainer) -> str:
+    if trainer.state == "FAILED":
+        return f"the values of step {trainer.step - 1}, in which training failed; W is after its update"
+    if trainer.micro is not None:
+        return "inside the update: what has not been computed yet is empty"
+    return "state and batch of the coming update"
+
+
+_HANDLERS: dict[type[Request], Callable[[Trainer, Any], None]] = {
+    Run: _run, Pause: _pause, Step: _step, MicroStep: _micro_step, Pace: _pace, Stop: _stop, Set: _set,
+}  # fmt: skip

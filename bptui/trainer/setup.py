@@ -1,0 +1,138 @@
+"""From a run directory to everything a trainer needs: data, engine, schedule, and the META record."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bptui.runs.info import RunInfo
+from bptui.spec.experiment import CrossEntropy, Experiment
+from bptui.spec.load import SpecError, from_dict, title
+
+if TYPE_CHECKING:
+    from bptui.data import DataSet
+    from bptui.engine.base import Engine
+
+#: Below this many parameters the threads of a BLAS cost more than they bring.
+SMALL_MODEL = 100_000
+
+
+class SetupError(ValueError):
+    """Training cannot begin; one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a trainer works with."""
+
+    experiment: Experiment
+    data: DataSet
+    engine: Engine
+    reason: str
+    """Why this engine."""
+
+
+def limit_threads(info: RunInfo) -> None:
+    """Before NumPy is imported: one BLAS thread for a small model, unless the user has said otherwise."""
+    try:
+        experiment = from_dict(info.spec)
+    except SpecError:
+        return
+    widths = [layer.units for layer in experiment.model]
+    parameters = sum(a * b for a, b in zip(widths, widths[1:], strict=False)) + 64 * (widths or [0])[0]
+    if parameters < SMALL_MODEL:
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
+
+
+def prepare(info: RunInfo) -> Setup:
+    """Load the data and build the engine. Raises SetupError."""
+    from bptui.data import DataError, load, search_path
+    from bptui.engine import EngineError, choose, create
+
+    try:
+        experiment = from_dict(info.spec)
+        engine, device, reason = choose(experiment, info.engine, info.device)
+        data = load(
+            experiment.data, seed=experiment.experiment.seed, dtype=experiment.experiment.dtype,
+            loss=experiment.loss, search=search_path([Path(folder) for folder in info.data_dirs]),
+        )  # fmt: skip
+        _fits(experiment, data)
+        built = create(
+            experiment, data.features, experiment.model[-1].units, engine=engine, device=device,
+            dtype=experiment.experiment.dtype, seed=experiment.experiment.seed,
+        )  # fmt: skip
+    except (SpecError, DataError, EngineError) as error:
+        raise SetupError(str(error)) from None
+    except MemoryError:
+        raise SetupError("not enough memory for the data and the model") from None
+    return Setup(experiment, data, built, reason)
+
+
+def _fits(experiment: Experiment, data: DataSet) -> None:
+    """The head against the data that were really read."""
+    units = experiment.model[-1].units
+    needed = max(data.outputs, 2) if isinstance(experiment.loss, CrossEntropy) else data.outputs
+    if units != needed:
+        raise SetupError(
+            f"[model] the last layer: {data.name} needs {needed} outputs with {experiment.loss.__struct_config__.tag}, got {units}"
+        )
+    if not len(data.train.x):
+        raise SetupError(f"{data.name}: no rows left to train on")
+
+
+def meta(setup: Setup, steps_per_epoch: int, total_steps: int | None) -> dict[str, Any]:
+    """The META record: what was built, and on what."""
+    import numpy as np
+
+    engine, data = setup.engine, setup.data
+    return {
+        "title": title(setup.experiment),
+        "engine": engine.name,
+        "engine_reason": setup.reason,
+        "device": engine.device,
+        "dtype": engine.dtype,
+        "layers": [
+            {
+                "name": layer.name, "kind": layer.kind, "inputs": layer.inputs, "shape": list(layer.shape),
+                "activation": layer.activation, "parameters": layer.parameters,
+            }
+            for layer in engine.layers
+        ],
+        "features": data.features,
+        "outputs": data.outputs,
+        "task": data.task,
+        "steps_per_epoch": steps_per_epoch,
+        "total_steps": total_steps,
+        "data": {
+            "name": data.name,
+            "rows": {
+                part: len(rows.x)
+                for part, rows in (("train", data.train), ("validation", data.validation), ("test", data.test))
+                if rows is not None
+            },
+            "classes": list(data.class_names or ()),
+            "notes": list(data.notes),
+        },
+        "versions": {"python": platform.python_version(), "numpy": np.__version__, **_torch_version()},
+        "blas": _blas(),
+        "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+        "cpu": platform.processor() or platform.machine(),
+    }  # fmt: skip
+
+
+def _torch_version() -> dict[str, str]:
+    torch = sys.modules.get("torch")
+    return {"torch": str(torch.__version__)} if torch else {}
+
+
+def _blas() -> str:
+    import numpy as np
+
+    config: Any = np.show_config(mode="dicts")
+    blas = config.get("Build Dependencies", {}).get("blas", {}) if isinstance(config, dict) else {}
+    return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()

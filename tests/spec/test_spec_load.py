@@ -1,0 +1,126 @@
+"""Experiments from presets, files and --set: what is accepted, and what a user is told otherwise."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bptui.spec.check import SpecError
+from bptui.spec.describe import describe
+from bptui.spec.load import from_dict, load, parse, presets, title, to_dict
+
+MINIMAL = {"data": {"source": "xor"}, "model": [{"units": 2}], "loss": {"name": "cross_entropy"}}
+
+
+@pytest.mark.parametrize("name", sorted(presets()))
+def test_every_preset_is_valid_described_and_survives_a_round_trip(name: str) -> None:
+    experiment = load(name)
+    assert presets()[name], "a preset says what it is"
+    assert from_dict(to_dict(experiment)) == experiment
+    assert all(row.parameters and row.parameters > 0 for row in describe(experiment))
+    assert title(experiment).startswith(experiment.experiment.name)
+
+
+def test_describe_counts_parameters() -> None:
+    rows = describe(load("binary"))
+    assert [(row.name, row.inputs, row.shape, row.parameters) for row in rows] == [
+        ("dense1", 20, (10,), 210), ("dense2", 10, (10,), 110), ("dense3", 10, (1,), 11)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("optimizer.lr=fast", "[optimizer] lr: expected float"),
+        ("optimizer.lrr=1", "did you mean 'lr'?"),
+        ("model.dense1.activation=rellu", "did you mean 'relu'?"),
+        ("model.dense9.units=3", "no layer 'dense9'"),
+        ("model.3.units=9", "needs 10 outputs"),
+        ("model.dense3.activation=relu", "takes logits"),
+        ("modl.x=1", "did you mean 'model'?"),
+        ("optimizer.momentum=2", "below 1"),
+        ("optimizer.lr=-1", "above 0"),
+        ("optimizer.lr=nan", "above 0"),
+        ("optimizer.name=sdg", "did you mean 'sgd'?"),
+        ("loss.name=binary_cross_entropy", "expected cross_entropy"),
+        ("model.dense1.units=0", "from 1 to"),
+        ("model.dense1.name=dense2", "two layers"),
+        ("data.batch_size=0", "above 0"),
+        ("data.validation=1.0", "below 1"),
+        ("stop.epochs=-1", "at least 0"),
+        ("experiment.dtype=f16", "did you mean 'f64'"),
+        ("nonsense", "TABLE.KEY=VALUE"),
+        ("optimizer.nesterov=true", None),
+    ],
+)
+def test_a_bad_override_names_table_key_and_what_was_expected(override: str, told: str | None) -> None:
+    if told is None:
+        assert load("digits", [override])
+        return
+    with pytest.raises(SpecError, match=re.escape(told)) as caught:
+        load("digits", [override])
+    assert "\n" not in str(caught.value)
+
+
+def test_overrides_reach_layers_by_name_and_number() -> None:
+    experiment = load("digits", ["model.dense1.units=48", "model.2.activation=tanh", "optimizer.lr=0.01"])
+    assert experiment.model[0].units == 48
+    assert experiment.model[1].activation == "tanh"
+    assert experiment.optimizer.lr == 0.01
+
+
+def test_another_optimizer_keeps_the_rate_and_drops_keys_it_does_not_have() -> None:
+    experiment = load("digits", ["optimizer.name=adam"])
+    assert experiment.optimizer.__struct_config__.tag == "adam"
+    assert experiment.optimizer.lr == load("digits").optimizer.lr
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"[data", "not TOML"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"", "table [data] is missing"),
+        (b'[data]\nsource="xor"\n[loss]\nname="mse"\n', "no layers"),
+        (b'model = 3\n[data]\nsource="xor"\n[loss]\nname="mse"\n', "[[model]]"),
+        (b'data = 3\nmodel = []\n[loss]\nname="mse"\n', "expected a table"),
+        (b'[data]\nsource="xor"\n[loss]\n[[model]]\nunits=2\n', "name is missing"),
+        (b'[data]\nsource="xor"\n[loss]\nname="cross_entropy"\n[[model]]\n', "units is missing"),
+        (b'[data]\nsource="xor"\n[loss]\nname="cross_entropy"\n[[model]]\ntype="conv9"\nunits=2', "unknown 'conv9'"),
+    ],
+)
+def test_a_bad_file_is_one_line_with_its_name(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(SpecError, match=re.escape(told)) as caught:
+        load(str(path))
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_preset_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="did you mean 'digits'"):
+        load("digit")
+    with pytest.raises(SpecError, match="no file"):
+        load(str(tmp_path / "none.toml"))
+    with pytest.raises(SpecError, match="a folder"):
+        load(str(tmp_path))
+
+
+_plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(table=st.sampled_from(["data", "model", "loss", "optimizer", "schedule", "stop", "experiment", "x"]), value=_plain)
+def test_any_plain_data_is_an_experiment_or_a_spec_error(table: str, value: object) -> None:
+    try:
+        parse({**MINIMAL, table: value})
+    except SpecError as error:
+        assert "\n" not in str(error) or "\n" in repr(value)
