@@ -1,0 +1,1 @@
+"""The terminal UI: a face that draws what the hub sends."""

@@ -1,0 +1,383 @@
+"""The app: it opens a session, keeps the store, and gives snapshots to the screen at 4 Hz or at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+from textual.binding import Binding
+from textual.screen import Screen
+
+from bptui.protocol.framing import Frame
+from bptui.protocol.messages import Pause, Request, Run, Stop
+from bptui.spec.experiment import Experiment
+from bptui.tui.commands import KeyCommands
+from bptui.tui.glyphs import SETS, GlyphName
+from bptui.tui.ports import ConnectionLost, Curves, RequestRefused, Session
+from bptui.tui.screens.base import TransportScreen
+from bptui.tui.screens.main import MainScreen
+from bptui.tui.store import Snapshot, Store
+from bptui.tui.text import clean, integer, loss_text
+
+PAINT_SECONDS = 0.25
+RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+STOP_SECONDS = 5.0
+NO_CONTROL = "another face has control; c takes it"
+
+Opener = Callable[[], Awaitable[Session]]
+Connector = Callable[[Path], Awaitable[Session]]
+Relauncher = Callable[[Experiment], Path]
+
+
+@dataclass(frozen=True, slots=True)
+class ExitResult:
+    """What is left to do and to say once the screen is given back."""
+
+    code: int = 0
+    lines: tuple[str, ...] = ()
+    """For standard output, or standard error where ``code`` is 2."""
+    discard: tuple[Path, ...] = ()
+    """Run directories whose trainer failed before its first step: their launcher removes them."""
+
+
+class BptuiApp(App[ExitResult]):
+    """One face of one run at a time."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "bptui"
+    COMMANDS = App.COMMANDS | {KeyCommands}
+    BINDINGS = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]  # noqa: RUF012 (as Textual declares it)
+
+    def __init__(
+        self,
+        open_session: Opener,
+        *,
+        title: str = "",
+        experiment: Experiment | None = None,
+        relaunch: Relauncher | None = None,
+        connect: Connector | None = None,
+        glyphs: GlyphName = "braille",
+        curves: Callable[[], Curves] | None = None,
+    ) -> None:
+        super().__init__()
+        self._open_session = open_session
+        self.experiment = experiment
+        self.relaunch = relaunch
+        self._connect = connect
+        self._curves = curves or _history_curves
+        self.glyphs = SETS[glyphs]
+        self._title = title
+        self.store = Store(experiment, title, self._curves)
+        self.session: Session | None = None
+        self.main = MainScreen(self.store.snapshot, self.glyphs)
+        self._listener: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._dirty = False
+        self._first_run = True
+        self._discard: list[Path] = []
+        self._leaving = False
+
+    def get_default_screen(self) -> Screen[Any]:
+        return self.main
+
+    def on_mount(self) -> None:
+        self.set_interval(PAINT_SECONDS, self._tick)
+        self.call_after_refresh(self._begin)
+
+    # -- the session -------------------------------------------------------------------------------
+    def _begin(self) -> None:
+        self._listener = asyncio.create_task(self._open())
+
+    async def _open(self) -> None:
+        try:
+            session = await self._open_session()
+            await session.start()
+        except (OSError, ValueError, RuntimeError, ConnectionLost, RequestRefused) as error:
+            self._finish(ExitResult(2, (_one_line(error),)))
+            return
+        await self._listen(session)
+
+    async def _listen(self, session: Session) -> None:
+        """Frames until the end, through lost connections."""
+        while True:
+            self.session = session
+            self.store.connected(session.read_only)
+            self._paint()
+            try:
+                async for frame in session.frames():
+                    self._take(frame)
+            except (ConnectionLost, OSError) as error:
+                if self.store.snapshot.link != "ended":
+                    self.store.set_link("lost", f"connection lost ({_one_line(error)}), trying again")
+            if self.store.snapshot.link == "ended" or self._leaving:
+                self._paint()
+                return
+            if self.store.snapshot.link == "live":
+                self.store.set_link("lost", "connection lost, trying again")
+            self._paint()
+            again = await self._again(session)
+            if again is None:
+                return
+            session = again
+
+    async def _again(self, lost: Session) -> Session | None:
+        """The same run once more; None where nothing can be done."""
+        await _close(lost)
+        if self._connect is None:
+            self.store.set_link("lost", "connection lost; q leaves")
+            self._paint()
+            return None
+        attempt = 0
+        while True:
+            delay = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
+            await asyncio.sleep(delay)
+            attempt += 1
+            try:
+                session = await self._connect(lost.directory)
+                await session.start()
+            except (OSError, ValueError, RuntimeError, ConnectionLost, RequestRefused) as error:
+                self.store.set_link("lost", f"connection lost, tried {attempt}×: {_one_line(error)}")
+                self._paint()
+            else:
+                return session
+
+    def _take(self, frame: Frame) -> None:
+        urgent = self.store.apply(frame)
+        self._dirty = True
+        snapshot = self.store.snapshot
+        if snapshot.state == "FAILED" and snapshot.code == 2 and snapshot.step == 0 and self.session is not None:
+            self._failed_at_setup(snapshot, self.session)
+        if urgent:
+            self._paint()
+
+    def _failed_at_setup(self, snapshot: Snapshot, session: Session) -> None:
+        if session.read_only or session.directory in self._discard or self.relaunch is None:
+            return
+        self._discard.append(session.directory)
+        if self._first_run:  # what was asked for on the command line cannot run: say so there
+            self._finish(ExitResult(2, (snapshot.text or "the trainer failed before its first step",)))
+
+    # -- painting ----------------------------------------------------------------------------------
+    def _tick(self) -> None:
+        if self._dirty:
+            self._paint()
+
+    def _paint(self) -> None:
+        self._dirty = False
+        if not self.is_running:
+            return
+        snapshot = self.store.snapshot
+        for screen in self.screen_stack:
+            if isinstance(screen, TransportScreen) and screen.is_mounted:
+                screen.show(snapshot)
+
+    def notice(self, text: str, tone: str = "info") -> None:
+        """One line in the key bar of the screen that is seen."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, TransportScreen):
+                screen.notice(text, tone)
+                return
+
+    # -- requests ----------------------------------------------------------------------------------
+    def send(self, request: Request, done: str = "", *, watching: bool = False) -> None:
+        """Send one request without waiting; ``done`` is said once it is granted. ``watching``: an observer may."""
+        if not watching and self.session is not None and not self._may_steer():
+            return
+        self._spawn(self._ask_and_say(request, done))
+
+    def _may_steer(self) -> bool:
+        snapshot = self.store.snapshot
+        if snapshot.read_only:
+            self.notice("this run is shown from its files: nothing runs that could be steered")
+        elif snapshot.link == "ended":
+            self.notice("the run has ended; R starts it again" if self.relaunch else "the run has ended")
+        elif snapshot.link == "lost":
+            self.notice("not connected")
+        elif not snapshot.controller:
+            self.notice(NO_CONTROL)
+        else:
+            return True
+        return False
+
+    async def _ask_and_say(self, request: Request, done: str) -> None:
+        if await self.ask(request) is not None and done:
+            self.notice(done)
+
+    async def ask(self, request: Request) -> Frame | None:
+        """The reply; None where it was refused or there is no connection, which has been said then."""
+        if self.session is None:
+            self.notice("not connected yet")
+            return None
+        try:
+            return await self.session.request(request)
+        except RequestRefused as refused:
+            self.notice(NO_CONTROL if refused.code == "not-controller" else clean(str(refused.message)), "warn")
+        except (ConnectionLost, OSError):
+            self.notice("connection lost", "bad")
+        return None
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- another run -------------------------------------------------------------------------------
+    def edited(self, experiment: Experiment | None) -> None:
+        """What the edit screen gave back."""
+        if experiment is not None:
+            self.restart(experiment, "changed, and started anew: space runs it")
+
+    def restart(self, experiment: Experiment, done: str) -> None:
+        """Launch a new run of ``experiment``, stop the old one and look at the new one."""
+        if not (self.store.snapshot.controller or self.store.snapshot.link != "live" or self.store.snapshot.read_only):
+            self.notice(NO_CONTROL)
+            return
+        self._spawn(self._restart(experiment, done))
+
+    async def _restart(self, experiment: Experiment, done: str) -> None:
+        assert self.relaunch is not None
+        if self._connect is None:
+            return
+        try:
+            directory = await asyncio.to_thread(self.relaunch, experiment)
+            session = await self._connect(directory)
+            await session.start()
+        except (OSError, ValueError, RuntimeError, ConnectionLost, RequestRefused) as error:
+            self.notice(_one_line(error), "bad")
+            return
+        old, listener = self.session, self._listener
+        if listener is not None:
+            listener.cancel()
+        if old is not None:
+            if self.store.snapshot.link == "live" and not old.read_only:
+                try:
+                    await old.request(Stop())
+                except (ConnectionLost, RequestRefused, OSError):
+                    pass  # it has ended by itself
+            await _close(old)
+        self._first_run = False
+        self.experiment = experiment
+        self.store = Store(experiment, self._title, self._curves)
+        self._listener = asyncio.create_task(self._listen(session))
+        self.notify(done, timeout=3)
+
+    # -- leaving -----------------------------------------------------------------------------------
+    async def action_quit(self) -> None:
+        """Ctrl-Q does what q does."""
+        self.leave()
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C, where nothing is selected, does what q does."""
+        self.leave()
+
+    def leave(self) -> None:
+        """At once when nothing runs, else ask."""
+        from bptui.tui.screens.leave import LeaveScreen, choices
+
+        snapshot = self.store.snapshot
+        options = choices(snapshot)
+        if not options:
+            self._spawn(self._leave("leave"))
+        elif not isinstance(self.screen, LeaveScreen):
+            self.push_screen(LeaveScreen(snapshot.state, options), self._left)
+
+    def _left(self, choice: str | None) -> None:
+        if choice not in (None, "cancel"):
+            self._spawn(self._leave(str(choice)))
+
+    async def _leave(self, choice: str) -> None:
+        if self._leaving:
+            return
+        self._leaving = True
+        session = self.session
+        if session is None:
+            if self._listener is not None:
+                self._listener.cancel()
+            self._finish(ExitResult(0))
+            return
+        if choice == "stop" and await self.ask(Stop()) is not None:
+            await self._until_ended()
+        elif choice == "resume":
+            await self.ask(Run())
+        elif choice == "pause":
+            await self.ask(Pause())
+        resumed = choice == "resume"
+        await _close(session)
+        self._finish(ExitResult(0, farewell(self.store.snapshot, session, resumed=resumed)))
+
+    async def _until_ended(self) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                while self.store.snapshot.code is None and self.store.snapshot.link == "live":
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            pass  # it ends after its step; the run directory will say so
+
+    def _finish(self, result: ExitResult) -> None:
+        self._leaving = True
+        discard = tuple(self._discard)
+        code = result.code
+        if code == 0 and self.store.snapshot.state == "FAILED" and self.store.snapshot.code:
+            code = self.store.snapshot.code
+        self.exit(ExitResult(code, result.lines, discard), return_code=code)
+
+
+def farewell(snapshot: Snapshot, session: Session, *, resumed: bool = False) -> tuple[str, ...]:
+    """Run, result, directory and how to come back, for the shell."""
+    state = "RUNNING" if resumed else snapshot.shown_state
+    ended = snapshot.code is not None or snapshot.link == "ended" or snapshot.read_only
+    result = [f"{state.lower()} at step {integer(snapshot.step)}"]
+    if snapshot.curves is not None:
+        for series, word in (("loss", "loss"), ("val_loss", "validation loss"), ("val_accuracy", "validation accuracy")):
+            value = snapshot.curves.latest(series)
+            if value is not None:
+                result.append(f"{word} {value * 100:.1f} %" if series == "val_accuracy" else f"{word} {loss_text(value)}")
+    lines = [f"run     {clean(session.run)}" + (f" ({snapshot.model.title})" if snapshot.model.title else "")]
+    if snapshot.step == 0 and snapshot.state in ("READY", "STARTING") and not ended:
+        return (*lines, "result  never started, nothing kept")
+    lines.append("result  " + ", ".join(result))
+    if snapshot.state == "FAILED" and snapshot.text:
+        lines.append(f"        {snapshot.text}")
+    lines.append(f"files   {clean(str(session.directory))}")
+    lines.append(f"again   bptui {'open' if ended else 'attach'} {clean(session.run)}")
+    return tuple(lines)
+
+
+async def _close(session: Session) -> None:
+    try:
+        await session.close(leave=True)
+    except (ConnectionLost, OSError):
+        pass  # gone already
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(getattr(error, "message", "")) or str(error) or type(error).__name__
+    return clean(text.splitlines()[0] if text.splitlines() else text, 400)
+
+
+def _history_curves() -> Curves:
+    from bptui.tui.curves import HistoryCurves  # numpy: only once data come
+
+    return HistoryCurves()
+
+
+def run(
+    open_session: Opener,
+    *,
+    title: str = "",
+    experiment: Experiment | None = None,
+    relaunch: Relauncher | None = None,
+    connect: Connector | None = None,
+    glyphs: GlyphName = "braille",
+    mouse: bool = True,
+) -> ExitResult:
+    """Run the app in this terminal until its user leaves; the caller prints ``lines`` and exits with ``code``."""
+    app = BptuiApp(
+        open_session, title=title, experiment=experiment, relaunch=relaunch, connect=connect, glyphs=glyphs
+    )
+    result = app.run(mouse=mouse)
+    return result if result is not None else ExitResult(app.return_code or 0)

@@ -1,0 +1,89 @@
+"""What the main screen and the inspector share: bindings from the table of keys, and the transport."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from bptui.protocol.messages import MicroStep, Pace, Pause, Run, Step, TakeControl
+from bptui.tui.keys import Place, keys_of
+from bptui.tui.store import Snapshot
+from bptui.tui.widgets.header import pace_word
+
+if TYPE_CHECKING:
+    from bptui.tui.app import BptuiApp
+
+PACES = (-1.0, 1.0, 10.0, 50.0, 100.0, 0.0)
+"""From micro-play to as fast as it goes."""
+
+
+def bindings(place: Place) -> list[BindingType]:
+    """The table's rows as bindings; transport keys go before whatever has the focus."""
+    return [
+        Binding(",".join(key.keys), key.action, key.label, show=False, priority=key.transport) for key in keys_of(place)
+    ]
+
+
+def next_pace(pace: float, by: int) -> float:
+    """The next pace of PACES above (``by`` 1) or below (−1)."""
+    order = [float("inf") if p == 0 else p for p in PACES]
+    now = float("inf") if pace == 0 else pace
+    wanted = [p for p in order if p > now] if by > 0 else [p for p in reversed(order) if p < now]
+    chosen = wanted[0] if wanted else now
+    return 0.0 if chosen == float("inf") else chosen
+
+
+class TransportScreen(Screen[None]):
+    """A screen in which space, s, n, +, - steer the trainer."""
+
+    @property
+    def face(self) -> BptuiApp:
+        return cast("BptuiApp", self.app)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.face.store.snapshot
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw a snapshot."""
+
+    def notice(self, text: str, tone: str = "info") -> None:
+        """Say one line."""
+
+    def action_run_pause(self) -> None:
+        self.face.send(Pause() if self.snapshot.state == "RUNNING" else Run())
+
+    def action_step(self) -> None:
+        self.face.send(Pause() if self.snapshot.state == "RUNNING" else Step())
+
+    def action_micro_step(self) -> None:
+        self.face.send(Pause() if self.snapshot.state == "RUNNING" else MicroStep())
+
+    def action_pace(self, by: int) -> None:
+        pace = next_pace(self.snapshot.pace, by)
+        word = {"micro": "micro-play", "max": "as fast as it goes"}.get(pace_word(pace), f"{pace:g} steps/s")
+        self.face.send(Pace(steps_per_second=pace), f"pace: {word}")
+
+    def action_take_control(self) -> None:
+        if self.snapshot.controller:
+            self.notice("you have control already")
+        else:
+            self.face.send(TakeControl(), "you have control now", watching=True)
+
+    def action_palette(self) -> None:
+        self.app.action_command_palette()
+
+    def action_leave(self) -> None:
+        self.face.leave()
+
+    def action_explain(self) -> None:
+        from bptui.tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(*self.explanation()))
+
+    def explanation(self) -> tuple[str, str, Place]:
+        """Title and text about what is focused, and whose keys to list."""
+        raise NotImplementedError
+

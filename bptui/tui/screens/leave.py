@@ -1,0 +1,52 @@
+"""What to do with a run that has not ended, when its user leaves."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from bptui.tui.store import Snapshot
+
+RUNNING = (
+    ("detach", "Detach: training goes on without a screen"),
+    ("stop", "Stop after this step and keep the run"),
+    ("cancel", "Stay here"),
+)
+PAUSED = (
+    ("resume", "Resume, and detach: training goes on without a screen"),
+    ("detach", "Detach: it stays paused"),
+    ("stop", "Stop and keep the run"),
+    ("cancel", "Stay here"),
+)
+
+
+def choices(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """Options for this state, the first one for Enter; empty: leave at once."""
+    if snapshot.link != "live" or snapshot.read_only or snapshot.code is not None or not snapshot.controller:
+        return ()  # an observer's going changes nothing
+    if snapshot.state == "RUNNING":
+        return RUNNING
+    return PAUSED if snapshot.state in ("PAUSED", "HELD") else ()
+
+
+class LeaveScreen(ModalScreen[str]):
+    """Gives back one of ``detach``, ``stop``, ``resume``, ``cancel``."""
+
+    BINDINGS = [("escape", "dismiss('cancel')", "Stay"), ("q", "dismiss('cancel')", "Stay")]  # noqa: RUF012
+
+    def __init__(self, state: str, options: tuple[tuple[str, str], ...]) -> None:
+        super().__init__()
+        self._state = state
+        self._options = options
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = "Leave"
+            yield Static(f"The run is {self._state}. What shall become of it?", markup=False)
+            yield OptionList(*(Option(text, id=name) for name, text in self._options), markup=False)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id or "cancel")

@@ -1,0 +1,196 @@
+"""The main screen: header, four panes, key bar; panes fold away where it is small."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
+
+from bptui.tui.glyphs import Glyphs
+from bptui.tui.keys import Place
+from bptui.tui.screens.base import TransportScreen, bindings
+from bptui.tui.store import Snapshot
+from bptui.tui.words import PANES
+from bptui.tui.widgets.banner import Banner
+from bptui.tui.widgets.findings import FindingsPane
+from bptui.tui.widgets.gradients import Gradients, symbol_of
+from bptui.tui.widgets.header import HeaderLine
+from bptui.tui.widgets.keybar import KeyBar
+from bptui.tui.widgets.layers import LayerPane
+from bptui.tui.widgets.loss import LossChart
+from bptui.tui.widgets.model import ModelPane
+from bptui.tui.widgets.pane import Drawn, Pane
+
+SMALLEST = (40, 12)
+ONE_PANE = (64, 18)
+"""Below this width or height one pane is shown at a time."""
+
+
+class MainScreen(TransportScreen):
+    """Panes 1–4 of one run."""
+
+    BINDINGS = bindings("main")
+    AUTO_FOCUS = "#gradients"
+
+    def __init__(self, snapshot: Snapshot, glyphs: Glyphs) -> None:
+        super().__init__()
+        self.header = HeaderLine(snapshot, glyphs=glyphs, id="header")
+        self.banner = Banner(snapshot, glyphs=glyphs, id="banner")
+        self.model = ModelPane(snapshot, glyphs=glyphs, id="model")
+        self.loss = LossChart(snapshot, glyphs=glyphs, id="loss")
+        self.gradients = Gradients(snapshot, glyphs=glyphs, id="gradients")
+        self.findings = FindingsPane(snapshot, glyphs=glyphs, id="findings")
+        self.keybar = KeyBar(snapshot, id="keys")
+        self.small = Banner(snapshot, glyphs=glyphs, id="small")
+        self.panes: tuple[Pane, ...] = (self.model, self.loss, self.gradients, self.findings)
+        self.zoomed = False
+        self.current: Pane = self.gradients
+        self._arranged: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        yield self.banner
+        with Horizontal(id="body"):
+            with Vertical(id="left"):
+                yield self.model
+                yield self.findings
+            with Vertical(id="right"):
+                yield self.loss
+                yield self.gradients
+        yield self.keybar
+        yield self.small
+
+    # -- drawing -----------------------------------------------------------------------------------
+    def show(self, snapshot: Snapshot) -> None:
+        drawn: tuple[Drawn, ...] = (self.header, self.banner, *self.panes, self.keybar)
+        for widget in drawn:
+            widget.snapshot = snapshot
+        self.place_panes()
+        for widget in drawn:
+            widget.show(snapshot)
+
+    def notice(self, text: str, tone: str = "info") -> None:
+        self.keybar.notice(text, tone)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.place_panes()
+
+    def on_pane_focused(self, message: Pane.Focused) -> None:
+        self.current = message.pane
+        self.place_panes()
+
+    def on_layer_pane_selected(self, message: LayerPane.Selected) -> None:
+        for pane in (self.model, self.gradients):
+            pane.select(message.index)
+
+    def place_panes(self) -> None:
+        """Give each pane its place for this size; nothing happens when nothing changed."""
+        width, height = self.app.size
+        wanted = self.model.rows_wanted(), self.gradients.rows_wanted()
+        banner = bool(self.banner.line())
+        key = (width, height, wanted, self.zoomed, self.current, banner)
+        if key == self._arranged or not self.is_mounted:
+            return
+        try:
+            left, right, body = self.query_one("#left"), self.query_one("#right"), self.query_one("#body")
+        except NoMatches:
+            return
+        self._arranged = key
+        too_small = width < SMALLEST[0] or height < SMALLEST[1]
+        self.small.message = f"terminal too small: {width}×{height}, needs {SMALLEST[0]}×{SMALLEST[1]}" if too_small else ""
+        self.small.display = too_small
+        for widget in (self.header, body, self.keybar):
+            widget.display = not too_small
+        self.banner.display = banner and not too_small
+        one = self.zoomed or width < ONE_PANE[0] or height < ONE_PANE[1]
+        for pane in self.panes:
+            pane.display = not one or pane is self.current
+        left.display = not one or self.current in (self.model, self.findings)
+        right.display = not one or self.current in (self.loss, self.gradients)
+        rows = height - 2 - banner
+        left.styles.width = "1fr" if one else left_width(width)
+        self.model.styles.height = "1fr" if one else model_height(rows, wanted[0])
+        self.gradients.styles.height = "1fr" if one else gradients_height(rows, wanted[1] - 2)
+
+    # -- actions -----------------------------------------------------------------------------------
+    def action_focus_pane(self, number: int) -> None:
+        pane = self.panes[number - 1]
+        self.current = pane
+        self.place_panes()
+        pane.focus()
+
+    def action_zoom(self) -> None:
+        self.zoomed = not self.zoomed
+        self.place_panes()
+
+    def action_log_axis(self) -> None:
+        self.loss.toggle_log()
+        self.notice("loss on a logarithmic axis" if self.loss.log_axis else "loss on a linear axis")
+
+    def action_histogram(self) -> None:
+        quantity = self.gradients.turn()
+        if not self.snapshot.histogram(quantity) and self.snapshot.state != "READY":
+            self.notice(f"no histogram of {symbol_of(quantity, self.gradients.glyphs)} has come yet")
+
+    def action_inspect(self) -> None:
+        from bptui.tui.screens.inspector import Inspector
+
+        if not self.snapshot.model.layers:
+            self.notice("no layers to inspect yet")
+        elif self.snapshot.read_only or self.snapshot.link == "ended":
+            self.notice("the run has ended: there is no process to ask for values")
+        else:
+            self.app.push_screen(Inspector(self.gradients.selected, self.snapshot, self.gradients.glyphs))
+
+    def action_edit(self) -> None:
+        from bptui.tui.screens.edit import EditScreen
+
+        experiment = self.snapshot.model.experiment or self.face.experiment
+        if experiment is None or self.face.relaunch is None:
+            self.notice("this run cannot be edited: it was not started from an experiment here")
+        else:
+            self.app.push_screen(EditScreen(experiment, self.gradients.selected), self.face.edited)
+
+    def action_restart(self) -> None:
+        experiment = self.snapshot.model.experiment or self.face.experiment
+        if experiment is None or self.face.relaunch is None:
+            self.notice("this run cannot be restarted: it was not started from an experiment here")
+        else:
+            self.face.restart(experiment, "restarted from step 0 with the same experiment")
+
+    def action_findings(self) -> None:
+        from bptui.tui.screens.reading import FindingsScreen
+
+        self.app.push_screen(FindingsScreen(self.snapshot, self.gradients.glyphs))
+
+    def action_output(self) -> None:
+        from bptui.tui.screens.reading import OutputScreen
+
+        self.app.push_screen(OutputScreen(self.snapshot, self.gradients.glyphs))
+
+    def explanation(self) -> tuple[str, str, Place]:
+        text = PANES[self.current.number]
+        if self.current is self.gradients and (row := self.gradients.describe()):
+            text += "\n\n" + row
+        if self.current is self.model and self.snapshot.model.engine:
+            model = self.snapshot.model
+            text += f"\n\nEngine: {model.engine} on {model.device}, {model.dtype}. {model.engine_reason}"
+        return self.current.title, text, "main"
+
+
+def left_width(width: int) -> int:
+    """Cells of the left column: 32 of 120, 28 of 80, 44 at the most."""
+    return max(28, min(44, round(width * 0.27)))
+
+
+def model_height(rows: int, wanted: int) -> int:
+    """Rows of the model pane, so that the findings keep at least a quarter."""
+    return max(6, min(wanted + 1, rows - max(5, rows // 4)))
+
+
+def gradients_height(rows: int, layers: int) -> int:
+    """Rows of the gradients pane: up to four a layer, and at most half of the column."""
+    most = max(5, rows // 2)
+    tall = max(1, min(3, (min(most, rows * 2 // 5) - 2) // max(1, layers)))
+    return max(5, min(most, layers * tall + 2))

@@ -1,0 +1,342 @@
+"""Frames → frozen snapshots. The store alone changes; widgets are functions of the snapshot last given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from bptui.protocol.framing import Frame
+from bptui.protocol.messages import (
+    FindingRow,
+    Findings,
+    Goodbye,
+    Histograms,
+    Layers,
+    LogChunk,
+    ModelInfo,
+    Output,
+    Status,
+)
+from bptui.runs.records import LOW_EXPONENT, QUANTITIES, SPECIAL_CELLS, TABLE_COLUMNS
+from bptui.spec.experiment import Experiment, layer_names
+from bptui.tui.ports import Curves
+from bptui.tui.text import clean, number
+
+STATES = ("STARTING", "READY", "RUNNING", "PAUSED", "DONE", "FAILED", "STALE", "WAITING", "HELD")
+ENDED = ("DONE", "FAILED", "STALE")
+_COLUMN = {name: index for index, name in enumerate(TABLE_COLUMNS)}
+
+
+@dataclass(frozen=True, slots=True)
+class LayerView:
+    """One layer of the model list. ``inputs``: 0 where it is not known before the data are read."""
+
+    name: str
+    inputs: int
+    units: int
+    activation: str
+    parameters: int
+    kind: str = "dense"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """What the model pane and the header say of the network. All text is clean."""
+
+    title: str = ""
+    engine: str = ""
+    engine_reason: str = ""
+    device: str = ""
+    dtype: str = ""
+    features: int = 0
+    layers: tuple[LayerView, ...] = ()
+    loss: str = ""
+    optimizer: str = ""
+    settings: str = ""
+    schedule: str = ""
+    data: str = ""
+    epochs: int | None = None
+    experiment: Experiment | None = None
+    known: bool = False
+    """The trainer has built it (else it is what the experiment says)."""
+
+    @property
+    def sizes(self) -> str:
+        """``64-32-16-10``; the middle of a deep network is left out."""
+        sizes = [str(self.features)] if self.features else []
+        sizes += [str(layer.units) for layer in self.layers]
+        if len(sizes) > 8:
+            sizes = [*sizes[:4], "…", *sizes[-2:]]
+        return "-".join(sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer's numbers; nan: not there."""
+
+    grad_norm: float
+    update_ratio: float
+    dead: int
+    """−1: cannot die, or not counted yet."""
+    units: int
+    silent: float
+    seen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts of floor(log₂|x|) of one layer: ``cells[i]`` is exponent ``LOW_EXPONENT + i``."""
+
+    zero: int
+    nan: int
+    inf: int
+    below: int
+    above: int
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding in clean text."""
+
+    fault: str
+    layer: str
+    severity: str
+    units: tuple[int, ...]
+    first_step: int
+    not_before: int
+    message: str
+    evidence: tuple[tuple[str, str], ...]
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that is drawn."""
+
+    state: str = "STARTING"
+    step: int = 0
+    epoch: float = 0.0
+    micro: str = ""
+    text: str = ""
+    steps_per_second: float = 0.0
+    probe_share: float = 0.0
+    pace: float = 0.0
+    lr: float = 0.0
+    total_steps: int | None = None
+    controller: bool = True
+    faces: int = 1
+    code: int | None = None
+    model: ModelView = field(default_factory=ModelView)
+    rows: tuple[Row, ...] = ()
+    histograms: tuple[tuple[str, tuple[Histogram, ...]], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    output: tuple[str, ...] = ()
+    curves: Curves | None = None
+    log_bytes: int = 0
+    """Grows with the history: what tells a chart that there is something new."""
+    link: str = "connecting"
+    """``connecting``, ``live``, ``lost`` or ``ended``."""
+    link_text: str = ""
+    read_only: bool = False
+
+    @property
+    def shown_state(self) -> str:
+        """The state word: a lost connection is STALE, whatever the trainer said last."""
+        return "STALE" if self.link == "lost" or (self.link == "ended" and self.state == "RUNNING") else self.state
+
+    @property
+    def micro_layer(self) -> str:
+        """The layer at which a micro-step stands."""
+        return self.micro.split(" ", 1)[1] if " " in self.micro else ""
+
+    def histogram(self, quantity: str) -> tuple[Histogram, ...]:
+        return dict(self.histograms).get(quantity, ())
+
+
+def view_of(experiment: Experiment) -> ModelView:
+    """What can be said before the trainer has read the data."""
+    layers = []
+    inputs = 0
+    for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True):
+        parameters = (inputs + 1) * layer.units if inputs else 0
+        layers.append(LayerView(clean(name), inputs, layer.units, layer.activation, parameters))
+        inputs = layer.units
+    return replace(
+        _spec_lines(experiment),
+        title=clean(experiment.experiment.name or experiment.data.source, 60),
+        dtype=experiment.experiment.dtype,
+        layers=tuple(layers),
+    )
+
+
+def _spec_lines(experiment: Experiment) -> ModelView:
+    optimizer = experiment.optimizer
+    settings = [f"lr {number(optimizer.lr)}"]
+    for name in ("momentum", "alpha", "beta1", "beta2", "weight_decay", "clip_norm", "clip_value"):
+        value = getattr(optimizer, name, None)
+        default = next((f.default for f in msgspec.structs.fields(optimizer) if f.name == name), None)
+        if value is not None and value != default:
+            settings.append(f"{name.replace('_', ' ')} {number(value)}")
+    schedule = str(experiment.schedule.__struct_config__.tag)
+    return ModelView(
+        loss=str(experiment.loss.__struct_config__.tag),
+        optimizer=str(optimizer.__struct_config__.tag),
+        settings=" ".join(settings),
+        schedule="" if schedule == "constant" else schedule,
+        data=f"{clean(experiment.data.source, 60)} batch {experiment.data.batch_size}",
+        epochs=experiment.stop.epochs,
+        experiment=experiment,
+    )
+
+
+def experiment_of(raw: bytes) -> Experiment | None:
+    """The experiment in a ModelInfo (JSON, or MessagePack of the same); None for a script."""
+    for decode in (msgspec.json.decode, msgspec.msgpack.decode):
+        try:
+            value = decode(raw)
+            if isinstance(value, (bytes, str)):
+                value = msgspec.json.decode(value)
+            return msgspec.convert(value, Experiment)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+    return None
+
+
+class Store:
+    """The newest of each topic, and the history. ``apply`` says what changed."""
+
+    def __init__(self, experiment: Experiment | None, title: str, curves: Callable[[], Curves]) -> None:
+        model = view_of(experiment) if experiment is not None else ModelView()
+        if title:
+            model = replace(model, title=clean(title, 60))
+        self.snapshot = Snapshot(model=model)
+        self._curves = curves
+        self._apply: dict[type, Callable[[Any, Frame], None]] = {
+            Status: self._status,
+            ModelInfo: self._model,
+            Layers: self._layers,
+            Histograms: self._histograms,
+            Findings: self._findings,
+            Output: self._output,
+            LogChunk: self._log,
+            Goodbye: self._goodbye,
+        }
+
+    def apply(self, frame: Frame) -> bool:
+        """Take one frame; whether it must be painted at once (the state, a place or an end changed)."""
+        before = self.snapshot
+        take = self._apply.get(type(frame.message))
+        if take is not None:
+            take(frame.message, frame)
+        now = self.snapshot
+        return (before.shown_state, before.micro, before.text, before.pace, before.controller, before.link, before.code) != (
+            now.shown_state, now.micro, now.text, now.pace, now.controller, now.link, now.code
+        ) or (now.state != "RUNNING" and before.step != now.step)  # fmt: skip
+
+    def set_link(self, link: str, text: str = "") -> None:
+        """What became of the connection."""
+        self.snapshot = replace(self.snapshot, link=link, link_text=clean(text, 200))
+
+    def connected(self, read_only: bool) -> None:
+        """A session began; its log comes from the start again."""
+        self.snapshot = replace(
+            self.snapshot, link="live", link_text="", read_only=read_only, curves=None, log_bytes=0,
+            controller=False if read_only else self.snapshot.controller,
+        )  # fmt: skip
+
+    def _put(self, **changes: Any) -> None:
+        self.snapshot = replace(self.snapshot, **changes)
+
+    def _status(self, message: Status, frame: Frame) -> None:
+        if message.rank != 0:
+            return
+        self._put(
+            state=message.state if message.state in STATES else clean(message.state, 8),
+            step=message.step, epoch=message.epoch, micro=clean(message.micro, 80), text=clean(message.text, 300),
+            steps_per_second=message.steps_per_second, probe_share=message.probe_share, pace=message.pace,
+            lr=message.lr, total_steps=message.total_steps, faces=message.faces, code=message.code,
+            controller=message.controller and not self.snapshot.read_only,
+        )  # fmt: skip
+
+    def _model(self, message: ModelInfo, frame: Frame) -> None:
+        layers = tuple(
+            LayerView(clean(r.name, 200), r.inputs, r.shape[-1] if r.shape else 0, clean(r.activation, 40), r.parameters,
+                      clean(r.kind, 40))
+            for r in message.layers
+        )  # fmt: skip
+        experiment = experiment_of(bytes(message.spec))
+        spec = _spec_lines(experiment) if experiment is not None else ModelView()
+        view = replace(
+            spec, title=clean(message.title, 60), engine=clean(message.engine, 20),
+            engine_reason=clean(message.engine_reason, 200), device=clean(message.device, 40),
+            dtype=clean(message.dtype, 10), features=message.features, layers=layers, known=True,
+        )  # fmt: skip
+        self._put(model=view, total_steps=message.total_steps or self.snapshot.total_steps)
+
+    def _layers(self, message: Layers, frame: Frame) -> None:
+        table = frame.array(message.table)
+        if table.ndim != 2 or table.shape[1] < len(TABLE_COLUMNS):
+            return
+        rows = []
+        for values in table.tolist():
+            dead, units, seen = (values[_COLUMN[name]] for name in ("dead", "units", "seen"))
+            rows.append(
+                Row(
+                    grad_norm=values[_COLUMN["grad_norm"]],
+                    update_ratio=values[_COLUMN["update_ratio"]],
+                    silent=values[_COLUMN["silent"]],
+                    dead=int(dead) if dead == dead else -1,
+                    units=int(units) if units == units else 0,
+                    seen=int(seen) if seen == seen else 0,
+                )
+            )
+        self._put(rows=tuple(rows))
+
+    def _histograms(self, message: Histograms, frame: Frame) -> None:
+        counts = frame.array(message.counts)
+        if message.quantity not in QUANTITIES or counts.ndim != 2 or counts.shape[1] <= len(SPECIAL_CELLS):
+            return
+        special = len(SPECIAL_CELLS)
+        views = tuple(
+            Histogram(zero=row[0], nan=row[1], inf=row[2], below=row[3], above=row[4], cells=tuple(row[special:]))
+            for row in counts.tolist()
+        )
+        every = dict(self.snapshot.histograms)
+        every[message.quantity] = views
+        self._put(histograms=tuple(every.items()))
+
+    def _findings(self, message: Findings, frame: Frame) -> None:
+        self._put(findings=tuple(_finding(row) for row in message.findings))
+
+    def _output(self, message: Output, frame: Frame) -> None:
+        self._put(output=tuple(clean(line) for line in message.lines))
+
+    def _log(self, message: LogChunk, frame: Frame) -> None:
+        curves = self.snapshot.curves or self._curves()
+        data = bytes(frame.raw(message.data))
+        curves.feed(message.offset, data)
+        self._put(curves=curves, log_bytes=message.offset + len(data))
+
+    def _goodbye(self, message: Goodbye, frame: Frame) -> None:
+        self._put(link="ended", link_text=clean(message.reason, 200))
+
+
+def _finding(row: FindingRow) -> Finding:
+    evidence = tuple(
+        (clean(str(name), 80), clean(value, 200) if isinstance(value, str) else number(value))
+        for name, value in row.evidence.items()
+    )
+    return Finding(
+        clean(row.fault, 60), clean(row.layer or "", 200), row.severity, row.units, row.first_step, row.not_before,
+        clean(row.message, 400), evidence, clean(row.fix, 600),
+    )  # fmt: skip
+
+
+def exponents(views: tuple[Histogram, ...]) -> tuple[int, int] | None:
+    """First and last exponent that any layer has; None where all are empty."""
+    used = [index for view in views for index, cell in enumerate(view.cells) if cell]
+    return (LOW_EXPONENT + min(used), LOW_EXPONENT + max(used)) if used else None

@@ -1,0 +1,81 @@
+"""The model pane: layers with their sizes, then loss, optimiser and data."""
+
+from __future__ import annotations
+
+from bptui.tui.text import count, fit, right
+from bptui.tui.widgets.layers import LayerPane
+from bptui.tui.widgets.pane import Line
+
+
+class ModelPane(LayerPane):
+    """Layers of the snapshot's model."""
+
+    number, title = 1, "Model"
+
+    def rows_wanted(self) -> int:
+        return len(self.snapshot.model.layers) + 1 + len(self._facts()) + 2
+
+    def _facts(self) -> list[tuple[str, str]]:
+        model = self.snapshot.model
+        facts = []
+        if model.loss:
+            facts.append(("loss", model.loss))
+        if model.optimizer:
+            facts.append((model.optimizer, model.settings))
+        if model.schedule:
+            facts.append(("lr", f"{model.schedule}, now {self.snapshot.lr:.3g}"))
+        if model.data:
+            facts.append(("data", model.data))
+        return facts
+
+    def inside(self, width: int, height: int) -> list[Line]:
+        model = self.snapshot.model
+        if not model.layers:
+            text = "Starting …" if self.snapshot.link == "connecting" else "No layers known yet."
+            return [[(text, "dim")]]
+        arrow = "->" if self.glyphs.name == "ascii" else "→"
+        sizes = [f"{la.inputs or '?'}{arrow}{la.units}" for la in model.layers]
+        acts = ["" if la.activation == "identity" else la.activation for la in model.layers]
+        name = max(5, *(len(la.name) for la in model.layers))
+        size = max(len(text) for text in sizes)
+        act = max(4, *(len(text) for text in acts))
+        fixed = 2 + 1 + size + 1 + act + 6
+        name = min(name, max(6, width - fixed))
+        parameters = width - (2 + name + 1 + size + 1 + act) >= 6
+        if not parameters:
+            act = max(0, min(act, width - (2 + name + 1 + size + 1)))
+        facts = self._facts()
+        room = height - 1 - len(facts)
+        if room < min(3, len(model.layers)):
+            facts = facts[: max(0, height - 1 - min(3, len(model.layers)))]
+            room = height - 1 - len(facts)
+        first, last = self.window(room)
+        pad = self.glyphs.name == "ascii"
+        lines: list[Line] = [self._input(width, name, size, pad)]
+        for index in range(first, last):
+            layer, on = model.layers[index], self.on(index)
+            line: Line = [self.lead(index), (fit(layer.name, name), ("strong" if index == self.selected else "text") + on)]
+            line += [(" " + right(sizes[index], size), "text" + on), (" " + fit(acts[index], act), "dim" + on)]
+            if parameters:
+                text = count(layer.parameters) if layer.parameters else ""
+                line.append((right(text, width - (2 + name + 1 + size + 1 + act)), "dim" + on))
+            lines.append(line)
+        if len(lines) + len(facts) < height - 1:
+            lines.append([])
+        label = max((len(word) for word, _ in facts), default=0)
+        for word, text in facts:
+            lines.append([(fit(word, label), "dim"), (" ", "text"), (fit(text, max(0, width - label - 1)).rstrip(), "text")])
+        return lines
+
+    def bottom(self, width: int) -> list[tuple[int, str, str]]:
+        scroll = self.scroll_text()
+        return [scroll] if scroll[1] else []
+
+    def _input(self, width: int, name: int, size: int, ascii_only: bool) -> Line:
+        features = self.snapshot.model.features
+        return [("  ", "text"), (fit("input", name), "dim"), (" " + right(str(features or "?"), size), "dim")]
+
+    def clicked(self, row: int) -> None:
+        index = self._first + row - 1
+        if row >= 1 and index < min(self._first + self._shown, len(self.snapshot.model.layers)):
+            self.post_message(self.Selected(index))

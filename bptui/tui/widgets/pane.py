@@ -1,0 +1,213 @@
+"""A framed pane drawn by the Line API that repaints changed spans only.
+
+Textual repaints whatever region it is told of, so a pane that says ``refresh()`` costs all of its
+cells each time. A pane here builds its lines from a snapshot, compares them with those on the screen,
+and asks for the spans that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from bptui.tui.glyphs import BRAILLE, Glyphs
+from bptui.tui.store import Snapshot
+from bptui.tui.text import fit
+
+Piece = tuple[str, str]
+"""Text and the name of its style."""
+Line = list[Piece]
+
+STYLES = ("text", "dim", "strong", "title", "border", "first", "second", "good", "warn", "bad", "info", "cursor", "key")
+_GAP = 4  # changed spans nearer than this are one: moving the terminal's cursor costs about as much
+
+
+def width_of(line: Sequence[Piece]) -> int:
+    return sum(cell_len(text) for text, _ in line)
+
+
+def cells(strip: Strip) -> Iterator[tuple[str, Style | None]]:
+    """Cell by cell: a wide character is itself and an empty cell."""
+    for text, style, _ in strip:
+        if text.isascii():
+            for character in text:
+                yield character, style
+            continue
+        for character in text:
+            width = cell_len(character)
+            if width:
+                yield character, style
+            for _ in range(width - 1):
+                yield "", style
+
+
+def changed(old: Strip, new: Strip) -> list[tuple[int, int]]:
+    """Spans [first, end) of cells that differ."""
+    spans: list[tuple[int, int]] = []
+    for index, (before, after) in enumerate(zip(cells(old), cells(new), strict=False)):
+        if before == after:
+            continue
+        if spans and index - spans[-1][1] <= _GAP:
+            spans[-1] = (spans[-1][0], index + 1)
+        else:
+            spans.append((index, index + 1))
+    return spans
+
+
+class Drawn(Widget):
+    """Lines of styled pieces; ``show`` repaints what changed."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"drawn--{name}" for name in STYLES}
+
+    def __init__(self, snapshot: Snapshot, *, glyphs: Glyphs = BRAILLE, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.snapshot = snapshot
+        self.glyphs = glyphs
+        self._strips: list[Strip] = []
+        self._built_for: Size | None = None
+
+    def build(self, width: int, height: int) -> list[Line]:
+        """The lines of ``snapshot``; shorter ones are filled up with blanks."""
+        raise NotImplementedError
+
+    def show(self, snapshot: Snapshot | None = None) -> None:
+        """Draw another snapshot (or the same one after a change of the widget's own), changed spans only."""
+        if snapshot is not None:
+            self.snapshot = snapshot
+        if not self.is_mounted or not self.size or not self.display:
+            return
+        old, size = self._strips, self._built_for
+        self._build()
+        if size != self.size or len(old) != len(self._strips):
+            self.refresh()
+            return
+        regions = [
+            Region(first, y, end - first, 1)
+            for y, (before, after) in enumerate(zip(old, self._strips, strict=True))
+            if before is not after and before != after
+            for first, end in changed(before, after)
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def style_of(self, name: str) -> Style:
+        """``name`` of STYLES; ``+cursor`` behind it puts it on the cursor's background."""
+        base, _, on = name.partition("+")
+        style = self.get_component_rich_style(f"drawn--{base}")
+        if on:
+            style = style + Style(bgcolor=self.get_component_rich_style("drawn--cursor").bgcolor)
+        return style
+
+    def _build(self) -> None:
+        width, height = self.size
+        self._built_for = self.size
+        blank = self.style_of("text")
+        strips = []
+        for line in self.build(width, height)[:height]:
+            segments = [Segment(text, self.style_of(name)) for text, name in line if text]
+            strips.append(Strip(segments).adjust_cell_length(width, blank).simplify())
+        missing = height - len(strips)
+        self._strips = strips + [Strip.blank(width, blank)] * missing
+
+    def render_line(self, y: int) -> Strip:
+        if self._built_for != self.size:
+            self._build()
+        return self._strips[y] if 0 <= y < len(self._strips) else Strip.blank(self.size.width, self.style_of("text"))
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._built_for = None  # another theme, the focus: every style may be another one
+
+
+class Pane(Drawn, can_focus=True):
+    """A frame with a number, a title, and lines within."""
+
+    number = 0
+    title = ""
+
+    class Focused(Message):
+        """This pane has the focus now."""
+
+        def __init__(self, pane: Pane) -> None:
+            super().__init__()
+            self.pane = pane
+
+    def inside(self, width: int, height: int) -> list[Line]:
+        """Lines of ``width`` cells."""
+        raise NotImplementedError
+
+    def top(self, width: int) -> list[tuple[int, str, str]]:
+        """Texts in the upper border: column (−1: at the right end), text, style."""
+        return []
+
+    def bottom(self, width: int) -> list[tuple[int, str, str]]:
+        """Texts in the lower border."""
+        return []
+
+    def build(self, width: int, height: int) -> list[Line]:
+        if width < 6 or height < 2:
+            return []
+        corners = self.glyphs.frame
+        border = "key" if self.has_focus else "border"
+        title = [(1, f" {self.number} ", "key"), (4, f"{self.title} ", "title")]
+        lines = [self._edge(corners[0], corners[2], width, border, title + self.top(width))]
+        inner = self.inside(width - 4, height - 2)[: height - 2]
+        for index in range(height - 2):
+            line = inner[index] if index < len(inner) else []
+            used = width_of(line)
+            fill = (line[-1][1] if line and line[-1][1].endswith("+cursor") else "text")
+            lead = (line[0][1] if line and line[0][1].endswith("+cursor") else "text")
+            room = width - 4
+            body = list(line) if used <= room else _cut(line, room)
+            lines.append(
+                [(corners[3], border), (" ", lead), *body, (" " * max(0, room - used), fill), (" ", fill), (corners[3], border)]
+            )
+        lines.append(self._edge(corners[4], corners[5], width, border, self.bottom(width)))
+        return lines
+
+    def _edge(self, start: str, end: str, width: int, border: str, texts: list[tuple[int, str, str]]) -> Line:
+        line: Line = [(start, border)]
+        at = 1
+        for column, text, style in texts:
+            if column < 0:
+                column = width - 2 - cell_len(text)
+            if column < at or column + cell_len(text) > width - 1:
+                continue
+            line += [(self.glyphs.rule * (column - at), border), (text, style)]
+            at = column + cell_len(text)
+        line += [(self.glyphs.rule * (width - 1 - at), border), (end, border)]
+        return line
+
+    def on_focus(self) -> None:
+        self.post_message(self.Focused(self))
+        self.show()
+
+    def on_blur(self) -> None:
+        self.show()
+
+    async def on_click(self, event: events.Click) -> None:
+        self.focus()
+        self.clicked(event.y - 1)
+
+    def clicked(self, row: int) -> None:
+        """A line within the frame was clicked."""
+
+
+def _cut(line: Line, width: int) -> Line:
+    out: Line = []
+    for text, style in line:
+        room = width - width_of(out)
+        if room <= 0:
+            break
+        out.append((text if cell_len(text) <= room else fit(text, room), style))
+    return out

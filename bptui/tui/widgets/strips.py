@@ -1,0 +1,18 @@
+"""One line of styled text that a screen sets."""
+
+from __future__ import annotations
+
+from bptui.tui.widgets.pane import Drawn, Line
+
+
+class TextLine(Drawn):
+    """``put`` sets the line."""
+
+    _line: Line = []  # noqa: RUF012 (never changed in place)
+
+    def put(self, line: Line) -> None:
+        self._line = line
+        self.show()
+
+    def build(self, width: int, height: int) -> list[Line]:
+        return [self._line]

@@ -1,0 +1,39 @@
+"""What is said about panes and quantities: two sentences each, and the formula."""
+
+from __future__ import annotations
+
+PANES: dict[int, str] = {
+    1: "The network from its input to its last layer: name, inputs → units, activation g, number of parameters. "
+    "Each layer computes z = aW + b from the activations before it, then a = g(z).\n\n"
+    "    zˡ = aˡ⁻¹ Wˡ + bˡ      aˡ = g(zˡ)",
+    2: "The loss L of each update's batch (solid) and of the validation rows (dotted) over the steps; a column with more "
+    "than one step shows their lowest and highest. What is not finite is a gap with a mark; y changes the axis.\n\n"
+    "    losses[k] is computed in state k, the state after k updates",
+    3: "How much each layer learns. The rows are sampled, so they may be some steps old.\n\n"
+    "    ‖∇W‖   Euclidean norm of ∂L/∂Wˡ = aˡ⁻¹ᵀ δˡ\n"
+    "    Δ/W    ‖ΔW‖ / ‖W‖ of the last update; about 1e-3 is usual\n"
+    "    dead   units that gave 0 for every sample looked at, of all units; – where a unit cannot die\n"
+    "    bars   counts of floor(log₂|x|): how many values lie in each power of two, one axis for all layers",
+    4: "What goes wrong, named: the root cause first, with the layer and the first step at which the evidence held. "
+    "f shows each finding with its evidence and its fix.",
+}
+
+#: Quantity → name in the inspector, ASCII name, formula, what it is.
+QUANTITIES: dict[str, tuple[str, str, str, str]] = {
+    "z": ("z", "z", "zˡ = aˡ⁻¹ Wˡ + bˡ", "what each unit sums up, before the activation: samples × units"),
+    "a": ("a", "a", "aˡ = g(zˡ)", "what each unit gives on: samples × units"),
+    "delta": ("δ", "delta", "δˡ = (δˡ⁺¹ Wˡ⁺¹ᵀ) ⊙ g′(zˡ)", "how the loss changes with z: samples × units"),
+    "grad_W": ("∇W", "grad_W", "∂L/∂Wˡ = aˡ⁻¹ᵀ δˡ", "how the loss changes with each weight: inputs × units"),
+    "W": ("W", "W", "W ← W − η · ∂L/∂W  (or the optimiser's rule)", "the weights: inputs × units"),
+    "upstream": ("upstream", "upstream", "δˡ⁺¹ Wˡ⁺¹ᵀ", "the first factor of δ: what comes back from the next layer"),
+    "gate": ("gate", "gate", "g′(zˡ)", "the second factor of δ: what the activation lets through"),
+    "b": ("b", "b", "b ← b − η · ∂L/∂b", "the biases: one a unit"),
+    "grad_b": ("∇b", "grad_b", "∂L/∂bˡ = Σₙ δˡₙ", "how the loss changes with each bias"),
+}
+
+LAST_DELTA: dict[str, str] = {
+    "cross_entropy": "δᴸ = ∂L/∂zᴸ = (softmax(zᴸ) − y) / N",
+    "binary_cross_entropy": "δᴸ = ∂L/∂zᴸ = (σ(zᴸ) − y) / N",
+    "mse": "δᴸ = ∂L/∂zᴸ = 2 (aᴸ − y) / (N · outputs) ⊙ g′(zᴸ)",
+    "mae": "δᴸ = ∂L/∂zᴸ = sign(aᴸ − y) / (N · outputs) ⊙ g′(zᴸ)",
+}

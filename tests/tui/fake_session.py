@@ -1,0 +1,206 @@
+"""A session that plays frames, and a network's worth of them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bptui.protocol.framing import Body, Frame
+from bptui.protocol.messages import (
+    AnyTopic, FindingRow, Findings, Histograms, Inspect, Inspection, LayerRow, Layers, LogChunk, ModelInfo, Ok, Output,
+    Pause, Request, Run, Status, Step, Stop, TakeControl,
+)  # fmt: skip
+from bptui.runs import log
+from bptui.runs.records import CELLS, LOW_EXPONENT, QUANTITIES, SERIES, SPECIAL_CELLS, TABLE_COLUMNS
+from bptui.spec.experiment import SGD, CrossEntropy, Data, Dense, Experiment, Header, Stop as StopTable
+
+END = object()
+
+
+def experiment(sizes: Sequence[int] = (32, 16, 10), names: Sequence[str] = ()) -> Experiment:
+    layers = []
+    for index, units in enumerate(sizes):
+        name = names[index] if index < len(names) else ""
+        layers.append(Dense(units=units, name=name, activation="relu" if index < len(sizes) - 1 else "identity"))
+    return Experiment(
+        experiment=Header(name="digits"), data=Data(source="digits"), model=tuple(layers), loss=CrossEntropy(),
+        optimizer=SGD(lr=0.1, momentum=0.9), stop=StopTable(epochs=20),
+    )  # fmt: skip
+
+
+def model_info(spec: Experiment, features: int = 64) -> Frame:
+    rows = []
+    inputs = features
+    for index, layer in enumerate(spec.model):
+        name = layer.name or f"dense{index + 1}"
+        rows.append(LayerRow(name, "dense", inputs, (layer.units,), layer.activation, (inputs + 1) * layer.units))
+        inputs = layer.units
+    return Frame(
+        ModelInfo(
+            run="20261123-134558-ab12", title="digits", engine="numpy", engine_reason="no CUDA here, NumPy can run it",
+            device="cpu", dtype="f32", layers=tuple(rows), features=features, outputs=inputs, task="classification",
+            steps_per_epoch=45, total_steps=900, spec=msgspec.Raw(msgspec.msgpack.encode(spec)),
+        )
+    )  # fmt: skip
+
+
+def status(state: str, step: int = 0, **fields: Any) -> Frame:
+    fields = {"epoch": step / 45, "controller": True, "total_steps": 900, "pace": 50.0, "lr": 0.1, **fields}
+    return Frame(Status(state=state, step=step, **fields))
+
+
+def table(layers: int, dead: dict[int, int] | None = None, units: int = 16, step: int = 0) -> Frame:
+    values = np.full((layers, len(TABLE_COLUMNS)), np.nan, np.float32)
+    for row in range(layers):
+        values[row, 0] = 3.1e-2 / (row + 1)
+        values[row, 2] = 1.1e-3 / (row + 1)
+        values[row, 7] = -1 if row == layers - 1 else (dead or {}).get(row, 0)
+        values[row, 8] = units
+        values[row, 9] = 3000
+    body = Body()
+    return Frame(Layers(step=step, table=body.add(values)), body.bytes())
+
+
+def histograms(layers: int, quantity: str = "grad_W", nan: int = 0, zero: int = 0, shift: float = 0.0) -> Frame:
+    counts = np.zeros((layers, CELLS), np.uint32)
+    for row in range(layers):
+        centre = -10 - row + shift
+        for exponent in range(-24, 0):
+            counts[row, len(SPECIAL_CELLS) + exponent - LOW_EXPONENT] = int(
+                900 * math.exp(-(((exponent - centre) / 3.5) ** 2))
+            )
+        counts[row, 0] = zero
+    counts[0, 1] = nan
+    body = Body()
+    return Frame(Histograms(step=0, quantity=quantity, counts=body.add(counts)), body.bytes())
+
+
+def finding(message: str = "14/16 units dead", layer: str | None = "dense2", severity: str = "error", **fields: Any) -> FindingRow:
+    fields = {
+        "fault": "dead-relu", "units": tuple(range(14)), "first_step": 120, "not_before": 96,
+        "evidence": {"dead share": 0.875, "threshold": 0.1}, "fix": "lower the learning rate to a tenth", **fields,
+    }  # fmt: skip
+    return FindingRow(layer=layer, severity=severity, message=message, **fields)  # type: ignore[arg-type]
+
+
+def losses(count: int) -> list[float]:
+    noise = np.random.default_rng(7).normal(size=count)
+    return [0.25 + 2.05 * math.exp(-k / 180) + 0.12 * math.exp(-k / 400) * float(noise[k]) for k in range(count)]
+
+
+class LogWriter:
+    """Makes LogChunk frames that follow each other."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+
+    def chunk(self, data: bytes) -> Frame:
+        body = Body()
+        frame = Frame(LogChunk(offset=self.offset, data=body.add_bytes(data)), b"")
+        self.offset += len(data)
+        return Frame(frame.message, body.bytes())
+
+    def losses(self, first: int, values: Sequence[float]) -> Frame:
+        return self.chunk(log.series(SERIES.index("loss"), 0, first, np.array(values, np.float64), (0.0, 1.0)))
+
+    def points(self, name: str, steps: Sequence[int], values: Sequence[float]) -> Frame:
+        return self.chunk(
+            log.sparse(SERIES.index(name), 0, np.array(steps, np.uint64), np.array(values, np.float64), (0.0, 1.0))
+        )
+
+
+def story(spec: Experiment, steps: int = 300) -> list[Frame]:
+    """A run that has gone ``steps`` steps and is PAUSED, with findings."""
+    writer = LogWriter()
+    layers = len(spec.model)
+    at = list(range(0, steps, 45))
+    frames = [model_info(spec), status("PAUSED", steps, probe_share=0.012)]
+    if steps:
+        frames.append(writer.losses(0, losses(steps)))
+        frames.append(writer.points("val_loss", at, [0.32 + 2.0 * math.exp(-k / 170) for k in at]))
+        frames.append(writer.points("val_accuracy", [at[-1]], [0.964]))
+        frames.append(table(layers, {1: 14}))
+        frames += [histograms(layers, quantity) for quantity in QUANTITIES]
+        frames.append(Frame(Findings(findings=(finding(), finding("loss falls slowly", None, "warning", fault="lr-too-low")))))
+    frames.append(Frame(Output(lines=("epoch 1 done", "[bold]not markup[/bold]"))))
+    return frames
+
+
+class FakeSession:
+    """Plays what is put into it; answers requests as a trainer would, and remembers them."""
+
+    def __init__(self, frames: Sequence[Frame] = (), directory: Path = Path("/runs/20261123-134558-ab12"), read_only: bool = False) -> None:
+        self.run = directory.name
+        self.directory = directory
+        self.read_only = read_only
+        self.sent: list[Request] = []
+        self.closed: bool | None = None
+        self.queue: asyncio.Queue[Any] = asyncio.Queue()
+        self.fail: Exception | None = None
+        self.state = "READY"
+        self.step = 0
+        self.fields: dict[str, Any] = {}
+        for frame in frames:
+            self.put(frame)
+
+    def put(self, frame: Frame | object) -> None:
+        if isinstance(frame, Frame) and isinstance(frame.message, Status):
+            self.state, self.step = frame.message.state, frame.message.step
+        self.queue.put_nowait(frame)
+
+    def say(self, state: str, step: int | None = None, **fields: Any) -> None:
+        self.put(status(state, self.step if step is None else step, **{**self.fields, **fields}))
+
+    async def start(self) -> None:
+        if self.fail is not None:
+            raise self.fail
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        while True:
+            item = await self.queue.get()
+            if item is END:
+                return
+            if isinstance(item, Exception):
+                raise item
+            assert isinstance(item, Frame)
+            yield item
+
+    async def request(self, message: Request) -> Frame:
+        self.sent.append(message)
+        if self.fail is not None:
+            raise self.fail
+        if isinstance(message, Run):
+            self.say("RUNNING", steps_per_second=50.0)
+        elif isinstance(message, Pause):
+            self.say("PAUSED")
+        elif isinstance(message, Step):
+            self.say("PAUSED", self.step + message.count)
+        elif isinstance(message, Stop):
+            self.say("DONE", code=0)
+        elif isinstance(message, TakeControl):
+            self.say(self.state, controller=True)
+        elif isinstance(message, Inspect):
+            return self.inspection(message)
+        return Frame(Ok(step=self.step))
+
+    def inspection(self, message: Inspect) -> Frame:
+        body = Body()
+        generator = np.random.default_rng(message.layer + self.step)
+        values = generator.normal(scale=1e-3, size=(32, 16)).astype(np.float32)
+        values[:, 2] = 0
+        arrays = {kind: body.add(values) for kind in message.kinds}
+        shapes = {kind: values.shape for kind in message.kinds}
+        reply = Inspection(step=self.step, micro="", layer=message.layer, loss=0.53125, arrays=arrays, shapes=shapes)  # type: ignore[arg-type]
+        return Frame(reply, body.bytes())
+
+    async def close(self, leave: bool = True) -> None:
+        self.closed = leave
+
+
+__all__ = ["END", "AnyTopic", "FakeSession", "LogWriter", "experiment", "story"]
