@@ -81,8 +81,12 @@ class Engine(ABC):
 
     # -- one update, piece by piece ---------------------------------------------------------------
     @abstractmethod
-    def begin(self, batch: Batch, step: int) -> None:
-        """Take a batch; dropout masks come from (seed, layer, step)."""
+    def begin(self, batch: Batch, step: int, part: int = 0, parts: int = 1) -> None:
+        """Take a batch; dropout masks come from (seed, layer, step).
+
+        ``part`` of ``parts``: a batch of an update that accumulates. Part 0 forgets every gradient added up before, so that
+        a step looked at in advance (begin, forward, loss, backward, but no update) leaves nothing behind.
+        """
 
     @abstractmethod
     def forward(self, layer: int) -> None: ...

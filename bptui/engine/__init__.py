@@ -1,0 +1,143 @@
+"""Engines: the same network, loss and optimiser in NumPy and in torch, behind ``base.Engine``."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+from bptui.engine.errors import EngineError, nearest
+
+if TYPE_CHECKING:
+    from bptui.engine.base import Engine
+    from bptui.spec.experiment import Experiment
+
+__all__ = ["EngineError", "choose", "create", "cuda_seen", "torch_installed"]
+
+#: Kinds of layer (``type`` in a spec) that the NumPy engine can run.
+NUMPY_LAYERS = frozenset({"dense"})
+
+
+def create(
+    experiment: Experiment,
+    features: int,
+    outputs: int,
+    *,
+    engine: Literal["numpy", "torch"],
+    device: str = "cpu",
+    dtype: Literal["f32", "f64"] = "f32",
+    seed: int = 0,
+) -> Engine:
+    """An engine with its initial values; imports torch only for ``engine="torch"``.
+
+    ``features`` and ``outputs`` are the columns of the batches and of the targets (classes for class ids).
+    EngineError: torch or the device is not there, or the last layer does not have ``outputs`` units.
+    """
+    if not experiment.model:
+        raise EngineError("model: there is no layer")
+    if experiment.model[-1].units != outputs:
+        raise EngineError(f"the last layer has {experiment.model[-1].units} units, the data needs {outputs}")
+    if engine == "numpy":
+        unknown = _unknown_layer(experiment)
+        if unknown is not None:
+            raise EngineError(f"the numpy engine cannot run a layer of type {unknown!r}; use --engine torch")
+        if device not in ("cpu", "auto", ""):
+            raise EngineError(f"the numpy engine runs on the cpu, not on {device!r}; use --engine torch")
+        from bptui.engine.numpy.network import NumpyEngine
+
+        return NumpyEngine(experiment, features, outputs, dtype=dtype, seed=seed)
+    if engine == "torch":
+        if not torch_installed():
+            raise EngineError("torch is not installed: pip install 'bptui[torch]', or use --engine numpy")
+        from bptui.engine.torch.network import TorchEngine
+
+        return TorchEngine(experiment, features, outputs, dtype=dtype, seed=seed, device=device)
+    raise EngineError(f"unknown engine {engine!r}{nearest(engine, ('numpy', 'torch'))}")
+
+
+def choose(
+    experiment: Experiment, requested: str = "auto", device: str | None = None
+) -> tuple[Literal["numpy", "torch"], str, str]:
+    """(engine, device, why). ``auto``: torch with CUDA where there is one, else NumPy, else torch.
+
+    Torch is imported only where the machine seems to have CUDA, or where torch is what was asked for with a device.
+    EngineError: what was asked for is not there.
+    """
+    if requested not in ("auto", "numpy", "torch"):
+        raise EngineError(f"unknown engine {requested!r}{nearest(requested, ('auto', 'numpy', 'torch'))}")
+    wanted = None if device in (None, "", "auto") else device
+    unknown = _unknown_layer(experiment)
+    if requested == "numpy":
+        if wanted not in (None, "cpu"):
+            raise EngineError(f"the numpy engine runs on the cpu, not on {wanted!r}; use --engine torch")
+        if unknown is not None:
+            raise EngineError(f"the numpy engine cannot run a layer of type {unknown!r}; use --engine torch")
+        return "numpy", "cpu", "asked for"
+    if requested == "torch":
+        if not torch_installed():
+            raise EngineError("torch is not installed: pip install 'bptui[torch]', or use --engine numpy")
+        if wanted is not None:
+            return "torch", _torch_device(wanted), "asked for"
+        if _cuda_ready():
+            return "torch", "cuda", "asked for; CUDA is there"
+        return "torch", "cpu", "asked for; no CUDA device"
+    if wanted is not None and wanted != "cpu":
+        if not torch_installed():
+            raise EngineError(f"device {wanted!r} needs torch, which is not installed: pip install 'bptui[torch]'")
+        return "torch", _torch_device(wanted), f"device {wanted} was asked for"
+    if wanted is None and _cuda_ready():
+        return "torch", "cuda", "CUDA is there"
+    if unknown is None:
+        if wanted == "cpu":
+            return "numpy", "cpu", "on the cpu NumPy is the faster for dense networks"
+        why = "no CUDA device" if torch_installed() else "torch is not installed"
+        return "numpy", "cpu", f"{why}; NumPy can run this model"
+    if torch_installed():
+        return "torch", "cpu", f"NumPy cannot run a layer of type {unknown!r}"
+    raise EngineError(f"a layer of type {unknown!r} needs torch, which is not installed: pip install 'bptui[torch]'")
+
+
+def torch_installed() -> bool:
+    """Whether torch could be imported; does not import it."""
+    try:
+        return find_spec("torch") is not None
+    except (ImportError, ValueError):  # a half-initialised or blocked module
+        return False
+
+
+def cuda_seen() -> bool:
+    """Whether the machine seems to have a CUDA device; cheap, and imports nothing."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return False
+    if os.path.exists("/dev/nvidia0") or os.path.exists("/dev/dxg"):  # the second is Windows' subsystem for Linux
+        return True
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        count = ctypes.c_int(0)
+        return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    except (OSError, AttributeError):
+        return False
+
+
+def _unknown_layer(experiment: Experiment) -> str | None:
+    """The type of the first layer that the NumPy engine does not have."""
+    for layer in experiment.model:
+        kind = str(layer.__struct_config__.tag)
+        if kind not in NUMPY_LAYERS:
+            return kind
+    return None
+
+
+def _cuda_ready() -> bool:
+    if not (torch_installed() and cuda_seen()):
+        return False
+    from bptui.engine.torch.device import cuda_available
+
+    return cuda_available()
+
+
+def _torch_device(name: str) -> str:
+    from bptui.engine.torch.device import checked
+
+    return checked(name)

@@ -1,0 +1,26 @@
+"""Dropout masks, drawn by (seed, layer, step): both engines, and every replay of a step, get the same one."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from bptui.philox import Stream
+
+
+class Dropout:
+    """Inverted dropout of one layer: an element is 0 with probability ``rate``, else 1 / (1 − rate)."""
+
+    def __init__(self, seed: int, name: str, units: int, rate: float) -> None:
+        self._stream = Stream(seed, f"dropout.{name}")
+        self._units = units
+        self._scale = 1.0 / (1.0 - rate) if rate < 1.0 else 0.0
+        # a word w is kept where (w >> 11)·2⁻⁵³ ≥ rate, which is one comparison of integers
+        self._threshold = np.uint64(min(int(np.ceil(rate * 2.0**53)) << 11, 2**64 - 1))
+
+    def mask(self, step: int, rows: int, first: int = 0) -> npt.NDArray[np.float64]:
+        """``(rows, units)`` for the samples ``first`` … of step ``step`` (``first`` > 0: a later accumulated batch)."""
+        start = first * self._units
+        words = self._stream.words(step, start + rows * self._units)[start:]
+        kept = words >= self._threshold
+        return (kept * self._scale).reshape(rows, self._units)

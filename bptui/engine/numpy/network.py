@@ -1,0 +1,227 @@
+"""The NumPy engine: dense networks on the CPU, fastest where Python's cost a call weighs most."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from bptui.engine import initialise, measure
+from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo
+from bptui.engine.dropout import Dropout
+from bptui.engine.numpy import statistics
+from bptui.engine.numpy.clipping import Clipping
+from bptui.engine.numpy.operations import run
+from bptui.engine.numpy.optimisers import OPTIMISERS
+from bptui.engine.numpy.parameters import Parameters
+from bptui.engine.numpy.tape import Tape, outputs
+from bptui.engine.progress import Progress
+from bptui.engine.settings import Settings
+from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
+from bptui.spec.experiment import Experiment, layer_names
+
+DTYPES: dict[str, npt.DTypeLike] = {"f32": np.float32, "f64": np.float64}
+#: Rows of one piece of ``predict``, and tapes kept: the whole batch, the short last one, accumulated ones.
+PREDICT_ROWS, TAPES = 1024, 8
+
+
+class NumpyEngine(Engine):
+    """See ``base.Engine``. Floating-point warnings are switched off: what is not finite is recorded, not printed."""
+
+    def __init__(
+        self, experiment: Experiment, features: int, outputs: int, *, dtype: str, seed: int, device: str = "cpu"
+    ) -> None:
+        np.seterr(all="ignore")
+        self.name, self.device, self.dtype = "numpy", "cpu", cast(Literal["f32", "f64"], dtype)
+        names = layer_names(experiment.model)
+        self._model, self._loss = experiment.model, experiment.loss
+        widths = [features, *(layer.units for layer in experiment.model)]
+        self._parameters = Parameters(names, widths, DTYPES[dtype])
+        self.layers: Sequence[LayerInfo] = described(experiment, features)
+        for layer, block in zip(experiment.model, self._parameters.blocks, strict=True):
+            block.weight(self._parameters.values)[:] = initialise.weight(layer, block.name, block.inputs, seed)
+            block.bias(self._parameters.values)[:] = initialise.bias(layer)
+        self._dropouts = [
+            Dropout(seed, name, layer.units, layer.dropout) if layer.dropout else None
+            for name, layer in zip(names, experiment.model, strict=True)
+        ]
+        self._settings = Settings(experiment.optimizer)
+        rule = OPTIMISERS[str(experiment.optimizer.__struct_config__.tag)]
+        self._optimiser = rule(experiment.optimizer, self._settings, self._parameters.values, self._parameters.gradient)
+        self._clipping = Clipping(experiment.model, self._parameters, self._settings)
+        self._tapes: dict[int, Tape] = {}
+        self._tape: Tape | None = None
+        self._reached = Progress(len(names), plain_output(experiment))
+        self._part, self._parts, self._first = 0, 1, 0
+        self._sum: npt.NDArray[Any] | None = None
+        self._watching = False
+        self._before: npt.NDArray[Any] | None = None
+        self._applied: npt.NDArray[Any] | None = None
+
+    # -- one update, piece by piece ---------------------------------------------------------------
+    def begin(self, batch: Batch, step: int, part: int = 0, parts: int = 1) -> None:
+        self._load(batch, step, part, parts)
+        self._reached.begin()
+
+    def forward(self, layer: int) -> None:
+        run(self._now().forward[layer])
+        self._reached.forward = layer + 1
+
+    def loss(self) -> float:
+        tape = self._now()
+        run(tape.loss.operations)
+        self._reached.loss = True
+        return tape.loss.value()
+
+    def backward(self, layer: int) -> None:
+        run(self._now().backward[layer])
+        self._reached.backward = layer
+        if self._parts > 1:
+            self._add_up(layer)
+
+    def clip(self) -> float:
+        if self._parts > 1 and self._sum is not None:
+            np.copyto(self._parameters.gradient, self._sum)
+            self._reached.summed = True
+        return self._clipping.apply() if self._clipping.active else math.nan
+
+    def update(self, lr: float) -> None:
+        if self._watching:
+            self._before = np.array(self._parameters.values)
+        self._applied = None
+        self._optimiser.step(lr)
+        if self._watching:
+            self._applied = self._parameters.values - self._before
+
+    def train_step(self, batch: Batch, step: int, lr: float) -> float:
+        tape = self._load(batch, step, 0, 1)
+        for operation in tape.to_loss:
+            operation()
+        loss = tape.loss.value()
+        for operation in tape.to_gradient:
+            operation()
+        if self._clipping.active:
+            self._clipping.apply()
+        self.update(lr)
+        self._reached.all()
+        return loss
+
+    def accumulate(self, batches: Sequence[Batch], step: int, lr: float) -> float:
+        losses, last = [], len(self._model)
+        for part, batch in enumerate(batches):
+            self.begin(batch, step, part, len(batches))
+            for layer in range(last):
+                self.forward(layer)
+            losses.append(self.loss())
+            for layer in reversed(range(last)):
+                self.backward(layer)
+        self.clip()
+        self.update(lr)
+        return sum(losses) / len(losses)
+
+    def _load(self, batch: Batch, step: int, part: int, parts: int) -> Tape:
+        rows = len(batch.x)
+        self._first = self._first + self._tape.rows if part and self._tape is not None else 0
+        self._part, self._parts = part, parts
+        tape = self._tapes.get(rows)
+        if tape is None:
+            while len(self._tapes) >= TAPES:
+                del self._tapes[next(iter(self._tapes))]
+            tape = self._tapes[rows] = Tape(self._model, self._loss, self._parameters, self._dropouts, rows)
+        self._tape = tape
+        tape.load(batch.x, batch.y, step, self._first)
+        return tape
+
+    def _add_up(self, layer: int) -> None:
+        """One part's share of the mean gradient; the first part starts the sum anew."""
+        if self._sum is None:
+            self._sum = np.zeros_like(self._parameters.gradient)
+        block = self._parameters.blocks[layer]
+        total, fresh = block.of(self._sum), block.of(self._parameters.gradient)
+        if self._part:
+            total += fresh / self._parts
+        else:
+            np.divide(fresh, self._parts, out=total)
+
+    def _now(self) -> Tape:
+        if self._tape is None:
+            raise RuntimeError("begin() comes first")
+        return self._tape
+
+    # -- looking, which changes nothing ------------------------------------------------------------
+    def predict(self, x: npt.NDArray[np.generic]) -> Array:
+        pieces = [
+            outputs(self._model, self._parameters, x[first : first + PREDICT_ROWS])
+            for first in range(0, max(len(x), 1), PREDICT_ROWS)
+        ]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
+        return measure.data_loss(self._loss, outputs, y)
+
+    def tensor(self, kind: Kind, layer: int) -> Array | None:
+        block = self._parameters.blocks[layer]
+        if kind == "W":
+            return block.weight(self._parameters.values).copy()
+        if kind == "b":
+            return block.bias(self._parameters.values).copy()
+        if kind == "update_W":
+            return None if self._applied is None else block.weight(self._applied).copy()
+        if self._tape is None or not self._reached.has(kind, layer):
+            return None
+        if kind in ("grad_W", "grad_b"):
+            source = self._gradient()
+            return (block.weight(source) if kind == "grad_W" else block.bias(source)).copy()
+        return statistics.tensor(self._tape, kind, layer)
+
+    def _gradient(self) -> npt.NDArray[Any]:
+        """The flat gradient as it stands: while parts add up, their sum so far."""
+        adding = self._parts > 1 and not self._reached.summed and self._sum is not None
+        return cast("npt.NDArray[Any]", self._sum) if adding else self._parameters.gradient
+
+    def watch(self, on: bool) -> None:
+        self._watching = on
+
+    def reduce(self) -> npt.NDArray[np.float32]:
+        return statistics.table(
+            self.layers, self._parameters, self._gradient(), self._applied, self._tape, self._reached
+        )
+
+    def fired(self) -> list[npt.NDArray[np.bool_] | None]:
+        return statistics.fired(self.layers, self._tape, self._reached)
+
+    def histogram(self, kind: Literal["grad_W", "W", "a", "delta"]) -> npt.NDArray[np.uint32]:
+        return statistics.histograms(kind, self._parameters, self._gradient(), self._tape, self._reached)
+
+    # -- state -------------------------------------------------------------------------------------
+    def state(self) -> dict[str, npt.NDArray[np.generic]]:
+        state: dict[str, npt.NDArray[np.generic]] = {}
+        vectors = {"": self._parameters.values}
+        vectors |= {f"optimizer.{name}.": slot for name, slot in self._optimiser.slots.items()}
+        for prefix, flat in vectors.items():
+            for block in self._parameters.blocks:
+                state[f"{prefix}{block.name}.weight"] = block.weight(flat).copy()
+                state[f"{prefix}{block.name}.bias"] = block.bias(flat).copy()
+        state[OPTIMISER_STEP] = np.array(self._optimiser.count, dtype=np.int64)
+        return state
+
+    def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        count, vectors = parse_state(state, self.layers, self._optimiser.slots)
+        for name, tensors in vectors.items():
+            flat = self._optimiser.slots[name] if name else self._parameters.values
+            for block, (weight, bias) in zip(self._parameters.blocks, tensors, strict=True):
+                block.weight(flat)[:] = weight
+                block.bias(flat)[:] = bias
+        self._optimiser.count = count
+        self._optimiser.loaded()
+        self._reached.nothing()
+        self._applied, self._tape = None, None
+
+    def set(self, key: str, value: float) -> float:
+        old = self._settings.change(key, value)
+        self._optimiser.rebuild()
+        self._clipping.rebuild()
+        return old
