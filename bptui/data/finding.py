@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from bptui.data import idx
+from bptui.data import arrays, idx
+from bptui.data.delimited import read_delimited, read_table
 from bptui.data.errors import DataError, nearest
+from bptui.data.parquet import read_parquet
 from bptui.data.raw import Raw, Rows
 from bptui.data.sources import ALIASES, SOURCES
+from bptui.data.table import assemble
 from bptui.spec.experiment import Data
+
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def read(data: Data, seed: int, places: Sequence[Path]) -> Raw:
@@ -26,8 +36,6 @@ def _first(raw: Raw, samples: int | None) -> Raw:
     """At most ``samples`` rows of the training part."""
     if samples is None or len(raw.train) <= samples:
         return raw
-    from dataclasses import replace
-
     return replace(raw, train=Rows(raw.train.x[:samples], raw.train.y[:samples]))
 
 
@@ -53,5 +61,54 @@ def locate(source: str, places: Sequence[Path]) -> Path:
 def read_path(path: Path, data: Data) -> Raw:
     """Read a file or folder by its kind."""
     if path.is_dir():
-        return idx.read_folder(path, path.name)
-    return idx.read_file(path)
+        return _read_folder(path, data)
+    if not path.is_file():
+        raise DataError(f"{path}: neither a file nor a folder")
+    kind = kind_of(path)
+    if kind == "idx":
+        return idx.read_file(path)
+    if kind == "npz":
+        return arrays.read_npz(path)
+    if kind == "npy":
+        return arrays.read_npy(path, data)
+    if kind == "parquet":
+        return read_parquet(path, data)
+    return read_delimited(path, data)
+
+
+def kind_of(path: Path) -> str:
+    """``idx``, ``npz``, ``npy``, ``parquet`` or ``text``: by its first bytes, else by its name."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from None
+    if head[:2] == idx.GZIP:
+        with suppress(zlib.error):  # the reader will say that it is damaged
+            head = zlib.decompressobj(31).decompress(head, 16)
+    for mark, kind in ((b"\x93NUMPY", "npy"), (b"PK\x03\x04", "npz"), (b"PAR1", "parquet")):
+        if head.startswith(mark):
+            return kind
+    if len(head) >= 4 and head[:2] == b"\0\0" and head[2] in idx.DTYPES:
+        return "idx"
+    name = path.name.removesuffix(".gz")
+    by_name = {".npy": "npy", ".npz": "npz", ".parquet": "parquet", ".idx": "idx"}
+    return "idx" if re.search(r"[-.]idx\d-ubyte$", name) else by_name.get(Path(name).suffix, "text")
+
+
+def _read_folder(folder: Path, data: Data) -> Raw:
+    """A folder: pictures in MNIST's layout, ``train.csv`` and its like, or ``x.npy`` with ``y.npy``."""
+    if idx.find_images(folder, "train") is not None:
+        return idx.read_folder(folder, folder.name)
+    for tail in TABLES:
+        train, test = folder / f"train{tail}", folder / f"test{tail}"
+        if train.is_file():
+            table = read_table(train, data)
+            other = read_table(test, data, sys.maxsize) if test.is_file() else None
+            return replace(assemble(table, data, other), name=folder.name)
+    for name in arrays.PAIRS:
+        if (folder / f"{name}.npy").is_file():
+            return arrays.read_npy(folder / f"{name}.npy", data)
+    raise DataError(
+        f"{folder}: no data found; looked for train-images-idx3-ubyte[.gz], train.csv, train.tsv, x.npy with y.npy"
+    )

@@ -14,7 +14,7 @@ NativeTask = Literal["classification", "binary", "multilabel", "regression"]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """``x`` (N, features) of any real dtype, NaN where a value is missing; ``y`` (N,) ids, numbers, texts, or (N, k)."""
+    """``x`` (N, features) of any real dtype, NaN where one is missing; ``y`` (N,) ids, numbers or texts, or (N, k)."""
 
     x: Values
     y: Values
