@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from left_running import end_left_running
 
 settings.register_profile("bptui", deadline=None, print_blob=True)
 settings.load_profile("bptui")
@@ -33,27 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Ends the hubs and trainers that tests have left, and names them: they may be a fault of the program."""
-    left = _left_running(_home)
+    left = end_left_running(_home)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    for pid, command in left:
+    for command in left:
         if reporter is not None:
             reporter.write_line(f"left running by a test, killed: {command}", yellow=True)
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
     shutil.rmtree(_home, ignore_errors=True)
-
-
-def _left_running(folder: str) -> list[tuple[int, str]]:
-    """Pid and command line of each process that was started with a home inside ``folder`` (Linux)."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_bytes()
-            command = (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(process.name) != os.getpid() and f"BPTUI_HOME={folder}/".encode() in environment:
-            found.append((int(process.name), command.replace(b"\0", b" ").decode(errors="replace").strip()))
-    return found

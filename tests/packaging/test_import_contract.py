@@ -52,6 +52,7 @@ def test_only_what_is_allowed_passes(part: str, line: str, kept: bool, tmp_path:
     (tmp_path / "parts" / part / "subject.py").write_text(line)
     (tmp_path / ".importlinter").write_text(SETTINGS)
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", LINT], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    lint = [sys.executable, "-c", LINT]
+    done = subprocess.run(lint, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode == 0) is kept, done.stdout + done.stderr
     assert ("parts.subject" in done.stdout.replace(f"parts.{part}.", "parts.")) is not kept
