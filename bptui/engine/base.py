@@ -158,18 +158,23 @@ class Engine(ABC):
         """Change an optimiser setting (``momentum``, ``weight_decay``, ``clip_norm`` …) live; returns the old value."""
 
 
-def micro_steps(engine: Engine, batch: Batch, step: int, lr: float) -> Iterator[Micro]:
-    """One update as a generator: pausing is not calling ``next``. Ends after ``update``."""
+def micro_steps(engine: Engine, batches: Batch | Sequence[Batch], step: int, lr: float) -> Iterator[Micro]:
+    """One update as a generator: pausing is not calling ``next``. Ends after ``update``.
+
+    Several batches are those of an update that accumulates their mean gradient.
+    """
+    group = [batches] if isinstance(batches, Batch) else list(batches)
     last = len(engine.layers)
-    engine.begin(batch, step)
-    yield Micro("batch")
-    for layer in range(last):
-        engine.forward(layer)
-        yield Micro("forward", layer)
-    yield Micro("loss", value=engine.loss())
-    for layer in reversed(range(last)):
-        engine.backward(layer)
-        yield Micro("backward", layer)
+    for part, batch in enumerate(group):
+        engine.begin(batch, step, part, len(group))
+        yield Micro("batch")
+        for layer in range(last):
+            engine.forward(layer)
+            yield Micro("forward", layer)
+        yield Micro("loss", value=engine.loss())
+        for layer in reversed(range(last)):
+            engine.backward(layer)
+            yield Micro("backward", layer)
     yield Micro("clip", value=engine.clip())
     engine.update(lr)
     yield Micro("update")

@@ -66,10 +66,11 @@ class Trainer:
         self.micro: Micro | None = None
         """The place inside the update that is under way; None between updates."""
         self.pace = info.pace
+        """Updates a second; 0: as fast as it goes; −1: micro-steps, a few a second."""
         self.previewed = -1
         """The state whose coming batch the engine's tensors show; −1: they show the last step done."""
         self._steps: Iterator[Micro] | None = None
-        self._micro_loss = math.nan
+        self._micro_losses: list[float] = []
         self._epoch_loss = 0.0
         self._scalars: dict[str, float | None] = {}
         self.kept_at = 0.0
@@ -277,14 +278,14 @@ class Trainer:
         """On to the next place inside the update."""
         if self._steps is None:
             self.engine.watch(True)
-            self._micro_samples = 0
+            self._micro_losses = []
             group = self._next_group()
             self._micro_samples = len(group[0].x)
             self._steps = micro_steps(self.engine, group, self.step, self.lr.at(self.step))
             self.previewed = -1
         self.micro = next(self._steps)
         if self.micro.phase == "loss" and self.micro.value is not None:
-            self._micro_loss = self.micro.value
+            self._micro_losses.append(self.micro.value)
         if self.micro.phase == "update":
             self.micro = self._steps = None
             self.engine.watch(False)
@@ -293,6 +294,11 @@ class Trainer:
             self.enter("RUNNING")
 
     _micro_samples = 0
+
+    @property
+    def _micro_loss(self) -> float:
+        """Mean loss of the batches that the update under way has taken so far."""
+        return sum(self._micro_losses) / max(len(self._micro_losses), 1)
 
     def _finish_update(self) -> None:
         """Do the rest of an update that was begun in micro-steps."""
@@ -401,5 +407,5 @@ class Trainer:
         if self.previewed == self.step:
             return self.preview_loss
         if self.micro is not None:
-            return self._micro_loss if self.micro.phase in ("loss", "backward", "clip") else None
+            return self._micro_loss if self._micro_losses else None
         return self.loss
