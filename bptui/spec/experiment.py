@@ -223,6 +223,15 @@ class Stop(Spec, kw_only=True):
     """Epochs without a better validation loss (training loss where nothing is held out)."""
 
 
+class Variant(Spec, kw_only=True):
+    """``[[variant]]``: the same experiment with some keys changed (``--variant NAME``)."""
+
+    name: str
+    about: str = ""
+    set: tuple[str, ...] = ()
+    """Overrides as on the command line: ``model.1-5.activation=relu``."""
+
+
 class Experiment(Spec, kw_only=True):
     """One whole experiment."""
 
@@ -233,6 +242,7 @@ class Experiment(Spec, kw_only=True):
     optimizer: Optimizer = SGD()
     schedule: Schedule = Constant()
     stop: Stop = Stop(epochs=20)
+    variant: tuple[Variant, ...] = ()
 
 
 def layer_names(model: tuple[Layer, ...]) -> tuple[str, ...]:

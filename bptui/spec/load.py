@@ -41,8 +41,8 @@ def presets() -> dict[str, str]:
     return found
 
 
-def load(source: str, overrides: Sequence[str] = ()) -> Experiment:
-    """An experiment from a preset's name or a TOML file, with ``--set`` texts applied. Raises SpecError."""
+def load(source: str, overrides: Sequence[str] = (), *, variant: str | None = None) -> Experiment:
+    """An experiment from a preset's name or a TOML file: its variant, then ``--set`` texts, applied. Raises SpecError."""
     path = Path(source)
     names = [preset.stem for preset in PRESETS.glob("*.toml")]
     if source in names:
@@ -53,7 +53,7 @@ def load(source: str, overrides: Sequence[str] = ()) -> Experiment:
         if path.suffix or "/" in source:
             raise SpecError(f"no file {source!r}")
         raise SpecError(f"no preset {source!r}{nearest(source, sorted(names))}")
-    return parse(_read(path), name=str(source), overrides=overrides, default_name=path.stem)
+    return parse(_read(path), name=str(source), overrides=overrides, variant=variant, default_name=path.stem)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -70,13 +70,20 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def parse(
-    raw: dict[str, Any], *, name: str = "experiment", overrides: Sequence[str] = (), default_name: str = ""
+    raw: dict[str, Any],
+    *,
+    name: str = "experiment",
+    overrides: Sequence[str] = (),
+    variant: str | None = None,
+    default_name: str = "",
 ) -> Experiment:
     """An experiment from plain data (as TOML gives it). Raises SpecError; ``name`` begins its text."""
     raw = dict(raw)
-    for text in overrides:
-        _override(raw, text)
     try:
+        if variant is not None:
+            overrides = [*_variant(raw, variant), *overrides]
+        for text in overrides:
+            _override(raw, text)
         experiment = _convert(raw, default_name)
     except SpecError as error:
         raise SpecError(f"{name}: {error}") from None
@@ -86,8 +93,29 @@ def parse(
     return experiment
 
 
+def _variants(raw: dict[str, Any]) -> tuple[tables.Variant, ...]:
+    listed = raw.get("variant", [])
+    if not isinstance(listed, list):
+        raise SpecError("[variant]: expected variants as [[variant]] tables")
+    return tuple(
+        _struct(f"variant {number}", _table(f"variant {number}", table), tables.Variant)
+        for number, table in enumerate(listed, 1)
+    )
+
+
+def _variant(raw: dict[str, Any], name: str) -> tuple[str, ...]:
+    variants = _variants(raw)
+    for variant in variants:
+        if variant.name == name:
+            raw["experiment"] = {**raw.get("experiment", {}), "name": f"{raw.get('experiment', {}).get('name', '')}-{name}".lstrip("-")}
+            return variant.set
+    if not variants:
+        raise SpecError(f"--variant {name}: there are no variants here")
+    raise SpecError(f"--variant {name}: no such variant{nearest(name, [variant.name for variant in variants])}")
+
+
 def _convert(raw: dict[str, Any], default_name: str) -> Experiment:
-    known = ("experiment", "data", "model", "loss", "optimizer", "schedule", "stop")
+    known = ("experiment", "data", "model", "loss", "optimizer", "schedule", "stop", "variant")
     for table in raw:
         if table not in known:
             raise SpecError(f"unknown table [{table}]{nearest(table, known)}")
@@ -107,6 +135,7 @@ def _convert(raw: dict[str, Any], default_name: str) -> Experiment:
         _choice(f"model, layer {number}", _table(f"model, layer {number}", layer), "type", _LAYERS, default="dense")
         for number, layer in enumerate(raw["model"], 1)
     )
+    parts["variant"] = _variants(raw)
     header = parts.setdefault("experiment", tables.Header())
     if not header.name:
         parts["experiment"] = msgspec.structs.replace(header, name=default_name)
@@ -181,15 +210,23 @@ def _override_layer(text: str, layers: Any, parts: Sequence[str], value: Any) ->
     names = _raw_names(layers)
     if len(parts) != 2:
         raise SpecError(f"--set {text[:80]}: expected model.LAYER.KEY=VALUE, such as model.{(names or ['dense1'])[0]}.units=64")
-    which = parts[0]
-    if which.isdecimal() and 1 <= int(which) <= len(layers):
-        index = int(which) - 1
-    elif which in names:
-        index = names.index(which)
-    else:
-        raise SpecError(f"--set {text[:80]}: no layer {which!r}{nearest(which, names)}")
-    layers[index][parts[1]] = value
+    for index in _which_layers(text, parts[0], names):
+        layers[index][parts[1]] = value
     return layers
+
+
+def _which_layers(text: str, which: str, names: Sequence[str]) -> range:
+    """``dense2``, ``2``, ``1-5`` or ``*``."""
+    if which == "*":
+        return range(len(names))
+    if which in names:
+        return range(names.index(which), names.index(which) + 1)
+    first, dash, last = which.partition("-")
+    if first.isdecimal() and (not dash or last.isdecimal()):
+        begin, end = int(first), int(last or first)
+        if 1 <= begin <= end <= len(names):
+            return range(begin - 1, end)
+    raise SpecError(f"--set {text[:80]}: no layer {which!r}{nearest(which, names)}")
 
 
 def _raw_names(layers: Iterable[Any]) -> list[str]:
