@@ -7,11 +7,11 @@ second a loop over records would cost a tenth of a core.
 from __future__ import annotations
 
 import itertools
+import json
 import struct
 from collections import deque
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -216,11 +216,9 @@ class Digest:
                 self._histogram(rank, quantity, step, time, payload)
                 self._thin("histogram", rank, quantity, time, HISTOGRAM_SECONDS, out)
         elif kind in (Record.STATE, Record.EVENT, Record.FACT, Record.META, Record.END):
-            try:
-                content = msgspec.json.decode(payload.rstrip(b"\0"), type=dict[str, Any])
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                return
-            self._said(kind, rank, step, time, content)
+            content = _decode(payload)
+            if content is not None:
+                self._said(kind, rank, step, time, content)
 
     def _flush_rows(self, rank: int, index: int, rows: list[tuple[int, float, float]], out: list[bytes]) -> None:
         steps = np.array([row[0] for row in rows], np.uint64)
@@ -275,3 +273,12 @@ class Digest:
             self.step = step
             self.time = time
             self.changed.add("state")
+
+
+def _decode(payload: bytes) -> dict[str, Any] | None:
+    """A JSON object; also one with NaN and Infinity in it, as Python's json writes them and the standard forbids."""
+    try:
+        content = json.loads(payload.rstrip(b"\0"))
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,123 @@
+"""Starts a run: its directory, its ring, and a hub that outlives this process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bptui.runs.info import Parent, RunError, RunInfo, write_info
+from bptui.runs.paths import make_runs_root, socket_addresses
+from bptui.runs.ring import Ring
+
+if TYPE_CHECKING:
+    from bptui.spec.experiment import Experiment
+
+_hubs: dict[Path, subprocess.Popen[bytes]] = {}
+
+
+def launch(
+    experiment: Experiment, *, title: str, engine: str = "auto", device: str = "auto", interactive: bool = False,
+    pace: float = 0.0, probe_budget: float = 0.03, data_dirs: Sequence[str | Path] = (),
+    until: str = "", parent: Parent | None = None, argv: Sequence[str] = (),
+) -> Path:  # fmt: skip
+    """Make the run directory and start its hub, which starts the trainer; returns the directory at once.
+
+    RunError in one line if the home of runs cannot be written; then nothing is left behind.
+    """
+    root = make_runs_root()
+    hub_address = trainer_address = ""
+    for _ in range(8):
+        run = root / _new_id(experiment.experiment.name or title)
+        try:
+            run.mkdir()
+            break
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(f"{run}: {error.strerror}") from None
+    else:
+        raise RunError(f"{root}: no free name for a run")
+    try:
+        hub_address, trainer_address = socket_addresses(run)
+        Ring.create(run / "ring").close()
+        write_info(run, RunInfo(
+            id=run.name, title=title, created=time.time(), interactive=interactive,
+            spec=msgspec.to_builtins(experiment), engine=engine, device=device, pace=pace,
+            probe_budget=probe_budget, until=until, data_dirs=tuple(os.path.abspath(folder) for folder in data_dirs),
+            argv=tuple(argv), cwd=os.getcwd(), host=platform.node(), boot_id=boot_id(),
+            versions={"python": platform.python_version()},
+            address=hub_address, trainer_address=trainer_address, parent=parent,
+        ))  # fmt: skip
+        start_hub(run)
+    except OSError as error:
+        shutil.rmtree(run, ignore_errors=True)
+        raise RunError(f"{run}: {error.strerror or error}") from None
+    except BaseException:
+        shutil.rmtree(run, ignore_errors=True)
+        raise
+    return run
+
+
+def discard(run: Path) -> None:
+    """Remove the directory of a run that never began (its input was bad)."""
+    shutil.rmtree(run, ignore_errors=True)
+
+
+def start_hub(run: Path, *, adopt: bool = False) -> None:
+    """Start a hub of its own session, so that neither a hang-up nor the end of this process ends it."""
+    for path in [path for path, hub in _hubs.items() if hub.poll() is not None]:
+        del _hubs[path]
+    with open(run / "hub.log", "ab") as output:
+        hub = subprocess.Popen(
+            [sys.executable, "-P", "-m", "bptui.hub", str(run), *(["--adopt"] if adopt else [])],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_environment(),
+        )  # fmt: skip
+    _hubs[run] = hub
+
+
+def hub_ended(run: Path) -> bool:
+    """Whether the hub that this process started for the run has ended already."""
+    hub = _hubs.get(run)
+    return hub is not None and hub.poll() is not None
+
+
+def started_here(run: Path) -> bool:
+    """Whether this process started the run's hub, and it lives."""
+    hub = _hubs.get(run)
+    return hub is not None and hub.poll() is None
+
+
+def boot_id() -> str:
+    """Names this boot of this machine (Linux), else empty: a pid of another boot means nothing."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _environment() -> dict[str, str]:
+    """The hub is started with ``-P``; where bptui was found through the current folder alone it must be told."""
+    environment = dict(os.environ)
+    here = str(Path(__file__).resolve().parents[2])
+    entries = sys.path if sys.flags.safe_path else sys.path[1:]
+    if here not in (os.path.abspath(entry) for entry in entries if entry) or "PYTHONPATH" in environment:
+        paths = [here, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+        environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(map(os.path.abspath, paths)))
+    return environment
+
+
+def _new_id(name: str) -> str:
+    """``20261123-134500-digits-3fa2``: sorts by time, reads as a name, and is a plain file name."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].rstrip("-") or "run"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}"

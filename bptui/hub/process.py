@@ -1,0 +1,95 @@
+"""The trainer's process: started, watched, and ended when it does not end by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bptui.runs.info import alive, process_start
+
+if TYPE_CHECKING:
+    import asyncio
+
+POLL_SECONDS = 0.25
+
+
+def command(run: Path) -> list[str]:
+    """How the trainer is started; ``$BPTUI_TRAINER`` (a JSON list) puts another program in its place."""
+    own = os.environ.get("BPTUI_TRAINER")
+    # -P: a file in the user's folder must not stand in for a module of the same name.
+    start = [str(part) for part in json.loads(own)] if own else [sys.executable, "-P", "-m", "bptui.trainer"]
+    return [*start, str(run)]
+
+
+class TrainerProcess:
+    """One process, a child of this one or not. ``status`` is its exit status once it has ended, if that is known."""
+
+    def __init__(self, pid: int, start: float, child: subprocess.Popen[bytes] | None = None) -> None:
+        self.pid = pid
+        self.start = start
+        self.status: int | None = None
+        self.ended = False
+        self._child = child
+        self._pidfd = -1
+        self._poll: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def spawn(cls, run: Path, cwd: str) -> TrainerProcess:
+        """Start it with its output in ``trainer.log``. Raises OSError."""
+        with open(run / "trainer.log", "ab") as output:
+            child = subprocess.Popen(
+                command(run),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                cwd=cwd if cwd and os.path.isdir(cwd) else None, start_new_session=True,
+            )  # fmt: skip
+        return cls(child.pid, process_start(child.pid), child)
+
+    def watch(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
+        """Call ``ended`` once, as soon as the process has ended."""
+
+        def look() -> None:
+            if self._child is not None and self._child.poll() is None and self._pidfd < 0:
+                self._poll = loop.call_later(POLL_SECONDS, look)
+                return
+            if self._child is None and self._pidfd < 0 and alive(self.pid, self.start):
+                self._poll = loop.call_later(POLL_SECONDS, look)
+                return
+            finish()
+
+        def finish() -> None:
+            if self._pidfd >= 0:
+                loop.remove_reader(self._pidfd)
+                os.close(self._pidfd)
+                self._pidfd = -1
+            if self._child is not None:
+                self.status = self._child.wait()
+            self.ended = True
+            ended()
+
+        if not alive(self.pid, self.start):
+            loop.call_soon(finish)
+            return
+        with contextlib.suppress(OSError, AttributeError):
+            self._pidfd = os.pidfd_open(self.pid)
+        if self._pidfd >= 0:
+            loop.add_reader(self._pidfd, finish)
+        else:
+            look()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to that very process, and no other that got its number."""
+        if not self.ended and alive(self.pid, self.start):
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, number)
+
+    def release(self) -> None:
+        """The process may go on without this one."""
+        if self._child is not None and self._child.returncode is None:
+            self._child.returncode = 0  # it is meant to outlive us: no ResourceWarning
