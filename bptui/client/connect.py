@@ -17,7 +17,7 @@ from bptui.client.launch import hub_ended, start_hub, started_here
 from bptui.client.session import ConnectionLost, RequestRefused, Session
 from bptui.protocol.framing import Frame, FrameError, encode
 from bptui.protocol.messages import (
-    AnyRequest,
+    AnyMessage,
     Goodbye,
     Hello,
     Leave,
