@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,14 @@ from textual.binding import Binding
 from textual.screen import Screen
 
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import Pause, Request, Run, Stop
+from bptui.protocol.messages import AnyRequest, Pause, Run, Stop
 from bptui.spec.experiment import Experiment
 from bptui.tui.commands import KeyCommands
 from bptui.tui.glyphs import SETS, GlyphName
 from bptui.tui.ports import ConnectionLost, Curves, RequestRefused, Session
 from bptui.tui.screens.base import TransportScreen
 from bptui.tui.screens.main import MainScreen
-from bptui.tui.store import Snapshot, Store
+from bptui.tui.store import ENDED, Snapshot, Store
 from bptui.tui.text import clean, integer, loss_text
 
 PAINT_SECONDS = 0.25
@@ -183,7 +184,7 @@ class BptuiApp(App[ExitResult]):
                 return
 
     # -- requests ----------------------------------------------------------------------------------
-    def send(self, request: Request, done: str = "", *, watching: bool = False) -> None:
+    def send(self, request: AnyRequest, done: str = "", *, watching: bool = False) -> None:
         """Send one request without waiting; ``done`` is said once it is granted. ``watching``: an observer may."""
         if not watching and self.session is not None and not self._may_steer():
             return
@@ -203,11 +204,11 @@ class BptuiApp(App[ExitResult]):
             return True
         return False
 
-    async def _ask_and_say(self, request: Request, done: str) -> None:
+    async def _ask_and_say(self, request: AnyRequest, done: str) -> None:
         if await self.ask(request) is not None and done:
             self.notice(done)
 
-    async def ask(self, request: Request) -> Frame | None:
+    async def ask(self, request: AnyRequest) -> Frame | None:
         """The reply; None where it was refused or there is no connection, which has been said then."""
         if self.session is None:
             self.notice("not connected yet")
@@ -254,10 +255,8 @@ class BptuiApp(App[ExitResult]):
             listener.cancel()
         if old is not None:
             if self.store.snapshot.link == "live" and not old.read_only:
-                try:
+                with contextlib.suppress(ConnectionLost, RequestRefused, OSError):  # it may have ended by itself
                     await old.request(Stop())
-                except (ConnectionLost, RequestRefused, OSError):
-                    pass  # it has ended by itself
             await _close(old)
         self._first_run = False
         self.experiment = experiment
@@ -310,12 +309,10 @@ class BptuiApp(App[ExitResult]):
         self._finish(ExitResult(0, farewell(self.store.snapshot, session, resumed=resumed)))
 
     async def _until_ended(self) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):  # it ends after its step; the run directory will say so
             async with asyncio.timeout(STOP_SECONDS):
                 while self.store.snapshot.code is None and self.store.snapshot.link == "live":
                     await asyncio.sleep(0.02)
-        except TimeoutError:
-            pass  # it ends after its step; the run directory will say so
 
     def _finish(self, result: ExitResult) -> None:
         self._leaving = True
@@ -329,13 +326,14 @@ class BptuiApp(App[ExitResult]):
 def farewell(snapshot: Snapshot, session: Session, *, resumed: bool = False) -> tuple[str, ...]:
     """Run, result, directory and how to come back, for the shell."""
     state = "RUNNING" if resumed else snapshot.shown_state
-    ended = snapshot.code is not None or snapshot.link == "ended" or snapshot.read_only
+    ended = snapshot.code is not None or snapshot.link == "ended" or (not resumed and state in ENDED)
     result = [f"{state.lower()} at step {integer(snapshot.step)}"]
     if snapshot.curves is not None:
-        for series, word in (("loss", "loss"), ("val_loss", "validation loss"), ("val_accuracy", "validation accuracy")):
-            value = snapshot.curves.latest(series)
-            if value is not None:
-                result.append(f"{word} {value * 100:.1f} %" if series == "val_accuracy" else f"{word} {loss_text(value)}")
+        for series, word in (("loss", "loss"), ("val_loss", "validation loss")):
+            if (value := snapshot.curves.latest(series)) is not None:
+                result.append(f"{word} {loss_text(value)}")
+        if (value := snapshot.curves.latest("val_accuracy")) is not None:
+            result.append(f"validation accuracy {value * 100:.1f} %")
     lines = [f"run     {clean(session.run)}" + (f" ({snapshot.model.title})" if snapshot.model.title else "")]
     if snapshot.step == 0 and snapshot.state in ("READY", "STARTING") and not ended:
         return (*lines, "result  never started, nothing kept")
@@ -348,10 +346,8 @@ def farewell(snapshot: Snapshot, session: Session, *, resumed: bool = False) -> 
 
 
 async def _close(session: Session) -> None:
-    try:
+    with contextlib.suppress(ConnectionLost, OSError):  # gone already
         await session.close(leave=True)
-    except (ConnectionLost, OSError):
-        pass  # gone already
 
 
 def _one_line(error: BaseException) -> str:
@@ -376,8 +372,6 @@ def run(
     mouse: bool = True,
 ) -> ExitResult:
     """Run the app in this terminal until its user leaves; the caller prints ``lines`` and exits with ``code``."""
-    app = BptuiApp(
-        open_session, title=title, experiment=experiment, relaunch=relaunch, connect=connect, glyphs=glyphs
-    )
+    app = BptuiApp(open_session, title=title, experiment=experiment, relaunch=relaunch, connect=connect, glyphs=glyphs)
     result = app.run(mouse=mouse)
     return result if result is not None else ExitResult(app.return_code or 0)

@@ -8,7 +8,7 @@ _LADDER = (1.0, 1.25, 1.6, 2.0, 2.5, 3.2, 4.0, 5.0, 6.4, 8.0, 10.0)
 
 
 def nice_above(value: float) -> float:
-    """The next of 1, 1.25, 1.6, 2, 2.5 … × 10ⁿ at or above ``value`` > 0: an axis to it is at least four fifths full."""
+    """The next of 1, 1.25, 1.6, 2, 2.5 … × 10ⁿ at or above ``value`` > 0: at least four fifths of it are used."""
     power = 10.0 ** math.floor(math.log10(value))
     for rung in _LADDER:
         if rung * power >= value * (1 - 1e-12):

@@ -50,6 +50,7 @@ STATES: dict[str, tuple[str, str]] = {
     "STALE": ("◌", "?"),
     "WAITING": ("◔", "w"),
     "HELD": ("■", "#"),
+    "STOPPED": ("■", "#"),
 }
 
 #: Severity → glyph, ASCII glyph.

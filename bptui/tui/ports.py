@@ -1,40 +1,19 @@
-"""What the UI needs from outside, as it sees it: a session with a hub, and the curves of a history."""
+"""What the UI needs from outside: a session with a hub, and the curves of a history."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-from bptui.protocol.framing import Frame
-from bptui.protocol.messages import Request
+from bptui.client.session import ConnectionLost, RequestRefused, Session
 
-
-class Session(Protocol):
-    """``client.session.Session``: one run's messages."""
-
-    @property
-    def run(self) -> str: ...
-
-    @property
-    def directory(self) -> Path: ...
-
-    @property
-    def read_only(self) -> bool: ...
-
-    async def start(self) -> None: ...
-
-    def frames(self) -> AsyncIterator[Frame]: ...
-
-    async def request(self, message: Request) -> Frame: ...
-
-    async def close(self, leave: bool = True) -> None: ...
+__all__ = ["Columns", "ConnectionLost", "Curves", "RequestRefused", "Session"]
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A series reduced to columns: the lowest and highest finite value of each (nan: none), and where one was not finite."""
+    """A series in columns: lowest and highest finite value of each (nan: none), and where one was not finite."""
 
     low: Sequence[float]
     high: Sequence[float]
@@ -62,19 +41,3 @@ class Curves(Protocol):
     def bad(self, series: str) -> int:
         """How many of its values are not finite."""
         ...
-
-
-try:
-    from bptui.client.session import ConnectionLost, RequestRefused
-except ImportError:
-
-    class ConnectionLost(Exception):  # type: ignore[no-redef]
-        """The hub is gone."""
-
-    class RequestRefused(Exception):  # type: ignore[no-redef]
-        """The hub said no: ``code``, ``message``."""
-
-        def __init__(self, code: str, message: str) -> None:
-            super().__init__(message)
-            self.code = code
-            self.message = message

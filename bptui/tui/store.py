@@ -25,8 +25,8 @@ from bptui.spec.experiment import Experiment, layer_names
 from bptui.tui.ports import Curves
 from bptui.tui.text import clean, number
 
-STATES = ("STARTING", "READY", "RUNNING", "PAUSED", "DONE", "FAILED", "STALE", "WAITING", "HELD")
-ENDED = ("DONE", "FAILED", "STALE")
+STATES = ("STARTING", "READY", "RUNNING", "PAUSED", "DONE", "FAILED", "STALE", "WAITING", "HELD", "STOPPED")
+ENDED = ("DONE", "FAILED", "STALE", "STOPPED")
 _COLUMN = {name: index for index, name in enumerate(TABLE_COLUMNS)}
 
 
@@ -233,9 +233,7 @@ class Store:
         if take is not None:
             take(frame.message, frame)
         now = self.snapshot
-        return (before.shown_state, before.micro, before.text, before.pace, before.controller, before.link, before.code) != (
-            now.shown_state, now.micro, now.text, now.pace, now.controller, now.link, now.code
-        ) or (now.state != "RUNNING" and before.step != now.step)  # fmt: skip
+        return _urgent(before) != _urgent(now) or (now.state != "RUNNING" and before.step != now.step)
 
     def set_link(self, link: str, text: str = "") -> None:
         """What became of the connection."""
@@ -264,8 +262,8 @@ class Store:
 
     def _model(self, message: ModelInfo, frame: Frame) -> None:
         layers = tuple(
-            LayerView(clean(r.name, 200), r.inputs, r.shape[-1] if r.shape else 0, clean(r.activation, 40), r.parameters,
-                      clean(r.kind, 40))
+            LayerView(clean(r.name, 200), r.inputs, r.shape[-1] if r.shape else 0, clean(r.activation, 40),
+                      r.parameters, clean(r.kind, 40))
             for r in message.layers
         )  # fmt: skip
         experiment = experiment_of(bytes(message.spec))
@@ -323,6 +321,12 @@ class Store:
 
     def _goodbye(self, message: Goodbye, frame: Frame) -> None:
         self._put(link="ended", link_text=clean(message.reason, 200))
+
+
+def _urgent(snapshot: Snapshot) -> tuple[object, ...]:
+    """What is painted at once when it changes: the answers to keys."""
+    s = snapshot
+    return s.shown_state, s.micro, s.text, s.pace, s.controller, s.link, s.code
 
 
 def _finding(row: FindingRow) -> Finding:

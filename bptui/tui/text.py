@@ -9,13 +9,19 @@ from rich.cells import cell_len, set_cell_size
 
 
 def clean(text: str, limit: int = 2000) -> str:
-    """Text from outside without control, format and surrogate characters: nothing in it moves a cursor or turns a line."""
+    """Text from outside without control, format and surrogate characters: nothing in it moves a cursor."""
     if text.isascii() and text.isprintable():
         return text[:limit]
     kept = []
     for character in text[:limit]:
         category = unicodedata.category(character)
-        kept.append("�" if category in ("Cs", "Co", "Cn") else " " if category[0] == "C" or category in ("Zl", "Zp") else character)
+        kept.append(
+            "�"
+            if category in ("Cs", "Co", "Cn")
+            else " "
+            if category[0] == "C" or category in ("Zl", "Zp")
+            else character
+        )
     return "".join(kept)
 
 

@@ -11,16 +11,35 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from bptui.client.session import Session
 from bptui.protocol.framing import Body, Frame
 from bptui.protocol.messages import (
-    AnyTopic, FindingRow, Findings, Histograms, Inspect, Inspection, LayerRow, Layers, LogChunk, ModelInfo, Ok, Output,
-    Pause, Request, Run, Status, Step, Stop, TakeControl,
+    AnyRequest,
+    FindingRow,
+    Findings,
+    Histograms,
+    Inspect,
+    Inspection,
+    LayerRow,
+    Layers,
+    LogChunk,
+    ModelInfo,
+    Ok,
+    Output,
+    Pause,
+    Run,
+    Status,
+    Step,
+    Stop,
+    TakeControl,
 )  # fmt: skip
 from bptui.runs import log
 from bptui.runs.records import CELLS, LOW_EXPONENT, QUANTITIES, SERIES, SPECIAL_CELLS, TABLE_COLUMNS
-from bptui.spec.experiment import SGD, CrossEntropy, Data, Dense, Experiment, Header, Stop as StopTable
+from bptui.spec.experiment import SGD, CrossEntropy, Data, Dense, Experiment, Header
+from bptui.spec.experiment import Stop as StopTable
 
 END = object()
+DIRECTORY = Path("/runs/20261123-134558-ab12")
 
 
 def experiment(sizes: Sequence[int] = (32, 16, 10), names: Sequence[str] = ()) -> Experiment:
@@ -81,7 +100,9 @@ def histograms(layers: int, quantity: str = "grad_W", nan: int = 0, zero: int = 
     return Frame(Histograms(step=0, quantity=quantity, counts=body.add(counts)), body.bytes())
 
 
-def finding(message: str = "14/16 units dead", layer: str | None = "dense2", severity: str = "error", **fields: Any) -> FindingRow:
+def finding(
+    message: str = "14/16 units dead", layer: str | None = "dense2", severity: str = "error", **fields: Any
+) -> FindingRow:
     fields = {
         "fault": "dead-relu", "units": tuple(range(14)), "first_step": 120, "not_before": 96,
         "evidence": {"dead share": 0.875, "threshold": 0.1}, "fix": "lower the learning rate to a tenth", **fields,
@@ -127,19 +148,24 @@ def story(spec: Experiment, steps: int = 300) -> list[Frame]:
         frames.append(writer.points("val_accuracy", [at[-1]], [0.964]))
         frames.append(table(layers, {1: 14}))
         frames += [histograms(layers, quantity) for quantity in QUANTITIES]
-        frames.append(Frame(Findings(findings=(finding(), finding("loss falls slowly", None, "warning", fault="lr-too-low")))))
+        slow = finding(
+            "the loss hardly falls", None, "warning", fault="lr-too-low", units=(), first_step=200, not_before=200,
+            evidence={"update ratio": 8.1e-6, "threshold": 1e-5}, fix="raise the learning rate tenfold",
+        )  # fmt: skip
+        frames.append(Frame(Findings(findings=(finding(), slow))))
     frames.append(Frame(Output(lines=("epoch 1 done", "[bold]not markup[/bold]"))))
     return frames
 
 
-class FakeSession:
+class FakeSession(Session):
     """Plays what is put into it; answers requests as a trainer would, and remembers them."""
 
-    def __init__(self, frames: Sequence[Frame] = (), directory: Path = Path("/runs/20261123-134558-ab12"), read_only: bool = False) -> None:
+    def __init__(self, frames: Sequence[Frame] = (), directory: Path = DIRECTORY, read_only: bool = False) -> None:
+        self.offset = 0
         self.run = directory.name
         self.directory = directory
         self.read_only = read_only
-        self.sent: list[Request] = []
+        self.sent: list[AnyRequest] = []
         self.closed: bool | None = None
         self.queue: asyncio.Queue[Any] = asyncio.Queue()
         self.fail: Exception | None = None
@@ -171,7 +197,7 @@ class FakeSession:
             assert isinstance(item, Frame)
             yield item
 
-    async def request(self, message: Request) -> Frame:
+    async def request(self, message: AnyRequest) -> Frame:
         self.sent.append(message)
         if self.fail is not None:
             raise self.fail
@@ -195,12 +221,11 @@ class FakeSession:
         values = generator.normal(scale=1e-3, size=(32, 16)).astype(np.float32)
         values[:, 2] = 0
         arrays = {kind: body.add(values) for kind in message.kinds}
-        shapes = {kind: values.shape for kind in message.kinds}
-        reply = Inspection(step=self.step, micro="", layer=message.layer, loss=0.53125, arrays=arrays, shapes=shapes)  # type: ignore[arg-type]
+        shapes = dict.fromkeys(message.kinds, values.shape)
+        reply = Inspection(
+            step=self.step, micro="", layer=message.layer, loss=0.53125, arrays=arrays, shapes=shapes
+        )  # fmt: skip
         return Frame(reply, body.bytes())
 
     async def close(self, leave: bool = True) -> None:
         self.closed = leave
-
-
-__all__ = ["END", "AnyTopic", "FakeSession", "LogWriter", "experiment", "story"]

@@ -9,6 +9,7 @@ from textual.screen import Screen
 
 from bptui.protocol.messages import MicroStep, Pace, Pause, Run, Step, TakeControl
 from bptui.tui.keys import Place, keys_of
+from bptui.tui.spans import SpanCompositor
 from bptui.tui.store import Snapshot
 from bptui.tui.widgets.header import pace_word
 
@@ -37,6 +38,10 @@ def next_pace(pace: float, by: int) -> float:
 
 class TransportScreen(Screen[None]):
     """A screen in which space, s, n, +, - steer the trainer."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._compositor = SpanCompositor()
 
     @property
     def face(self) -> BptuiApp:
@@ -86,4 +91,3 @@ class TransportScreen(Screen[None]):
     def explanation(self) -> tuple[str, str, Place]:
         """Title and text about what is focused, and whose keys to list."""
         raise NotImplementedError
-

@@ -42,7 +42,7 @@ class EditScreen(ModalScreen[Experiment | None]):
         with Vertical(classes="box") as box:
             box.border_title = "Edit"
             yield Static("", id="sizes", markup=False)
-            for label, name in (("layer", "name"), ("units", "units"), ("activation", "activation"), ("learning rate", "lr")):
+            for label, name in FIELDS:
                 with Horizontal(classes="row"):
                     yield Static(label, classes="label", markup=False)
                     if name == "name":
@@ -53,7 +53,8 @@ class EditScreen(ModalScreen[Experiment | None]):
                         yield Static(HINTS[name], classes="hint", markup=False)
             yield Static("", id="problem", markup=False)
             yield Static(
-                "enter applies and restarts · ctrl+↑ ctrl+↓ layer · ctrl+n adds one after it · ctrl+d removes it · esc back",
+                "enter applies and restarts · ctrl+↑ ctrl+↓ layer · ctrl+n adds one after it · ctrl+d removes it"
+                " · esc back",
                 id="how",
                 markup=False,
             )
@@ -142,6 +143,7 @@ class EditScreen(ModalScreen[Experiment | None]):
             self.dismiss(self.draft)
 
 
+FIELDS = (("layer", "name"), ("units", "units"), ("activation", "activation"), ("learning rate", "lr"))
 HINTS = {
     "units": "outputs of this layer",
     "activation": "→ takes the suggestion",

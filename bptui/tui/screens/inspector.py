@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 
@@ -108,7 +108,11 @@ class Inspector(TransportScreen):
             self.cell.put([])
             return
         place = ", ".join(str(i) for i in self.matrix.place())
-        line = [(" ", "text"), (f"{self.quantity}[{place}] = ", "dim"), (repr(value), "bad" if not math.isfinite(value) else "strong")]
+        line = [
+            (" ", "text"),
+            (f"{self.quantity}[{place}] = ", "dim"),
+            (repr(value), "bad" if not math.isfinite(value) else "strong"),
+        ]
         shape = " × ".join(integer(n) for n in self.matrix.shape)
         line.append((f"   {shape}", "dim"))
         if self._loss is not None:
@@ -174,7 +178,7 @@ class Inspector(TransportScreen):
 
     def explanation(self) -> tuple[str, str, Place]:
         formula, meaning = self._words(self.snapshot)
-        name = cast(str, QUANTITIES[self.quantity][0])
+        name = QUANTITIES[self.quantity][0]
         text = (
             f"{name} is {meaning}. Rows are {'inputs' if self.quantity in ('W', 'grad_W') else 'samples'} and columns "
             f"are units; the cell under the cursor stands below with all its digits.\n\n    {formula}"

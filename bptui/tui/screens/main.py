@@ -11,7 +11,6 @@ from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
 from bptui.tui.screens.base import TransportScreen, bindings
 from bptui.tui.store import Snapshot
-from bptui.tui.words import PANES
 from bptui.tui.widgets.banner import Banner
 from bptui.tui.widgets.findings import FindingsPane
 from bptui.tui.widgets.gradients import Gradients, symbol_of
@@ -21,6 +20,7 @@ from bptui.tui.widgets.layers import LayerPane
 from bptui.tui.widgets.loss import LossChart
 from bptui.tui.widgets.model import ModelPane
 from bptui.tui.widgets.pane import Drawn, Pane
+from bptui.tui.words import PANES
 
 SMALLEST = (40, 12)
 ONE_PANE = (64, 18)
@@ -98,7 +98,7 @@ class MainScreen(TransportScreen):
             return
         self._arranged = key
         too_small = width < SMALLEST[0] or height < SMALLEST[1]
-        self.small.message = f"terminal too small: {width}×{height}, needs {SMALLEST[0]}×{SMALLEST[1]}" if too_small else ""
+        self.small.message = f"terminal too small, needs {SMALLEST[0]}×{SMALLEST[1]}" if too_small else ""
         self.small.display = too_small
         for widget in (self.header, body, self.keybar):
             widget.display = not too_small

@@ -41,7 +41,7 @@ class FindingsPane(Pane):
             tone = TONE.get(finding.severity, "info")
             glyph = pick(SEVERITIES.get(finding.severity, SEVERITIES["info"]), self.glyphs)
             for index, text in enumerate(wrap(sentence(finding), width - 2, 2)):
-                lines.append([(f"{glyph} " if index == 0 else "  ", tone), (text, "text" if index == 0 else "dim")])
+                lines.append([(f"{glyph} " if index == 0 else "  ", tone), (text, "text")])
         return lines
 
     def bottom(self, width: int) -> list[tuple[int, str, str]]:

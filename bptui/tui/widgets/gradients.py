@@ -74,7 +74,11 @@ class Gradients(LayerPane):
         at = self._layout(width - 4)
         texts = []
         column = 4 + at.name
-        heads = (("|grad|" if ascii_only else "‖∇W‖", at.norm), ("upd/W" if ascii_only else "Δ/W", at.ratio), ("dead", at.dead))
+        heads = (
+            ("|grad|" if ascii_only else "‖∇W‖", at.norm),
+            ("upd/W" if ascii_only else "Δ/W", at.ratio),
+            ("dead", at.dead),
+        )
         for head, size in heads:
             if size:
                 texts.append((column + size - len(head) - 1, f" {head} ", "dim"))
@@ -156,9 +160,19 @@ class Gradients(LayerPane):
                 continue
             line: Line = [self.lead(index), (fit(layer.name, at.name), ("strong" if on else "text") + on)]
             if at.norm:
-                line.append((right(self._value(row.grad_norm if row else None, none), at.norm), self._tone(row.grad_norm if row else None) + on))
+                line.append(
+                    (
+                        right(self._value(row.grad_norm if row else None, none), at.norm),
+                        self._tone(row.grad_norm if row else None) + on,
+                    )
+                )
             if at.ratio:
-                line.append((right(self._value(row.update_ratio if row else None, none), at.ratio), self._tone(row.update_ratio if row else None) + on))
+                line.append(
+                    (
+                        right(self._value(row.update_ratio if row else None, none), at.ratio),
+                        self._tone(row.update_ratio if row else None) + on,
+                    )
+                )
             alarm = row is not None and row.dead > 0 and row.dead > _ALARM_SHARE * row.units
             dead = none if row is None or row.dead < 0 or row.units == 0 else f"{row.dead}/{row.units}"
             if alarm and not at.note:
@@ -201,7 +215,8 @@ class Gradients(LayerPane):
         grouped = [sum(cells[start : start + group]) for start in range(0, len(cells), group)]
         most = max(grouped, default=0)
         full = len(self.glyphs.bars) - 1
-        heights = [0 if not n else max(1, round(n / most * full * tall)) for n in grouped]
+        highest = full * tall - (2 if tall > 1 and full == 8 else 0)  # air below the row above
+        heights = [0 if not n else max(1, round(n / most * highest)) for n in grouped]
         rows = []
         for level in range(tall - 1, -1, -1):
             text = "".join(self.glyphs.bars[max(0, min(full, h - level * full))] * scale for h in heights)
@@ -213,7 +228,11 @@ class Gradients(LayerPane):
         if not (0 <= self.selected < len(self.snapshot.rows)):
             return ""
         row, layer = self.snapshot.rows[self.selected], self.snapshot.model.layers[self.selected]
-        dead = f"{row.dead} of {row.units} units gave 0 for each of the last {integer(row.seen)} samples" if row.dead >= 0 else "its units cannot die"
+        dead = (
+            f"{row.dead} of {row.units} units gave 0 for each of the last {integer(row.seen)} samples"
+            if row.dead >= 0
+            else "its units cannot die"
+        )
         return f"{layer.name}: ‖∇W‖ {small(row.grad_norm)}, Δ/W {small(row.update_ratio)}, {dead}."
 
 

@@ -27,7 +27,9 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         out.append(("text", snapshot.text))
     out.append(("title", model.title))
     out.append(("sizes", f"· {model.sizes}" if model.layers else ""))
-    engine = " ".join(word for word in (model.engine, model.dtype, "" if model.device == "cpu" else model.device) if word)
+    engine = " ".join(
+        word for word in (model.engine, model.dtype, "" if model.device == "cpu" else model.device) if word
+    )
     out.append(("engine", f"· {engine}" if model.engine else ""))
     if snapshot.state == "RUNNING" and snapshot.steps_per_second > 0:
         out.append(("speed", f"· {speed(snapshot.steps_per_second)}"))

@@ -1,6 +1,8 @@
-"""The key bar: what the table of keys ranks, dropped from the least important where it is narrow; notices for a while."""
+"""The key bar: what the table of keys ranks, the least important dropped where it is narrow; notices for a while."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from bptui.tui.keys import Key, Place, keys_of
 from bptui.tui.store import Snapshot
@@ -13,7 +15,7 @@ NOTICE_SECONDS = 4.0
 def fitting(keys: tuple[Key, ...], width: int) -> list[Key]:
     """The ranked keys that fit in ``width`` cells, in the table's order; ``?`` and ``q`` stay."""
     ranked = [key for key in keys if key.rank]
-    while ranked and sum(len(key.shown) + len(key.label) + 3 for key in ranked) > width + 1:
+    while ranked and sum(len(key.shown) + len(key.label) + 3 for key in ranked) > width:
         last = max(ranked, key=lambda key: key.rank)
         if last.rank == 1:
             break
@@ -34,7 +36,7 @@ class KeyBar(Drawn):
         """Say one line at once."""
         self.text, self._tone = clean(text, 300), tone
         self.show()
-        self.set_timer(NOTICE_SECONDS, lambda said=self.text: self._forget(said))  # type: ignore[misc]
+        self.set_timer(NOTICE_SECONDS, partial(self._forget, self.text))
 
     def _forget(self, said: str) -> None:
         if self.text == said:

@@ -49,7 +49,7 @@ class LayerPane(Pane):
         return (2, f" {self._first + 1}{dash}{self._first + self._shown} of {total} ", "dim")
 
     def on(self, index: int) -> str:
-        """The style suffix of a row: the selected one stands on the cursor's background while its pane has the focus."""
+        """The style suffix of a row: the selected one of the focused pane stands on the cursor's background."""
         return "+cursor" if index == self.selected and self.has_focus else ""
 
     def lead(self, index: int) -> tuple[str, str]:

@@ -107,8 +107,8 @@ class LossChart(Pane):
             steps = curves.last_step + 1
             columns = curves.reduce("loss", 0, curves.last_step, steps)
             return [round(step / end * (dots - 1)) for step in range(steps)], columns
-        used = min(dots, max(1, round((curves.last_step + 1) / (end + 1) * dots)))
-        return list(range(used)), curves.reduce("loss", 0, curves.last_step, used)
+        # over the whole axis, so that a column's steps stay its own while the run goes on
+        return list(range(dots)), curves.reduce("loss", 0, end, dots)
 
     def _validation(self, curves: Curves) -> tuple[Sequence[int], Sequence[float]]:
         steps, values = curves.points("val_loss")
@@ -163,7 +163,7 @@ class LossChart(Pane):
                 continue
             place = (round(step / self._end * (raster.columns - 1)), self._row(value, low, high, raster.rows))
             if before is not None:
-                raster.line(before, place, SECOND, stride=2)
+                raster.line(before, place, SECOND, stride=2 * raster.glyphs.dots[0])
             raster.dot(*place, SECOND)
             before = place
 
@@ -176,7 +176,7 @@ class LossChart(Pane):
         height = raster.height
         most = max(2, height // 3)
         values = log_ticks(low, high, most) if self.log_axis else ticks(low, high, most)
-        labels = {}
+        labels: dict[int, float] = {}
         for value in values:
             row = self._row(value, low, high, height)
             labels.setdefault(row, value)

@@ -12,7 +12,7 @@ from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.store import Snapshot
 from bptui.tui.widgets.pane import Drawn, Line
 
-CELL = 12
+CELL = 13
 ROW_LABEL = 8
 
 
@@ -99,7 +99,8 @@ class Matrix(Drawn, can_focus=True):
         tall, wide = self._page()
         rows, columns = self._values.shape
         moves = {
-            "up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1), "pageup": (-tall, 0), "pagedown": (tall, 0),
+            "up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1),
+            "pageup": (-tall, 0), "pagedown": (tall, 0),
             "home": (0, -columns), "end": (0, columns), "ctrl+home": (-rows, -columns), "ctrl+end": (rows, columns),
             "k": (-1, 0), "j": (1, 0), "l": (0, 1), "ctrl+left": (0, -wide), "ctrl+right": (0, wide),
         }  # fmt: skip

@@ -39,41 +39,46 @@ class ModelPane(LayerPane):
         name = max(5, *(len(la.name) for la in model.layers))
         size = max(len(text) for text in sizes)
         act = max(4, *(len(text) for text in acts))
-        fixed = 2 + 1 + size + 1 + act + 6
-        name = min(name, max(6, width - fixed))
-        parameters = width - (2 + name + 1 + size + 1 + act) >= 6
+        gap = 2 if width >= 2 + name + 2 + size + 2 + act + 6 else 1
+        name = min(name, max(6, width - (2 + gap + size + gap + act + 6)))
+        used = 2 + name + gap + size + gap + act
+        parameters = width - used >= 6
         if not parameters:
-            act = max(0, min(act, width - (2 + name + 1 + size + 1)))
+            act = max(0, act + min(0, width - used))
         facts = self._facts()
         room = height - 1 - len(facts)
         if room < min(3, len(model.layers)):
             facts = facts[: max(0, height - 1 - min(3, len(model.layers)))]
             room = height - 1 - len(facts)
         first, last = self.window(room)
-        pad = self.glyphs.name == "ascii"
-        lines: list[Line] = [self._input(width, name, size, pad)]
+        features = str(model.features or "?")
+        lines: list[Line] = [[("  ", "text"), (fit("input", name), "dim"), (" " * gap + right(features, size), "dim")]]
         for index in range(first, last):
             layer, on = model.layers[index], self.on(index)
-            line: Line = [self.lead(index), (fit(layer.name, name), ("strong" if index == self.selected else "text") + on)]
-            line += [(" " + right(sizes[index], size), "text" + on), (" " + fit(acts[index], act), "dim" + on)]
+            line: Line = [
+                self.lead(index),
+                (fit(layer.name, name), ("strong" if index == self.selected else "text") + on),
+            ]
+            line += [
+                (" " * gap + right(sizes[index], size), "text" + on),
+                (" " * gap + fit(acts[index], act), "dim" + on),
+            ]
             if parameters:
                 text = count(layer.parameters) if layer.parameters else ""
-                line.append((right(text, width - (2 + name + 1 + size + 1 + act)), "dim" + on))
+                line.append((right(text, width - used), "dim" + on))
             lines.append(line)
-        if len(lines) + len(facts) < height - 1:
+        if len(lines) + len(facts) < height:
             lines.append([])
         label = max((len(word) for word, _ in facts), default=0)
         for word, text in facts:
-            lines.append([(fit(word, label), "dim"), (" ", "text"), (fit(text, max(0, width - label - 1)).rstrip(), "text")])
+            lines.append(
+                [(fit(word, label), "dim"), (" ", "text"), (fit(text, max(0, width - label - 1)).rstrip(), "text")]
+            )
         return lines
 
     def bottom(self, width: int) -> list[tuple[int, str, str]]:
         scroll = self.scroll_text()
         return [scroll] if scroll[1] else []
-
-    def _input(self, width: int, name: int, size: int, ascii_only: bool) -> Line:
-        features = self.snapshot.model.features
-        return [("  ", "text"), (fit("input", name), "dim"), (" " + right(str(features or "?"), size), "dim")]
 
     def clicked(self, row: int) -> None:
         index = self._first + row - 1

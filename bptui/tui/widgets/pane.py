@@ -28,7 +28,7 @@ Piece = tuple[str, str]
 Line = list[Piece]
 
 STYLES = ("text", "dim", "strong", "title", "border", "first", "second", "good", "warn", "bad", "info", "cursor", "key")
-_GAP = 4  # changed spans nearer than this are one: moving the terminal's cursor costs about as much
+_GAP = 8  # changed spans nearer than this are one: moving the cursor and setting a colour again costs more
 
 
 def width_of(line: Sequence[Piece]) -> int:
@@ -94,7 +94,7 @@ class Drawn(Widget):
         regions = [
             Region(first, y, end - first, 1)
             for y, (before, after) in enumerate(zip(old, self._strips, strict=True))
-            if before is not after and before != after
+            if before != after
             for first, end in changed(before, after)
         ]
         if regions:
@@ -165,12 +165,19 @@ class Pane(Drawn, can_focus=True):
         for index in range(height - 2):
             line = inner[index] if index < len(inner) else []
             used = width_of(line)
-            fill = (line[-1][1] if line and line[-1][1].endswith("+cursor") else "text")
-            lead = (line[0][1] if line and line[0][1].endswith("+cursor") else "text")
+            fill = line[-1][1] if line and line[-1][1].endswith("+cursor") else "text"
+            lead = line[0][1] if line and line[0][1].endswith("+cursor") else "text"
             room = width - 4
             body = list(line) if used <= room else _cut(line, room)
             lines.append(
-                [(corners[3], border), (" ", lead), *body, (" " * max(0, room - used), fill), (" ", fill), (corners[3], border)]
+                [
+                    (corners[3], border),
+                    (" ", lead),
+                    *body,
+                    (" " * max(0, room - used), fill),
+                    (" ", fill),
+                    (corners[3], border),
+                ]
             )
         lines.append(self._edge(corners[4], corners[5], width, border, self.bottom(width)))
         return lines

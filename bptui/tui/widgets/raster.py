@@ -22,14 +22,18 @@ class Raster:
         self._owner = [0] * (width * height)
 
     def dot(self, column: int, row: int, series: int) -> None:
-        """One dot; a cell with dots of both series is the second's, so that a thin line shows over a wide band."""
+        """One dot. A cell with dots of both series shows the second's alone: a thin line over a wide band."""
         if not (0 <= column < self.columns and 0 <= row < self.rows):
             return
         x, dx = divmod(column, self._across)
         y, dy = divmod(row, self._down)
         cell = y * self.width + x
-        self._bits[cell] |= _BRAILLE[dy][dx] if self._down == 4 else 1 << dy
-        self._owner[cell] |= series
+        bit = _BRAILLE[dy][dx] if self._down == 4 else 1 << dy
+        owner = self._owner[cell]
+        if series < owner:
+            return
+        self._bits[cell] = bit if series > owner else self._bits[cell] | bit
+        self._owner[cell] = series
 
     def span(self, column: int, top: int, bottom: int, series: int) -> None:
         """Dots of one column from row ``top`` down to ``bottom``."""
@@ -45,11 +49,12 @@ class Raster:
         before = y0
         for x in range(x0, x1 + 1):
             y = round(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
-            if x % stride == 0:
-                if stride > 1 or abs(y - before) <= 1:
+            if stride > 1:
+                if x % stride == 0:
                     self.dot(x, y, series)
-                else:
-                    self.span(x, min(y, before + (1 if y > before else -1)), max(y, before + (1 if y > before else -1)), series)
+            else:
+                joint = before if abs(y - before) <= 1 else before + (1 if y > before else -1)
+                self.span(x, min(y, joint) if joint != before else y, max(y, joint) if joint != before else y, series)
             before = y
 
     def row(self, y: int, styles: tuple[str, str, str]) -> list[tuple[str, str]]:
@@ -58,7 +63,7 @@ class Raster:
         base = y * self.width
         for x in range(self.width):
             owner = self._owner[base + x]
-            style = styles[0] if not owner else styles[2] if owner & SECOND else styles[1]
+            style = styles[owner]
             character = self._character(self._bits[base + x], owner)
             if runs and runs[-1][1] == style:
                 runs[-1] = (runs[-1][0] + character, style)
@@ -73,4 +78,4 @@ class Raster:
             return chr(0x2800 + bits)
         if self.glyphs.name == "block":
             return _BLOCKS[bits]
-        return "o" if owner & SECOND else "*"
+        return "o" if owner == SECOND else "*"
