@@ -90,6 +90,7 @@ def _add_experiment(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int)
     add("--steps", type=int, metavar="N", help="end after N updates")
     add("--epochs", type=int, metavar="N", help="end after N epochs")
+    add("--variant", metavar="NAME", help="a variant of the experiment (see bptui presets)")
     add("--set", action="append", default=[], metavar="K=V", help="override a key: optimizer.lr=0.01, model.dense1.units=64")
     add("--data-dir", action="append", default=[], metavar="DIR", help="look for data here first")
     add("--pace", type=float, metavar="N", help="updates a second (default: as fast as it goes)")
@@ -157,7 +158,7 @@ def _experiment(arguments: argparse.Namespace, default: str | None = None) -> Ex
     for key in ("steps", "epochs"):
         if getattr(arguments, key) is not None:
             overrides.append(f"stop.{key}={getattr(arguments, key)}")
-    experiment = load(arguments.spec or default, overrides)
+    experiment = load(arguments.spec or default, overrides, variant=arguments.variant)
     if arguments.steps is not None and arguments.epochs is None:
         import msgspec
 
@@ -205,7 +206,7 @@ def _tui(arguments: argparse.Namespace) -> int:
     def relaunch(changed: Experiment) -> Path:
         return _launch(changed, arguments, interactive=True, pace=pace)
 
-    return _show(arguments, relaunch(experiment), experiment, relaunch, fresh=True)
+    return _show(arguments, relaunch(experiment), experiment, relaunch)
 
 
 def _show(
@@ -214,14 +215,13 @@ def _show(
     experiment: Experiment | None,
     relaunch: Callable[[Experiment], Path] | None,
     *,
-    fresh: bool = False,
     files_only: bool = False,
     observe: bool = False,
 ) -> int:
     from bptui.tui.start import start
 
     return start(
-        directory, experiment, relaunch, fresh=fresh, files_only=files_only, observe=observe,
+        directory, experiment, relaunch, files_only=files_only, observe=observe,
         glyphs=arguments.glyphs, mouse=not arguments.no_mouse,
     )  # fmt: skip
 
@@ -312,12 +312,16 @@ def _command(verb: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _presets(arguments: argparse.Namespace) -> int:
-    from bptui.spec.load import load, presets, title
+    from bptui.spec.describe import widths
+    from bptui.spec.load import load, presets, sizes
 
     found = presets()
     width = max(map(len, found))
     for name, about in found.items():
-        print(f"{name:{width}}  {about}\n{'':{width}}  {title(load(name))}")
+        experiment = load(name)
+        print(f"{name:{width}}  {about}\n{'':{width}}  {sizes(widths(experiment))}")
+        for variant in experiment.variant:
+            print(f"{'':{width}}  --variant {variant.name}: {variant.about}")
     return 0
 
 

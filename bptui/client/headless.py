@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import math
 import os
-import shutil
 import signal
 import sys
 import time
@@ -15,13 +14,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from bptui.client.connect import connect
+from bptui.client.launch import discard
 from bptui.client.session import ConnectionLost, RequestRefused, Session
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import Findings, Goodbye, LogChunk, ModelInfo, Pause, Run, Status, Stop
+from bptui.protocol.messages import Findings, Goodbye, LogChunk, ModelInfo, Pause, Run, Status, Stop, TakeControl
 from bptui.runs.history import History
 from bptui.runs.info import RunError, alive, read_info, write_whole
 from bptui.runs.output import escape
 from bptui.runs.report import encode, report
+from bptui.spec.load import sizes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -51,9 +52,11 @@ async def _command(directory: Path, verb: str) -> int:
     if not (alive(info.trainer_pid, info.trainer_start) or alive(info.hub_pid, info.hub_start)):
         raise HeadlessError(f"{info.id}: this run has ended; nothing to {verb}")
     message, done = _VERBS[verb]
-    session = await connect(directory, role="observer")
+    session = connect(directory, role="observer")
     try:
-        reply = await session.command(message())
+        await session.start()
+        await session.request(TakeControl())
+        reply = await session.request(message())
     except RequestRefused as error:
         raise HeadlessError(f"{info.id}: {error}") from None
     except ConnectionLost:
@@ -74,6 +77,7 @@ class _Follower:
         self.model: ModelInfo | None = None
         self.findings: Findings | None = None
         self.interrupts = 0
+        self._offset = 0
         self._session: Session | None = None
         self._display: _Display = _Silent() if quiet else _Bar() if sys.stdout.isatty() else _Lines()
 
@@ -102,8 +106,9 @@ class _Follower:
     async def _follow(self) -> None:
         """Frames until the run has ended; a hub that is lost is replaced while the trainer lives."""
         while True:
+            session = connect(self.directory, role="controller", owner=True, offset=self._offset)
             try:
-                session = await connect(self.directory, role="controller", owner=True)
+                await session.start()
             except ConnectionLost:
                 return
             self._session = session
@@ -120,6 +125,7 @@ class _Follower:
                 if not alive(info.trainer_pid, info.trainer_start):
                     return
             finally:
+                self._offset = session.offset
                 await session.close()
 
     def _ended(self) -> bool:
@@ -175,7 +181,7 @@ def _discard(directory: Path) -> None:
     deadline = time.monotonic() + 3
     while alive(info.hub_pid, info.hub_start) and time.monotonic() < deadline:
         time.sleep(0.02)
-    shutil.rmtree(directory, ignore_errors=True)
+    discard(directory)
 
 
 def _summary(content: dict) -> str:  # type: ignore[type-arg]
@@ -219,12 +225,18 @@ class _Lines(_Silent):
     def show(self, model: ModelInfo, status: Status, history: History) -> None:
         if not self._began:
             self._began = True
-            print(f"{escape(model.title)} · {model.engine} {model.dtype} on {model.device} ({escape(model.engine_reason)})", flush=True)
+            print(f"{_title(model)} · {model.engine} {model.dtype} on {model.device} ({escape(model.engine_reason)})", flush=True)
         epoch = status.step // max(model.steps_per_epoch, 1)
+        epoch_said, when = self._said
+        last = history.last("loss")
+        if last is None:
+            return
+        done = last[0] + 1  # the figures are those of the history, which may lag behind the status
+        epoch = done // max(model.steps_per_epoch, 1)
         epoch_said, when = self._said
         if epoch > epoch_said or time.monotonic() - when > _LINE_EVERY:
             self._said = (epoch, time.monotonic())
-            print(f"epoch {epoch}{_total(model)}  step {status.step:,}  {_figures(history)}", flush=True)
+            print(f"epoch {epoch}{_total(model)}  step {done:,}  {_figures(history)}", flush=True)
 
 
 class _Bar:
@@ -250,9 +262,13 @@ class _Bar:
     def show(self, model: ModelInfo, status: Status, history: History) -> None:
         assert self._progress is not None
         if self._task is None:
-            self._task = self._progress.add_task(escape(model.title), total=model.total_steps, figures="")
+            self._task = self._progress.add_task(_title(model), total=model.total_steps, figures="")
         figures = _figures(history) + (f"  {status.steps_per_second:,.0f} steps/s" if status.steps_per_second else "")
         self._progress.update(self._task, completed=status.step, figures=figures)  # type: ignore[arg-type]
+
+
+def _title(model: ModelInfo) -> str:
+    return escape(f"{model.title} · {sizes([model.features, *(layer.shape[-1] for layer in model.layers)])}")
 
 
 def _total(model: ModelInfo) -> str:

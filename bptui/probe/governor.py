@@ -44,6 +44,12 @@ class Governor:
         self._outside += now - self._began
         self._began = now
 
+    def forget(self) -> None:
+        """Everything is due again, and nothing has been spent."""
+        self.spent = 0.0
+        for allowance in self.allowances.values():
+            allowance.cost, allowance.next_step = 0.0, 0
+
     def share(self, now: float) -> float:
         """What probes really took, as a share of the time that training ran."""
         wall = self._outside + now - self._began

@@ -1,4 +1,4 @@
-"""The probes: tables of norms and unit counters, and histograms, as records in the ring."""
+"""The probes: tables of norms, histograms, and the census of units, as records in the ring."""
 
 from __future__ import annotations
 
@@ -7,88 +7,94 @@ import math
 import time
 
 import numpy as np
+import numpy.typing as npt
 
-from bptui.engine.base import COLUMNS, Batch, Engine
+from bptui.engine.base import COLUMNS, Engine
 from bptui.expr.language import FUNCTIONS, LayerFunction
 from bptui.probe.governor import Allowance, Governor
-from bptui.probe.units import UnitCounters
+from bptui.probe.units import Census
 from bptui.runs.records import CELLS, QUANTITIES, SERIES, TABLE_COLUMNS
 from bptui.runs.ring import Record, Ring
 
-#: A layer is worth naming its dead units when more than this share of it is dead.
+#: The dead units of a layer are named when they are more than this share of it.
 NAMED_SHARE = 0.1
-_NAMES_EVERY = 1.0  # seconds between two lists of a layer's dead units
+_DEAD, _UNITS, _SEEN = (TABLE_COLUMNS.index(name) for name in ("dead", "units", "seen"))
 
 
 class Probe:
     """Measures the step that has just been done, when the governor allows it."""
 
-    def __init__(self, engine: Engine, ring: Ring, budget: float, epoch_samples: int) -> None:
+    def __init__(
+        self, engine: Engine, ring: Ring, budget: float, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]
+    ) -> None:
         self.engine = engine
         self.ring = ring
-        self.units = UnitCounters([math.prod(layer.shape) for layer in engine.layers], epoch_samples)
+        self.census = Census(engine, x, y)
         self.governor = Governor(
-            budget, table=Allowance(part=0.5, most_often=200.0), histogram=Allowance(part=0.5, most_often=8.0)
+            budget,
+            table=Allowance(part=0.35, most_often=200.0),
+            histogram=Allowance(part=0.35, most_often=8.0),
+            census=Allowance(part=0.3, most_often=20.0 if self.census.mortal else 0.001),
         )
         self._table = np.full((len(engine.layers), len(TABLE_COLUMNS)), np.nan, dtype=np.float32)
-        self._table[:, len(COLUMNS) + 1] = [math.prod(layer.shape) for layer in engine.layers]
-        self._named: dict[int, tuple[float, tuple[int, ...]]] = {}
+        self._table[:, _UNITS] = [math.prod(layer.shape) for layer in engine.layers]
+        self._named: dict[int, tuple[int, ...]] = {}
 
-    def step(self, batch: Batch, step: int, lr: float) -> float:
-        """One watched update from state ``step``: trains, then measures what is due. Returns the loss."""
-        self.engine.watch(True)
-        loss = self.engine.train_step(batch, step, lr)
-        self.engine.watch(False)
-        self.measure(step, len(batch.x))
-        return loss
+    def measure(self, step: int, state: int, *, everything: bool = False) -> None:
+        """Records of the forward and backward of ``step``; the network is in ``state`` by now.
 
-    def measure(self, step: int, samples: int, *, everything: bool = False) -> None:
-        """Records of the step just done; ``everything``: whatever the governor says (paused or stepping)."""
+        ``everything``: tables and histograms whatever the governor says.
+        """
         governor = self.governor
         started = time.perf_counter()
-        if everything or governor.due("table", step):
-            self._write_table(step, samples)
-            ended = time.perf_counter()
-            governor.ran("table", step, ended - started)
-            started = ended
         if everything or governor.due("histogram", step):
             self._write_histograms(step)
-            governor.ran("histogram", step, time.perf_counter() - started)
+            started = self._charge("histogram", step, started)
+        if everything or governor.due("table", step):
+            self._table[:, : len(COLUMNS)] = self.engine.reduce()
+            if not governor.due("census", step):
+                self._write_table(step)
+            started = self._charge("table", step, started)
+        if governor.due("census", step):  # last: it leaves other samples in the engine's tensors
+            self.count_units(state)
+            self._charge("census", step, started)
 
-    def _write_table(self, step: int, samples: int) -> None:
-        table = self._table
-        table[:, : len(COLUMNS)] = self.engine.reduce()
-        fired = self.engine.fired()
-        self.units.look(fired, samples)
+    def _charge(self, name: str, step: int, started: float) -> float:
+        now = time.perf_counter()
+        self.governor.ran(name, step, now - started)
+        return now
+
+    def _write_table(self, step: int) -> None:
         now = time.time()
-        for layer, firing in enumerate(fired):
-            if firing is None:
-                table[layer, len(COLUMNS)] = -1
-                continue
-            dead = self.units.dead(layer)
-            table[layer, len(COLUMNS)] = len(dead)
-            if len(dead) > NAMED_SHARE * len(firing) or layer in self._named:
-                self._name_dead(layer, step, now, tuple(dead.tolist()))
-        table[:, len(COLUMNS) + 2] = min(self.units.seen, self.units.window)
-        self.ring.write(Record.TABLE, step, table.tobytes(), now)
-        norms = table[:, 0]
-        write_series(self.ring, step, "grad_norm", float(np.sqrt(np.nansum(np.square(norms, dtype=np.float64)))), now)
+        self.ring.write(Record.TABLE, step, self._table.tobytes(), now)
+        squares = np.square(self._table[:, 0], dtype=np.float64)
+        write_series(self.ring, step, "grad_norm", float(np.sqrt(squares.sum())), now)
 
-    def _name_dead(self, layer: int, step: int, now: float, units: tuple[int, ...]) -> None:
-        when, named = self._named.get(layer, (0.0, ()))
-        if units != named and now - when >= _NAMES_EVERY:
-            self._named[layer] = (now, units)
+    def count_units(self, state: int) -> None:
+        """Take the census in the present state, and write it with the table last measured."""
+        table = self._table
+        table[:, _SEEN] = self.census.samples
+        census = self.census.take(state)
+        table[:, _DEAD] = [-1 if dead is None else len(dead) for dead in census]
+        self._write_table(state)
+        for layer, dead in enumerate(census):
+            if dead is not None and (len(dead) > NAMED_SHARE * table[layer, _UNITS] or layer in self._named):
+                self._name_dead(layer, state, tuple(dead.tolist()))
+
+    def _name_dead(self, layer: int, step: int, units: tuple[int, ...]) -> None:
+        if units != self._named.get(layer):
+            self._named[layer] = units
             fact = {
                 "fact": "dead-units", "layer": self.engine.layers[layer].name, "units": list(units[:4096]),
-                "samples": self.units.window, "step": step,
+                "samples": self.census.samples, "step": step,
             }  # fmt: skip
-            self.ring.write(Record.FACT, step, json.dumps(fact).encode(), now)
+            self.ring.write(Record.FACT, step, json.dumps(fact).encode())
 
     def _write_histograms(self, step: int) -> None:
         counts = np.zeros(2 + len(self.engine.layers) * CELLS, dtype=np.uint32)
         for index, quantity in enumerate(QUANTITIES):
             counts[0] = index
-            counts[2:] = self.engine.histogram(quantity).reshape(-1)  # type: ignore[arg-type]
+            counts[2:] = self.engine.histogram(quantity).reshape(-1)
             self.ring.write(Record.HISTOGRAM, step, counts.tobytes())
 
     def functions(self) -> dict[str, LayerFunction]:
@@ -100,8 +106,8 @@ class Probe:
             return lambda layer: _known(rows[layer][index])
 
         def dead(layer: str) -> float | None:
-            count = _known(rows[layer][len(COLUMNS)])
-            return None if count is None or count < 0 else count / float(rows[layer][len(COLUMNS) + 1])
+            count = _known(rows[layer][_DEAD])
+            return None if count is None or count < 0 else count / float(rows[layer][_UNITS])
 
         return {name: column(name) for name in FUNCTIONS if name in TABLE_COLUMNS} | {"dead": dead}
 

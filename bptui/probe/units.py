@@ -1,36 +1,49 @@
-"""Which units still fire: counters over the samples that the probe has looked at."""
+"""Which units never fire: a forward pass over a fixed set of training samples, in one state of the network."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-#: A unit is called dead after 0 of this many samples, or of an epoch's where that is less.
-DEAD_AFTER = 3000
+from bptui.engine.base import Batch, Engine
+
+#: A unit that gives 0 for each of this many samples (or an epoch's, where that is less) is called dead. By the
+#: rule of three it then fires, with 95 % confidence, for fewer than 3 samples in as many.
+CENSUS_SAMPLES = 3000
+_CHUNK = 512
 
 
-class UnitCounters:
-    """For each unit of a layer, how many samples ago it last gave anything but 0."""
+class Census:
+    """Counts the units that stay silent for every sample of the probe set."""
 
-    def __init__(self, units: list[int], epoch_samples: int) -> None:
-        self.window = max(1, min(DEAD_AFTER, epoch_samples))
-        self.seen = 0
-        """Samples looked at so far."""
-        self._last: list[npt.NDArray[np.int64]] = [np.zeros(n, dtype=np.int64) for n in units]
+    def __init__(self, engine: Engine, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]) -> None:
+        """``x``, ``y``: the training part; its first rows (their order is a seeded shuffle) are the probe set."""
+        self._engine = engine
+        self.samples = min(CENSUS_SAMPLES, len(x))
+        self._batches = [
+            Batch(x[start : min(start + _CHUNK, self.samples)], y[start : min(start + _CHUNK, self.samples)])
+            for start in range(0, self.samples, _CHUNK)
+        ]
+        self.mortal = any(fired is not None for fired in self._look(self._batches[:1], 0))
+        """Whether any layer has units that can die."""
 
-    def look(self, fired: list[npt.NDArray[np.bool_] | None], samples: int) -> None:
-        """Take the sampled batch's firing units; None for a layer whose units cannot die."""
-        self.seen += samples
-        for last, units in zip(self._last, fired, strict=True):
-            if units is not None:
-                last[units] = self.seen
+    def take(self, step: int) -> list[npt.NDArray[np.intp] | None]:
+        """Ids of each layer's dead units in the present state; None for a layer whose units cannot die.
 
-    def dead(self, layer: int) -> npt.NDArray[np.intp]:
-        """Ids of the units that gave 0 for each of the last ``window`` samples looked at (none before that many)."""
-        return np.flatnonzero(self.seen - self._last[layer] >= self.window)
+        The engine's tensors then show the probe set, not the last batch.
+        """
+        fired = self._look(self._batches, step)
+        return [None if units is None else np.flatnonzero(~units) for units in fired]
 
-    def forget(self) -> None:
-        """Begin anew (weights were changed by hand)."""
-        self.seen = 0
-        for last in self._last:
-            last[:] = 0
+    def _look(self, batches: list[Batch], step: int) -> list[npt.NDArray[np.bool_] | None]:
+        engine = self._engine
+        total: list[npt.NDArray[np.bool_] | None] = [None] * len(engine.layers)
+        for batch in batches:
+            engine.begin(batch, step)
+            for layer in range(len(engine.layers)):
+                engine.forward(layer)
+            for layer, fired in enumerate(engine.fired()):
+                if fired is not None:
+                    known = total[layer]
+                    total[layer] = fired if known is None else known | fired
+        return total

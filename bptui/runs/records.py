@@ -4,10 +4,12 @@ from __future__ import annotations
 
 #: Scalar series. The index is what is written, so new names go to the end.
 SERIES = (
-    "loss", "lr", "epoch",
-    "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
-    "val_r2", "test_r2", "train_r2", "val_f1", "test_f1", "val_top5", "test_top5",
-    "probe_share", "steps_per_second", "grad_norm", "val_mae", "test_mae",
+    "loss", "lr", "epoch", "probe_share", "steps_per_second", "grad_norm",
+    *(
+        f"{part}_{metric}"
+        for part in ("train", "val", "test")
+        for metric in ("loss", "accuracy", "f1", "top5", "r2", "mae")
+    ),
 )  # fmt: skip
 
 #: Columns of a TABLE record: ``engine.base.COLUMNS``, then what the unit counters add.
@@ -15,7 +17,7 @@ TABLE_COLUMNS = (
     "grad_norm", "weight_norm", "update_ratio", "activation_mean", "activation_std", "delta_norm", "silent",
     "dead", "units", "seen",
 )  # fmt: skip
-"""``dead``: units that gave 0 for each of the last ``seen`` samples looked at (−1: cannot die)."""
+"""``dead``: units that gave 0 for each of the ``seen`` samples of the probe set, in one state (−1: cannot die)."""
 
 #: Quantities of HISTOGRAM records, by index.
 QUANTITIES = ("grad_W", "W", "a", "delta")

@@ -30,3 +30,9 @@ def describe(experiment: Experiment, features: int | None = None) -> tuple[Row, 
         rows.append(Row(name, str(layer.__struct_config__.tag), inputs, (layer.units,), layer.activation, parameters))
         inputs = layer.units
     return tuple(rows)
+
+
+def widths(experiment: Experiment) -> tuple[int, ...]:
+    """Units of each layer, the data's features first where they are known beforehand."""
+    source = SOURCES.get(experiment.data.source)
+    return (*((source.features,) if source else ()), *(layer.units for layer in experiment.model))

@@ -254,15 +254,14 @@ def from_dict(raw: dict[str, Any]) -> Experiment:
 
 
 def title(experiment: Experiment) -> str:
-    """``digits · 64-32-16-10``, or the name alone where the source's width is not known beforehand."""
-    from bptui.spec.sources import SOURCES
-
-    source = SOURCES.get(experiment.data.source)
-    widths = [str(layer.units) for layer in experiment.model]
-    if source:
-        widths.insert(0, str(source.features))
-    name = experiment.experiment.name or "experiment"
-    return f"{name} · {'-'.join(widths) if len(widths) <= 6 else '-'.join([*widths[:3], '…', widths[-1]])}"
+    """What the experiment is called."""
+    return experiment.experiment.name or "experiment"
 
 
-__all__ = ["SpecError", "from_dict", "layer_names", "load", "parse", "presets", "title", "to_dict"]
+def sizes(widths: Sequence[int]) -> str:
+    """``64-32-16-10``; the middle of a long row is left out."""
+    words = [str(width) for width in widths]
+    return "-".join(words if len(words) <= 6 else [*words[:3], "…", words[-1]])
+
+
+__all__ = ["SpecError", "from_dict", "layer_names", "load", "parse", "presets", "sizes", "title", "to_dict"]

@@ -57,7 +57,7 @@ class Trainer:
             experiment.optimizer.lr, experiment.schedule,
             steps_per_epoch=self.steps_per_epoch, total_steps=self.stopping.total_steps,
         )  # fmt: skip
-        self.probe = Probe(self.engine, ring, info.probe_budget, len(setup.data.train.x))
+        self.probe = Probe(self.engine, ring, info.probe_budget, setup.data.train.x, setup.data.train.y)
         self.until = parse(info.until, layers=[layer.name for layer in self.engine.layers]) if info.until else None
         self.step = 0
         self.loss = math.nan
@@ -107,6 +107,10 @@ class Trainer:
         self._record_lr()
         keep(self)
         self._validate()
+        self.preview()
+        self.probe.measure(0, 0, everything=True)  # there is something to see before the first step, and code is warm
+        self.probe.governor.forget()
+        self.previewed = -1
         self.enter("READY" if self.info.interactive else "RUNNING")
         while self.state != "STOPPED":
             if self.state == "RUNNING":
@@ -141,9 +145,10 @@ class Trainer:
         if state == "RUNNING":
             self._done_reason = "stopped"
             self.probe.governor.begin(now)
-            self._next_due = now
+            self._next_due = self._reported = now
         elif self.state == "RUNNING":
             self.probe.governor.end(now)
+            self.probe.report_share(self.step)
         self.state = state
         self.ring.set_state(state)
         record = {"state": state, "text": text, "micro": self.micro_text, "pace": self.pace, "total_steps": self.stopping.total_steps}
@@ -175,6 +180,7 @@ class Trainer:
     def finish(self) -> None:
         """End after what has been done; from DONE the run counts as completed."""
         if self.state == "RUNNING" or self.state == "PAUSED":
+            self.probe.count_units(self.step)
             self._measure_parts()
             keep(self)
         self.enter("STOPPED")
@@ -264,11 +270,12 @@ class Trainer:
         group = self._next_group()
         loss = self.engine.train_step(group[0], step, lr) if len(group) == 1 else self.engine.accumulate(group, step, lr)
         self.engine.watch(False)
-        self._done_step(loss, len(group[0].x), everything=everything)
+        self._done_step(loss, everything=everything)
 
-    def _done_step(self, loss: float, samples: int, *, everything: bool) -> None:
+    def _done_step(self, loss: float, *, everything: bool) -> None:
         self.ring.loss(self.step, loss, time.time())
-        self.probe.measure(self.step, samples, everything=everything)
+        if math.isfinite(loss):  # else the tensors are still wanted as they are
+            self.probe.measure(self.step, self.step + 1, everything=everything)
         self.step += 1
         self.loss, self.previewed = loss, -1
         self._epoch_loss += loss
@@ -280,7 +287,6 @@ class Trainer:
             self.engine.watch(True)
             self._micro_losses = []
             group = self._next_group()
-            self._micro_samples = len(group[0].x)
             self._steps = micro_steps(self.engine, group, self.step, self.lr.at(self.step))
             self.previewed = -1
         self.micro = next(self._steps)
@@ -289,11 +295,9 @@ class Trainer:
         if self.micro.phase == "update":
             self.micro = self._steps = None
             self.engine.watch(False)
-            self._done_step(self._micro_loss, self._micro_samples, everything=True)
+            self._done_step(self._micro_loss, everything=True)
         if self.state == "RUNNING":
             self.enter("RUNNING")
-
-    _micro_samples = 0
 
     @property
     def _micro_loss(self) -> float:
@@ -345,6 +349,7 @@ class Trainer:
     def _complete(self, reason: str, text: str = "") -> None:
         """The run has reached its end: final figures, a keyframe; a face's trainer then waits."""
         self._done_reason = reason
+        self.probe.count_units(self.step)
         self._measure_parts()
         keep(self)
         self.enter("DONE", text)

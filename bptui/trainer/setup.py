@@ -107,6 +107,7 @@ def meta(setup: Setup, steps_per_epoch: int, total_steps: int | None) -> dict[st
         "outputs": data.outputs,
         "task": data.task,
         "steps_per_epoch": steps_per_epoch,
+        "epoch_samples": len(data.train.x),
         "total_steps": total_steps,
         "data": {
             "name": data.name,

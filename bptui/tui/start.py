@@ -1,0 +1,60 @@
+"""From a run directory to a screen on this terminal, and back to the shell."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bptui.spec.experiment import Experiment
+from bptui.spec.load import title
+from bptui.tui.app import run
+from bptui.tui.glyphs import GlyphName
+from bptui.tui.ports import Session
+
+
+def start(
+    directory: Path,
+    experiment: Experiment | None,
+    relaunch: Callable[[Experiment], Path] | None,
+    *,
+    files_only: bool = False,
+    observe: bool = False,
+    glyphs: GlyphName = "braille",
+    mouse: bool = True,
+) -> int:
+    """Show a run until its user leaves; says in the shell what became of it, and returns the exit status."""
+
+    async def opened(place: Path) -> Session:
+        return _session(place, files_only=files_only and place == directory, observe=observe and place == directory)
+
+    async def first() -> Session:
+        return await opened(directory)
+
+    result = run(
+        first, title=title(experiment) if experiment else directory.name, experiment=experiment, relaunch=relaunch,
+        connect=opened, glyphs=glyphs, mouse=mouse,
+    )  # fmt: skip
+    if result.discard:
+        from bptui.client.launch import discard
+
+        for place in result.discard:
+            discard(place)
+    out = sys.stderr if result.code == 2 else sys.stdout
+    for line in result.lines:
+        print(f"bptui: {line}" if result.code == 2 else line, file=out)
+    return result.code
+
+
+def _session(place: Path, *, files_only: bool, observe: bool) -> Session:
+    """A session, not started yet: live where a process of the run lives, else from its files."""
+    from bptui.client.discover import live_processes
+    from bptui.runs.info import read_info
+
+    if files_only or not any(live_processes(read_info(place))):
+        from bptui.client.file import FileSession
+
+        return FileSession(place)
+    from bptui.client.connect import connect
+
+    return connect(place, role="observer" if observe else "controller")
