@@ -46,12 +46,14 @@ class TorchEngine(Engine):
         self._gradient = torch.zeros_like(self._flat)
         self._flat.grad = self._gradient
         self._runs = [
-            LayerRun(layer, weight.requires_grad_(), bias.requires_grad_())
-            for layer, (weight, bias) in zip(experiment.model, self._views(self._flat), strict=True)
+            LayerRun(layer, values, gradients)
+            for layer, values, gradients in zip(
+                experiment.model, self._views(self._flat), self._views(self._gradient), strict=True
+            )
         ]
-        for layer, info, (weight, bias) in zip(experiment.model, self.layers, self._views(self._flat), strict=True):
-            weight.copy_(torch.from_numpy(initialise.weight(layer, info.name, info.inputs, seed)))
-            bias.copy_(torch.from_numpy(initialise.bias(layer)))
+        for layer, info, run in zip(experiment.model, self.layers, self._runs, strict=True):
+            run.weight.copy_(torch.from_numpy(initialise.weight(layer, info.name, info.inputs, seed)))
+            run.bias.copy_(torch.from_numpy(initialise.bias(layer)))
         self._dropouts = [
             Dropout(seed, name, layer.units, layer.dropout) if layer.dropout else None
             for name, layer in zip(names, experiment.model, strict=True)
@@ -104,7 +106,7 @@ class TorchEngine(Engine):
             raise RuntimeError("begin() and the layers before come first")
         if dropout is not None:
             mask = torch.from_numpy(dropout.mask(self._step, len(source), self._first)).to(**self._kind)
-        self._runs[layer].forward(source.detach(), mask, wants_upstream=layer > 0)
+        self._runs[layer].forward(source, mask, layer > 0)
         self._reached.forward = layer + 1
 
     def loss(self) -> float:
@@ -120,30 +122,15 @@ class TorchEngine(Engine):
     def backward(self, layer: int) -> None:
         if self._upstream is None:
             raise RuntimeError("loss() and the layers above come first")
-        run = self._runs[layer]
-        self._upstream = run.backward(self._upstream)
+        self._upstream = self._runs[layer].backward(self._upstream, layer > 0, self._part, self._parts)
         self._reached.backward = layer
-        if layer == 0:
-            self._gather()
-
-    def _gather(self) -> None:
-        """All layers' gradients into the flat one; a part of an accumulation adds its share."""
-        flat = torch.cat([g.reshape(-1) for run in self._runs for g in (run.weight_gradient, run.bias_gradient) if g is not None])
-        if self._parts == 1:
-            self._gradient.copy_(flat)
-        elif self._part == 0:
-            torch.div(flat, self._parts, out=self._gradient)
-        else:
-            self._gradient.add_(flat / self._parts)
-        for run, (weight, bias) in zip(self._runs, self._views(self._gradient), strict=True):
-            run.weight_gradient, run.bias_gradient = weight, bias
 
     def clip(self) -> float:
         if self._penalised:
             for index, l1, l2 in self._penalised:
-                weight = self._runs[index].weight.detach()
-                gradient = self._views(self._gradient)[index][0]
-                gradient += l1 * weight.sign() + 2.0 * l2 * weight
+                weight, gradient = self._runs[index].weight, self._runs[index].weight_gradient
+                if gradient is not None:
+                    gradient += l1 * weight.sign() + 2.0 * l2 * weight
         by_value, by_norm = self._settings["clip_value"], self._settings["clip_norm"]
         if by_value == by_norm == math.inf:
             return math.nan
