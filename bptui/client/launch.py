@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import re
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
     from bptui.spec.experiment import Experiment
 
 _hubs: dict[Path, subprocess.Popen[bytes]] = {}
+"""The hub last started here for each run."""
+_running: list[subprocess.Popen[bytes]] = []
+"""Every hub started here that has not been seen to end: kept, so that it can be reaped."""
+
+
+@atexit.register
+def _let_go() -> None:
+    """The hubs are meant to outlive this process: that is no mistake to warn of."""
+    for hub in _running:
+        if hub.poll() is None:
+            hub.returncode = 0
 
 
 def launch(
@@ -76,14 +88,14 @@ def discard(run: Path) -> None:
 
 def start_hub(run: Path, *, adopt: bool = False) -> None:
     """Start a hub of its own session, so that neither a hang-up nor the end of this process ends it."""
-    for path in [path for path, hub in _hubs.items() if hub.poll() is not None]:
-        del _hubs[path]
+    _running[:] = [hub for hub in _running if hub.poll() is None]
     with open(run / "hub.log", "ab") as output:
         hub = subprocess.Popen(
             [sys.executable, "-P", "-m", "bptui.hub", str(run), *(["--adopt"] if adopt else [])],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_environment(),
         )  # fmt: skip
     _hubs[run] = hub
+    _running.append(hub)
 
 
 def hub_ended(run: Path) -> bool:

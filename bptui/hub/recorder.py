@@ -22,7 +22,7 @@ from bptui.runs.ring import Ring, RingError
 RETRY_SECONDS = 1.0
 FINDING_SECONDS = 10.0
 """A finding whose numbers alone change is written again at most this often."""
-PIECES_A_TICK = 4
+PIECES_A_TICK = 16
 
 
 class Recorder:

@@ -131,7 +131,7 @@ class Digest:
                 break
             if kind == Record.LOSS and length == 32:
                 # An array costs as much as a few records: look ahead only once several came in a row.
-                window = 1 if in_a_row < 4 else (size - at) // 32
+                window = 1 if in_a_row < 4 else min((size - at) // 32, 4 * in_a_row)
                 run = self._losses(data, at, rank, window)
                 losses.setdefault(rank, []).append(run)
                 at += 32 * len(run)

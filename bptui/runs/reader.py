@@ -27,7 +27,7 @@ class RingReader:
         self.missed = 0
         """Bytes that were given up by a trainer that found no room for them anywhere."""
 
-    def take(self, limit: int = 4 << 20) -> bytes:
+    def take(self, limit: int = 1 << 20) -> bytes:
         """The next records, about ``limit`` bytes at the most; empty when everything has been read.
 
         Raises RingError when the header makes no sense.
