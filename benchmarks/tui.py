@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 import random
 import re
 import statistics
@@ -37,8 +38,15 @@ from textual.app import App
 from textual.widgets import Static
 
 class Bare(App):
+    BINDINGS = [("space", "turn", "turn")]
+    running = False
+
     def compose(self):
         yield Static("READY")
+
+    def action_turn(self):
+        self.running = not self.running
+        self.query_one(Static).update("RUNNING" if self.running else "PAUSED")
 
 Bare().run()
 """
@@ -59,6 +67,9 @@ lr = 0.01
 epochs = 1000000
 """
 UNITS = (64, 48, 32, 24, 16, 10)
+
+Answer = Callable[[Terminal], object]
+PAUSE = random.Random(1)
 
 FIRST_FRAME_RATIO, KEY_P99_MS, BYTES_PER_SECOND = 1.5, 50.0, 15_000.0
 ROWS, COLUMNS = 36, 120
@@ -82,15 +93,17 @@ def bptui(*arguments: str) -> list[str]:
 # -- first frame -----------------------------------------------------------------------------------------
 def first_frame(pairs: int) -> dict[str, Any]:
     bare, ours, ready = [], [], []
+    turns: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "bare.py"
         script.write_text(BARE)
         for number in range(pairs + 1):
             with Terminal([sys.executable, script], rows=ROWS, columns=COLUMNS) as terminal:
                 alone = terminal.wait_for(painted) - terminal.started_at
+                turns += [press(terminal, "space", sees(word)) for word in ("RUNNING", "PAUSED") * 3]
             with home() as env, Terminal(bptui(), rows=ROWS, columns=COLUMNS, env=env) as terminal:
                 first = terminal.wait_for(painted) - terminal.started_at
-                then = terminal.wait_for(lambda t: "READY" in t.line(0)) - terminal.started_at
+                then = terminal.wait_for(sees("READY")) - terminal.started_at
             if number:  # the first pair fills caches
                 bare.append(alone)
                 ours.append(first)
@@ -103,7 +116,22 @@ def first_frame(pairs: int) -> dict[str, Any]:
         "ready_ms": milliseconds(statistics.median(ready)),
         "ratio": round(statistics.median(ratios), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
+        "bare_key_p50_ms": milliseconds(percentile(turns, 50)),
+        "bare_key_p99_ms": milliseconds(percentile(turns, 99)),
     }
+
+
+def press(terminal: Terminal, key: str, answer: Answer, timeout: float = 20.0) -> float:
+    """Seconds from the key to the arrival of its answer; a key comes at any moment of a chart's quarter second."""
+    time.sleep(PAUSE.uniform(0.05, 0.3))
+    terminal.draw()
+    pressed = time.perf_counter()
+    terminal.press(key)
+    return terminal.wait_for(answer, timeout) - pressed
+
+
+def sees(word: str) -> Answer:
+    return lambda terminal: word in terminal.line(0)
 
 
 def painted(terminal: Terminal) -> bool:
@@ -118,9 +146,9 @@ def training(seconds: float, presses: int) -> dict[str, Any]:
         spec = Path(folder) / "six.toml"
         spec.write_text(SIX_LAYERS.format(layers=layers))
         with Terminal(bptui(str(spec)), rows=ROWS, columns=COLUMNS, env=env) as terminal:
-            terminal.wait_for(lambda t: "READY" in t.line(0), 60.0)
+            terminal.wait_for(sees("READY"), 60.0)
             terminal.press("space")
-            terminal.wait_for(lambda t: "RUNNING" in t.line(0))
+            terminal.wait_for(sees("RUNNING"))
             for _ in range(8):  # from 50 steps/s to as fast as it goes
                 terminal.press("+")
             terminal.wait_for("as fast as it goes")
@@ -164,9 +192,9 @@ def quiet_flow(terminal: Terminal, seconds: float, folder: str) -> dict[str, Any
 def keys(terminal: Terminal, presses: int) -> dict[str, Any]:
     """Milliseconds from key to answer, over keys whose answer cannot be mistaken for a chart's next frame."""
     titles = {pane: place for pane in "1234" if (place := title_of(terminal, pane))}
-    answers: list[tuple[str, str, Callable[[Terminal], object]]] = [
-        ("space", "space", lambda t: "PAUSED" in t.line(0)),
-        ("space", "space", lambda t: "RUNNING" in t.line(0)),
+    answers: list[tuple[str, str, Answer]] = [
+        ("space", "space", sees("PAUSED")),
+        ("space", "space", sees("RUNNING")),
         ("?", "?", lambda t: not title_of(t, "1") or not title_of(t, "3")),
         ("escape", "", lambda t: title_of(t, "1") and title_of(t, "3")),
         ("z", "z", lambda t: sum(title_of(t, pane) is not None for pane in titles) == 1),
@@ -175,32 +203,22 @@ def keys(terminal: Terminal, presses: int) -> dict[str, Any]:
     for pane in ("2", "3", "4", "1"):
         if pane in titles:
             answers.append((pane, "1-4", focused(terminal, titles[pane])))
-    gap = random.Random(1)
     taken: dict[str, list[float]] = {}
     missed: list[str] = []
     terminal.press("1")
-    count = 0
-    while count < presses:
+    while sum(map(len, taken.values())) < presses and len(missed) < 5:
         for key, name, answer in answers:
-            time.sleep(gap.uniform(0.05, 0.3))
-            terminal.draw()
-            if name == "1-4":
-                answer = focused(terminal, titles[key])
-            pressed = time.perf_counter()
-            terminal.press(key)
             try:
-                seen = terminal.wait_for(answer, 5.0)
+                seconds = press(terminal, key, focused(terminal, titles[key]) if name == "1-4" else answer, 5.0)
             except ScreenTimeout:
                 missed.append(key)
                 continue
             if name:  # Escape is exempt: the driver waits 100 ms for what may follow it
-                taken.setdefault(name, []).append(seen - pressed)
-                count += 1
-        if len(missed) > 10:
-            break
+                taken.setdefault(name, []).append(seconds)
     every = [each for some in taken.values() for each in some]
     return {
         "presses": len(every),
+        "load": round(os.getloadavg()[0], 2),
         "p50_ms": milliseconds(percentile(every, 50)),
         "p99_ms": milliseconds(percentile(every, 99)),
         "max_ms": milliseconds(max(every)),
@@ -218,9 +236,9 @@ def title_of(terminal: Terminal, pane: str) -> tuple[int, int] | None:
     return terminal.find(name)
 
 
-def focused(terminal: Terminal, place: tuple[int, int]) -> Callable[[Terminal], object]:
-    """The pane's title looks another way than now."""
-    row, column = place
+def focused(terminal: Terminal, place: tuple[int, int]) -> Answer:
+    """The corner of the pane's frame, two cells before its title, has another colour than now."""
+    row, column = place[0], place[1] - 2
     before = terminal.emulation.screen.buffer[row][column]
 
     def changed(t: Terminal) -> bool:

@@ -49,18 +49,20 @@ class Scene:
     rows: int = 36
 
 
-FASTER = press("+", "+")
-"""From the 50 steps/s of a fresh start to as fast as it goes."""
+def gone(text: str) -> Step:
+    return lambda terminal: terminal.wait_for(lambda t: t.find(text) is None, 60.0)
+
+
+RUN: tuple[Step, ...] = (state("READY"), press("space"), reach(60))
+LATER: tuple[Step, ...] = (press("+"), see("pace: 100"), reach(400), gone("pace: 100"))
+"""Somewhat faster; and by then what was said about it has left the key bar."""
 
 SCENES = (
     Scene("ready", (), (state("READY"), quiet)),
-    Scene("running", (), (state("READY"), press("space"), reach(60), FASTER, reach(400))),
-    Scene("paused", (), (state("READY"), press("space", "+", "+"), reach(200), press("space"), state("PAUSED"), quiet)),
-    Scene(
-        "inspector",
-        (),
-        (state("READY"), press("space"), reach(40), press("space"), state("PAUSED"), press("i"), see("δ"), quiet),
-    ),
-    Scene("small", (), (state("READY"), press("space"), reach(60), FASTER, reach(400)), 80, 24),
-    Scene("large", (), (state("READY"), press("space"), reach(60), FASTER, reach(400)), 200, 60),
+    Scene("running", (), RUN + LATER),
+    Scene("paused", (), (*RUN, *LATER, press("space"), state("PAUSED"), quiet)),
+    Scene("inspector", (), (*RUN, press("space"), state("PAUSED"), press("i"), see("how the loss changes"), quiet)),
+    Scene("findings", ("dead-relu",), (state("READY"), press("space"), state("DONE"), quiet)),
+    Scene("small", (), RUN + LATER, 80, 24),
+    Scene("large", (), RUN + LATER, 200, 60),
 )
