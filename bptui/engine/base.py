@@ -29,8 +29,10 @@ Kind = Literal["a", "z", "delta", "W", "b", "grad_W", "grad_b", "update_W", "ups
 
 #: Columns of the per-layer table, float32, in this order; the first of ``runs.records.TABLE_COLUMNS``.
 COLUMNS = ("grad_norm", "weight_norm", "update_ratio", "activation_mean", "activation_std", "delta_norm", "silent")
-"""``nan`` where a layer has no such thing. ``silent``: units whose activation was 0 for every sample of the sampled batch (nan for activations that
-cannot die). Norms are Euclidean, over W alone; ``update_ratio`` is ‖ΔW‖/‖W‖ of the last update."""
+"""``nan`` where a layer has no such thing. ``silent``: units whose activation was 0 for every sample of the
+sampled batch (nan for activations that cannot die). Norms are Euclidean, over W alone; ``update_ratio`` is
+‖ΔW‖/‖W‖ of the last update."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerInfo:
@@ -56,7 +58,7 @@ class Micro:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one step: ``x`` (N, features) in the engine's dtype; ``y`` class ids (N,) int64 or (N, outputs) floats."""
+    """Rows of one step: ``x`` (N, features) in the engine's dtype; ``y`` class ids (N,) or (N, outputs) floats."""
 
     x: npt.NDArray[np.generic]
     y: npt.NDArray[np.generic]
@@ -84,8 +86,8 @@ class Engine(ABC):
     def begin(self, batch: Batch, step: int, part: int = 0, parts: int = 1) -> None:
         """Take a batch; dropout masks come from (seed, layer, step).
 
-        ``part`` of ``parts``: a batch of an update that accumulates. Part 0 forgets every gradient added up before, so that
-        a step looked at in advance (begin, forward, loss, backward, but no update) leaves nothing behind.
+        ``part`` of ``parts``: a batch of an update that accumulates. Part 0 forgets every gradient added up before,
+        so that a step looked at in advance (begin, forward, loss, backward, but no update) leaves nothing behind.
         """
 
     @abstractmethod
@@ -101,7 +103,7 @@ class Engine(ABC):
 
     @abstractmethod
     def clip(self) -> float:
-        """Penalties' gradients, then clipping by value and by norm; returns the norm before it was cut (nan if not clipping)."""
+        """Penalties' gradients, then clipping by value and by norm; returns the norm before (nan if not clipping)."""
 
     @abstractmethod
     def update(self, lr: float) -> None: ...

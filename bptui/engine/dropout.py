@@ -23,4 +23,4 @@ class Dropout:
         start = first * self._units
         words = self._stream.words(step, start + rows * self._units)[start:]
         kept = words >= self._threshold
-        return (kept * self._scale).reshape(rows, self._units)
+        return np.multiply(kept, self._scale, dtype=np.float64).reshape(rows, self._units)

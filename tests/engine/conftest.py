@@ -33,7 +33,9 @@ def _network(
     return Experiment(data=Data(source="made"), model=model, loss=loss or CrossEntropy(), **extra)
 
 
-def _batches(count: int, rows: int, features: int, outputs: int, *, kind: str = "classes", seed: int = 0) -> list[Batch]:
+def _batches(
+    count: int, rows: int, features: int, outputs: int, *, kind: str = "classes", seed: int = 0
+) -> list[Batch]:
     draw = np.random.default_rng(seed)
     batches = []
     for _ in range(count):

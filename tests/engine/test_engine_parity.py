@@ -40,7 +40,9 @@ ACTIVATIONS = {
 class Reference:
     """The plain loop that a user would write."""
 
-    def __init__(self, experiment: Experiment, features: int, start: dict[str, np.ndarray[Any, Any]], seed: int) -> None:
+    def __init__(
+        self, experiment: Experiment, features: int, start: dict[str, np.ndarray[Any, Any]], seed: int
+    ) -> None:
         self.experiment, self.seed = experiment, seed
         self.names = layer_names(experiment.model)
         self.linears = []
@@ -98,7 +100,9 @@ class Reference:
             for name, layer, linear in zip(self.names, self.experiment.model, self.linears, strict=True):
                 a = ACTIVATIONS[layer.activation](linear(a))
                 if layer.dropout:
-                    a = a * torch.from_numpy(Dropout(self.seed, name, layer.units, layer.dropout).mask(step, len(a), first))
+                    a = a * torch.from_numpy(
+                        Dropout(self.seed, name, layer.units, layer.dropout).mask(step, len(a), first)
+                    )
             loss = self.loss(a, torch.from_numpy(batch.y))
             (loss / len(batches)).backward()
             losses.append(loss.item())
@@ -149,7 +153,15 @@ def compare(
     ids=["64-32-16-10 relu sgd", "2-32-32-3 tanh adam", "20-10-10-1 bce"],
 )
 def test_losses_agree_at_each_of_300_steps(
-    engine_name: str, network: Any, batches: Any, units: Any, activation: str, features: int, loss: Any, optimizer: Any, kind: str
+    engine_name: str,
+    network: Any,
+    batches: Any,
+    units: Any,
+    activation: str,
+    features: int,
+    loss: Any,
+    optimizer: Any,
+    kind: str,
 ) -> None:
     experiment = network(units, activation=activation, loss=loss, optimizer=optimizer)
     compare(engine_name, experiment, features, batches(9, 32, features, units[-1], kind=kind), 300)

@@ -7,7 +7,7 @@ the operations that fill h (forward) and those that fill the gate (backward, fro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from bptui.engine.numpy.erf import erf
 from bptui.engine.numpy.operations import Array, Operation, constant
 
-Prepared = tuple[list[Operation], list[Operation]]
+Prepared = tuple[Sequence[Operation], Sequence[Operation]]
 LEAKY_SLOPE = 0.01
 ELU_ALPHA = 1.0
 SELU_ALPHA = 1.6732632423543772848170429916717

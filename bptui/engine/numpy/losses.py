@@ -1,7 +1,7 @@
 """Losses: torch's definitions, means over the batch, softmax and sigmoid fused with theirs.
 
-A loss gets the outputs ``(outputs, N)`` and the place of ∂L/∂outputs, and gives a ``Prepared``: how to take the targets of a
-batch, the operations, and the value they leave behind.
+A loss gets the outputs ``(outputs, N)`` and the place of ∂L/∂outputs, and gives a ``Prepared``: how to take the
+targets of a batch, the operations, and the value they leave behind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FUSED = frozenset({"cross_entropy", "binary_cross_entropy"})
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One loss over one set of buffers: ``load(y)``, run ``operations``, ``value()``; ``targets()`` as they were given."""
+    """One loss over one set of buffers: ``load(y)``, run ``operations``, ``value()``; ``targets()`` as given."""
 
     load: Callable[[Array], None]
     operations: list[Operation]
@@ -94,7 +94,7 @@ def _weighted_cross_entropy(loss: CrossEntropy, out: Array, grad: Array) -> Prep
         partial(np.subtract, grad, target, grad),
         partial(np.divide, grad, norm, grad),  # (p·Σq − q)/Σw
     ]
-    return Prepared(load, operations, lambda: float(-np.vdot(target, log_p) / norm), kept.copy)
+    return Prepared(load, operations, lambda: -float(np.vdot(target, log_p)) / float(norm), kept.copy)
 
 
 def _peak(out: Array, peak: Array) -> list[Operation]:
@@ -125,7 +125,9 @@ def binary_cross_entropy(loss: Loss, out: Array, grad: Array) -> Prepared:
         operations += [
             partial(np.maximum, out, zero, out=above),
             partial(np.multiply, out, target, grad),
-            partial(np.subtract, above, grad, above),  # element by element, or a sure sample's loss would cancel to noise
+            partial(
+                np.subtract, above, grad, above
+            ),  # element by element, or a sure sample's loss would cancel to noise
             partial(np.add, log_term, above, log_term),  # max(z, 0) − zy + log(1 + e^(−|z|))
             *logistic(out, grad),
             partial(np.subtract, grad, target, grad),

@@ -23,7 +23,7 @@ PIECE = 32768
 
 
 class Optimiser(ABC):
-    """One rule over ``values`` and ``gradient`` (flat, of one length); ``slots`` are its vectors, named as torch names them."""
+    """One rule over ``values`` and ``gradient`` (flat); ``slots`` are its vectors, named as torch names them."""
 
     names: ClassVar[tuple[str, ...]] = ()
     coupled_decay: ClassVar[bool] = True
@@ -71,7 +71,7 @@ class Optimiser(ABC):
         self._prepare(lr)
         run(self._operations)
 
-    def loaded(self) -> None:
+    def loaded(self) -> None:  # noqa: B027 — most rules have nothing to do here
         """Slots and count have been put in place from a state."""
 
     def _set(self, name: str, value: float) -> Array:
@@ -118,7 +118,11 @@ class SGD(Optimiser):
         else:
             operations.append(partial(np.add, v, g, v))
         if self.settings["nesterov"]:
-            operations += [partial(np.multiply, v, momentum, t), partial(np.add, t, g, t), partial(np.multiply, t, lr, t)]
+            operations += [
+                partial(np.multiply, v, momentum, t),
+                partial(np.add, t, g, t),
+                partial(np.multiply, t, lr, t),
+            ]
         else:
             operations.append(partial(np.multiply, v, lr, t))
         return [*operations, partial(np.subtract, p, t, p)]
@@ -162,7 +166,11 @@ class RMSprop(Optimiser):
         operations += [partial(np.add, t, eps, t), partial(np.divide, g, t, t)]
         if "momentum_buffer" in slot:
             v, momentum = slot["momentum_buffer"], self._set("momentum", self.settings["momentum"])
-            operations += [partial(np.multiply, v, momentum, v), partial(np.add, v, t, v), partial(np.multiply, v, lr, t)]
+            operations += [
+                partial(np.multiply, v, momentum, v),
+                partial(np.add, v, t, v),
+                partial(np.multiply, v, lr, t),
+            ]
         else:
             operations.append(partial(np.multiply, t, lr, t))
         return [*operations, partial(np.subtract, p, t, p)]

@@ -30,7 +30,7 @@ class Block:
 
     def of(self, flat: Array) -> Array:
         """``(inputs + 1, units)``: W and b."""
-        return flat[self.first : self.first + self.size].reshape(self.inputs + 1, self.units)
+        return np.asarray(flat[self.first : self.first + self.size]).reshape(self.inputs + 1, self.units)
 
     def weight(self, flat: Array) -> Array:
         """``(inputs, units)``."""
@@ -38,7 +38,7 @@ class Block:
 
     def bias(self, flat: Array) -> Array:
         """``(units,)``."""
-        return self.of(flat)[self.inputs]
+        return np.asarray(self.of(flat)[self.inputs])
 
 
 class Parameters:

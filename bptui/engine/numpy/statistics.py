@@ -62,12 +62,12 @@ def table(
     return np.array(rows, dtype=np.float32).reshape(len(layers), len(COLUMNS))
 
 
-def fired(
-    layers: Sequence[LayerInfo], tape: Tape | None, reached: Progress
-) -> list[npt.NDArray[np.bool_] | None]:
-    """Units that gave anything but 0 for any sample, before dropout; None for layers that cannot die or are not reached."""
+def fired(layers: Sequence[LayerInfo], tape: Tape | None, reached: Progress) -> list[npt.NDArray[np.bool_] | None]:
+    """Units that gave anything but 0 for any sample, before dropout; None where they cannot die or are not reached."""
     return [
-        _fired(tape.layers[index]) if tape is not None and info.activation in CAN_DIE and reached.has("a", index) else None
+        _fired(tape.layers[index])
+        if tape is not None and info.activation in CAN_DIE and reached.has("a", index)
+        else None
         for index, info in enumerate(layers)
     ]
 

@@ -41,13 +41,16 @@ class LayerTape:
         self._gating: list[Operation] = []
         if not plain:
             assert self.gate is not None
-            values, self._gating = ACTIVATIONS[layer.activation](self.z, self.h, self.gate)
+            values, gating = ACTIVATIONS[layer.activation](self.z, self.h, self.gate)
             self.forward += values
+            self._gating += gating
         if self.mask is not None:
             assert self.gate is not None
             self.forward.append(partial(np.multiply, self.h, self.mask, self.a))
             self._gating.append(
-                partial(np.copyto, self.gate, self.mask) if plain else partial(np.multiply, self.gate, self.mask, self.gate)
+                partial(np.copyto, self.gate, self.mask)
+                if plain
+                else partial(np.multiply, self.gate, self.mask, self.gate)
             )
 
     def backward(self, above: LayerTape | None) -> list[Operation]:

@@ -1,4 +1,4 @@
-"""Activations as torch has them. The gate g′(z) comes from autograd, or from a row of ``GATES`` where that is cheaper."""
+"""Activations as torch has them. The gate g′(z) is autograd's, or a row of ``GATES`` where that is cheaper."""
 
 from __future__ import annotations
 

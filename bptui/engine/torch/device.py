@@ -28,7 +28,7 @@ def checked(name: str) -> str:
         if not cuda_available():
             raise EngineError(f"device {name!r}: torch finds no CUDA device here; use --device cpu")
         count = torch.cuda.device_count()
-        if device.index is not None and device.index >= count:
+        if ":" in name and device.index >= count:
             raise EngineError(f"device {name!r}: there are only {count} CUDA devices here, counted from 0")
         return name
     try:

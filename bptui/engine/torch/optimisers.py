@@ -1,4 +1,4 @@
-"""torch's own optimisers over the flat parameters: one tensor, so an update costs one set of calls whatever the depth."""
+"""torch's own optimisers over the flat parameters: one tensor, so an update costs the same calls whatever the depth."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ class Optimiser:
             if buffer is not None and not bool(buffer.any()):
                 state = {}  # not moving yet: torch starts the buffer with the next gradient itself
         else:
-            state["step"] = torch.tensor(float(count), device=self._flat.device if self._kind.startswith("adam") else "cpu")
+            state["step"] = torch.tensor(
+                float(count), device=self._flat.device if self._kind.startswith("adam") else "cpu"
+            )
             if count == 0 and self._kind != "adagrad":
                 state = {}
         if state:

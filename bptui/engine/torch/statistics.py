@@ -44,7 +44,7 @@ def table(
 
 
 def fired(infos: Sequence[LayerInfo], layers: Sequence[LayerRun]) -> list[npt.NDArray[np.bool_] | None]:
-    """Units that gave anything but 0 for any sample, before dropout; None for layers that cannot die or are not reached."""
+    """Units that gave anything but 0 for any sample, before dropout; None where they cannot die or are not reached."""
     return [
         _fired(layer).cpu().numpy() if info.activation in CAN_DIE and layer.h is not None else None
         for info, layer in zip(infos, layers, strict=True)
