@@ -68,15 +68,19 @@ class Range:
     def _wasteful(self, low: float, high: float, log: bool) -> bool:
         if log:
             return math.log(self.high / self.low) > 2 * math.log(max(high / low, 10.0)) + 1.0
-        return (self.high - self.low) > 2.6 * max(high - min(low, self.low if self.low == 0 else low), 1e-12)
+        first, last = _linear_ends(low, high)
+        return self.high - self.low > 2.2 * (last - first)
 
 
 def _linear_ends(low: float, high: float) -> tuple[float, float]:
-    if low >= 0 and low < 0.6 * high:
+    """From 0 where the values come near it, else tight around them, yet never within a tenth of their size."""
+    if 0 <= low < 0.9 * high:
         return 0.0, nice_above(high)
-    span = high - low or abs(high) or 1.0
-    step = nice_above(span) / 10
-    return math.floor(low / step) * step, math.ceil(high / step) * step
+    middle = low / 2 + high / 2
+    span = max(high - low, 0.1 * abs(middle)) or 1.0
+    step = nice_above(span) / 4
+    first, last = math.floor((middle - span / 2) / step) * step, math.ceil((middle + span / 2) / step) * step
+    return min(first, low), max(last, high)
 
 
 def _log_ends(low: float, high: float) -> tuple[float, float]:

@@ -36,7 +36,7 @@ class Glyphs:
 
 BRAILLE = Glyphs("braille", (2, 4), "╭─╮│╰╯", "┤", " ▁▂▃▄▅▆▇█", "▸", "◆", "×", "▲", "⠒⠒", "⠂⠐", "─", "↑", "↓")
 BLOCK = Glyphs("block", (1, 2), "╭─╮│╰╯", "┤", " ▁▂▃▄▅▆▇█", "▸", "◆", "×", "▲", "▀▀", "▪ ", "─", "↑", "↓")
-ASCII = Glyphs("ascii", (1, 1), "+-+|++", "|", " .:-=+*#@", ">", "*", "X", "!", "**", "..", "-", "^", "v")
+ASCII = Glyphs("ascii", (1, 1), "+-+|++", "|", " .:-=+*#@", ">", "*", "X", "!", "**", "oo", "-", "^", "v")
 SETS: dict[str, Glyphs] = {"braille": BRAILLE, "block": BLOCK, "ascii": ASCII}
 
 #: State → glyph, ASCII glyph. The word always stands beside it.

@@ -7,6 +7,7 @@ from typing import get_args
 import msgspec
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
@@ -22,13 +23,13 @@ MOST_UNITS = 1_000_000
 class EditScreen(ModalScreen[Experiment | None]):
     """Gives back the changed experiment, or None."""
 
-    BINDINGS = [  # noqa: RUF012
-        ("escape", "dismiss(None)", "Back"),
-        ("enter,ctrl+s", "apply", "Apply and restart"),
-        ("ctrl+up", "layer(-1)", "Layer before"),
-        ("ctrl+down", "layer(1)", "Next layer"),
-        ("ctrl+n", "add", "Add a layer"),
-        ("ctrl+d", "remove", "Remove the layer"),
+    BINDINGS = [  # noqa: RUF012 (as Textual declares it)
+        Binding("escape", "dismiss(None)", "Back"),
+        Binding("ctrl+s", "apply", "Apply and restart", priority=True),
+        Binding("ctrl+up", "layer(-1)", "Layer before", priority=True),
+        Binding("ctrl+down", "layer(1)", "Next layer", priority=True),
+        Binding("ctrl+n", "add", "Add a layer", priority=True),
+        Binding("ctrl+d", "remove", "Remove the layer", priority=True),
     ]
 
     def __init__(self, experiment: Experiment, layer: int) -> None:
@@ -60,8 +61,8 @@ class EditScreen(ModalScreen[Experiment | None]):
             )
 
     def on_mount(self) -> None:
-        self._fill()
         self.query_one("#units", Input).focus()
+        self._fill()
 
     # -- the form ----------------------------------------------------------------------------------
     def _fill(self) -> None:
@@ -70,6 +71,9 @@ class EditScreen(ModalScreen[Experiment | None]):
             self.query_one("#units", Input).value = str(layer.units)
             self.query_one("#activation", Input).value = layer.activation
             self.query_one("#lr", Input).value = number(self.draft.optimizer.lr)
+        for field in self.query(Input):
+            if field.has_focus:
+                field.action_select_all()  # typing replaces what is there
         self._judge()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -100,8 +104,9 @@ class EditScreen(ModalScreen[Experiment | None]):
         units = _whole(self.query_one("#units", Input).value)
         activation = self.query_one("#activation", Input).value.strip()
         if activation not in ACTIVATIONS:
-            near = [name for name in ACTIVATIONS if activation and name.startswith(activation[:2])] or list(ACTIVATIONS)
-            raise ValueError(f"activation: {clean(activation, 30)!r} is none of {', '.join(near)}")
+            from bptui.spec.check import nearest
+
+            raise ValueError(f"activation: no {clean(activation, 30)!r}{nearest(activation, ACTIVATIONS)}")
         rate = _rate(self.query_one("#lr", Input).value)
         layer = msgspec.structs.replace(self.draft.model[self._index], units=units, activation=activation)
         model = (*self.draft.model[: self._index], layer, *self.draft.model[self._index + 1 :])

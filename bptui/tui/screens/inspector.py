@@ -100,12 +100,9 @@ class Inspector(TransportScreen):
         return formula, meaning
 
     def _cell_line(self) -> None:
-        if self._note:
-            self.cell.put([(" ", "text"), (self._note, "warn")])
-            return
         value = self.matrix.value()
         if value is None:
-            self.cell.put([])
+            self.cell.put([(" ", "text"), (self._note, "warn")] if self._note else [])
             return
         place = ", ".join(str(i) for i in self.matrix.place())
         line = [
@@ -117,6 +114,8 @@ class Inspector(TransportScreen):
         line.append((f"   {shape}", "dim"))
         if self._loss is not None:
             line.append((f"   loss {self._loss!r}", "dim"))
+        if self._note:
+            line.append((f"   {self._note}", "dim"))
         self.cell.put(line)
 
     def on_matrix_moved(self, message: Matrix.Moved) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from bptui.runs.records import LOW_EXPONENT, QUANTITIES
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.store import Histogram, Row, Snapshot, exponents
@@ -63,7 +65,7 @@ class Gradients(LayerPane):
 
     def _layout(self, width: int) -> _Columns:
         names = [layer.name for layer in self.snapshot.model.layers]
-        return columns(width, max((len(name) for name in names), default=6))
+        return columns(width, max((cell_len(name) for name in names), default=6))
 
     def rows_wanted(self) -> int:
         return len(self.snapshot.model.layers) + 2
@@ -75,8 +77,8 @@ class Gradients(LayerPane):
         texts = []
         column = 4 + at.name
         heads = (
-            ("|grad|" if ascii_only else "‖∇W‖", at.norm),
-            ("upd/W" if ascii_only else "Δ/W", at.ratio),
+            ("|dW|" if ascii_only else "‖∇W‖", at.norm),
+            ("d/W" if ascii_only else "Δ/W", at.ratio),
             ("dead", at.dead),
         )
         for head, size in heads:

@@ -30,23 +30,24 @@ class LossChart(Pane):
 
     def toggle_log(self) -> None:
         self.log_axis = not self.log_axis
+        self.title = "Loss, log" if self.log_axis else "Loss"
         self.show()
 
     # -- frame -------------------------------------------------------------------------------------
     def top(self, width: int) -> list[tuple[int, str, str]]:
         curves = self.snapshot.curves
         if curves is None or curves.last_step < 0:
-            return [(-1, " log ", "dim")] if self.log_axis else []
+            return []
         train, validation = curves.latest("loss"), curves.latest("val_loss")
         bad = curves.bad("loss")
-        parts = [(" log ", "dim")] if self.log_axis else []
+        parts = []
         if bad:
             parts.append((f" {self.glyphs.gap} {integer(bad)} not finite ", "bad"))
         if train is not None:
             parts.append((f" train {self.glyphs.train} {loss_text(train)} ", "first"))
         if validation is not None:
             parts.append((f" val {self.glyphs.validation} {loss_text(validation)} ", "second"))
-        while parts and sum(len(text) + 1 for text, _ in parts) > width - 16:
+        while parts and sum(len(text) + 1 for text, _ in parts) > width - 10 - len(self.title):
             parts.pop(0)
         column = width - 2 - sum(len(text) + 1 for text, _ in parts) + 1
         placed = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from bptui.tui.text import count, fit, right
 from bptui.tui.widgets.layers import LayerPane
 from bptui.tui.widgets.pane import Line
@@ -36,21 +38,22 @@ class ModelPane(LayerPane):
         arrow = "->" if self.glyphs.name == "ascii" else "→"
         sizes = [f"{la.inputs or '?'}{arrow}{la.units}" for la in model.layers]
         acts = ["" if la.activation == "identity" else la.activation for la in model.layers]
-        name = max(5, *(len(la.name) for la in model.layers))
+        name = max(5, *(cell_len(la.name) for la in model.layers))
         size = max(len(text) for text in sizes)
         act = max(4, *(len(text) for text in acts))
         gap = 2 if width >= 2 + name + 2 + size + 2 + act + 6 else 1
-        name = min(name, max(6, width - (2 + gap + size + gap + act + 6)))
+        room = width - (2 + gap + size + gap + act)  # a long name takes the place of the number of parameters
+        name = min(name, max(6, room - 6 if name <= room - 6 else room))
         used = 2 + name + gap + size + gap + act
         parameters = width - used >= 6
         if not parameters:
             act = max(0, act + min(0, width - used))
         facts = self._facts()
-        room = height - 1 - len(facts)
-        if room < min(3, len(model.layers)):
+        seen = height - 1 - len(facts)
+        if seen < min(3, len(model.layers)):
             facts = facts[: max(0, height - 1 - min(3, len(model.layers)))]
-            room = height - 1 - len(facts)
-        first, last = self.window(room)
+            seen = height - 1 - len(facts)
+        first, last = self.window(seen)
         features = str(model.features or "?")
         lines: list[Line] = [[("  ", "text"), (fit("input", name), "dim"), (" " * gap + right(features, size), "dim")]]
         for index in range(first, last):

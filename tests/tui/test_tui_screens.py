@@ -1,0 +1,143 @@
+"""Each screen at three sizes, as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_session import FakeSession, LogWriter, experiment, histograms, losses, model_info, status, story, table
+from screen_text import SIZES, check, lines, settle, shown, text, until
+
+SPEC = experiment()
+each_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+
+
+@each_size
+async def test_a_paused_run(size: tuple[int, int]) -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC, size) as (app, _):
+        check(f"paused-{size[0]}", app)
+
+
+@each_size
+async def test_ready_before_the_first_step(size: tuple[int, int]) -> None:
+    async with shown(FakeSession([model_info(SPEC), status("READY")]), SPEC, size) as (app, _):
+        check(f"ready-{size[0]}", app)
+
+
+@each_size
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [("inspector", ["i"]), ("edit", ["e"]), ("leave", ["q"]), ("help", ["question_mark"]), ("findings", ["f"]),
+     ("output", ["t"])],
+)  # fmt: skip
+async def test_screens_above_it(size: tuple[int, int], name: str, keys: list[str]) -> None:
+    session = FakeSession(story(SPEC))
+    async with shown(session, SPEC, size, relaunch=lambda _: Path("/runs/x"), connect=_never) as (app, pilot):
+        await pilot.press(*keys)
+        await until(pilot, lambda: app.screen is not app.main)
+        if name == "inspector":
+            await until(pilot, lambda: "delta[0, 0]" in text(app))
+        await settle(app, pilot)
+        check(f"{name}-{size[0]}", app)
+
+
+async def _never(directory: Path) -> FakeSession:
+    raise AssertionError(f"nothing connects to {directory}")
+
+
+@each_size
+async def test_ascii_is_ascii_in_charts_and_frames(size: tuple[int, int]) -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC, size, glyphs="ascii") as (app, _):
+        check(f"ascii-{size[0]}", app)
+        beyond = {c for line in lines(app)[1:-1] for c in line if not c.isascii()}
+        assert beyond == set()
+
+
+async def test_block_glyphs() -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC, glyphs="block") as (app, _):
+        check("block-120", app)
+
+
+async def test_before_anything_has_come_the_skeleton_stands() -> None:
+    async with shown(FakeSession(), SPEC) as (app, _):
+        check("starting-120", app)
+
+
+@pytest.mark.parametrize("size", [(39, 20), (80, 11), (20, 5), (5, 2)])
+async def test_too_small_a_terminal_says_so(size: tuple[int, int]) -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC, size) as (app, pilot):
+        shown_text = " ".join(text(app).split())
+        assert shown_text.startswith("✖ terminal too small, needs 40×12"[: max(1, size[0] - 3)].strip())
+        assert "1 Model" not in shown_text
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "1 Model" in text(app) and "too small" not in text(app))
+
+
+async def test_one_pane_at_a_time_where_there_is_little_room() -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC, (50, 20)) as (app, pilot):
+        assert "3 Gradients" in text(app) and "2 Loss" not in text(app)
+        await pilot.press("2")
+        await until(pilot, lambda: "2 Loss" in text(app) and "3 Gradients" not in text(app))
+
+
+async def test_a_hundred_layers_scroll() -> None:
+    spec = experiment([16] * 99 + [10])
+    frames = [model_info(spec), status("PAUSED", 5), table(100), histograms(100)]
+    async with shown(FakeSession(frames), spec, (80, 24)) as (app, pilot):
+        assert "dense1 " in text(app) and "of 100" in text(app)
+        await pilot.press("end")
+        await until(pilot, lambda: "▸ dense100" in text(app))
+        assert "dense1 " not in text(app)
+        await pilot.press("home")
+        await until(pilot, lambda: "▸ dense1 " in text(app))
+
+
+@each_size
+async def test_long_and_wide_names_stay_in_their_column(size: tuple[int, int]) -> None:
+    spec = experiment((32, 16, 10), ["一二三四五六七八九十" * 8, "encoder.layers.0.attention.output.dense", ""])
+    frames = [model_info(spec), status("PAUSED", 5), table(3), histograms(3)]
+    async with shown(FakeSession(frames), spec, size) as (app, _):
+        strips = app.screen._compositor.render_strips()
+        assert {strip.cell_length for strip in strips} == {size[0]}
+        check(f"long-names-{size[0]}", app)
+
+
+async def test_text_from_outside_is_not_markup_and_moves_no_cursor() -> None:
+    nasty = "[red]x[/red]\x1b[2J\x07\r\n\u202eabc[/]"
+    spec = experiment((32, 16, 10), [nasty, nasty, nasty])
+    frames = story(spec)
+    session = FakeSession([*frames, status("PAUSED", 300, text=nasty, micro=f"backward {nasty}")])
+    async with shown(session, spec, relaunch=lambda _: Path("/runs/x"), connect=_never) as (app, pilot):
+        for key in ("f", "escape", "t", "escape", "e", "escape", "question_mark", "escape", "i", "escape"):
+            await pilot.press(key)
+            await settle(app, pilot)
+            content = text(app)
+            assert "\x1b" not in content and "\x07" not in content and "\u202e" not in content
+        assert "[red]x" in text(app)
+
+
+async def test_not_finite_losses_are_a_marked_gap_and_a_count() -> None:
+    values = losses(60)
+    values[20:24] = [float("nan"), float("inf"), float("-inf"), float("nan")]
+    frames = [model_info(SPEC), status("PAUSED", 60), LogWriter().losses(0, values)]
+    async with shown(FakeSession(frames), SPEC) as (app, _):
+        assert "× 4 not finite" in text(app)
+        marks = [line for line in lines(app) if "×" in line.replace("× 4 not finite", "")]
+        assert len(marks) == 1
+        check("gap-120", app)
+
+
+async def test_histograms_count_what_is_not_finite() -> None:
+    frames = [model_info(SPEC), status("PAUSED", 5), table(3), histograms(3, nan=7)]
+    async with shown(FakeSession(frames), SPEC) as (app, _):
+        assert "× 7 nan" in text(app)
+
+
+async def test_a_storm_of_sizes() -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC) as (app, pilot):
+        for width, height in [(1, 1), (200, 60), (3, 80), (300, 2), (41, 13), (64, 18), (63, 17), (40, 12), (120, 36)]:
+            await pilot.resize_terminal(width, height)
+            await pilot.pause()
+        await until(pilot, lambda: app.size == (120, 36) and app.main.model.size.width > 20)
+        await settle(app, pilot)
+        check("paused-120", app)
