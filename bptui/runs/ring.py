@@ -102,8 +102,13 @@ class Ring:
         self._map = mmap.mmap(self._file.fileno(), size, access=access)
         self.capacity: int = _U64.unpack_from(self._map, 8)[0]
         if self._map[:8] != MAGIC or HEADER_BYTES + self.capacity != size or self.capacity % 8:
-            self.close()
+            self._map.close()
+            self._file.close()
             raise RingError(f"{path}: not a ring, or damaged")
+        # struct clears what it packs into before it fills it, and unpacks byte by byte: the other process would
+        # see half a number. A cast view stores and loads a word at once (little-endian machines).
+        self._words = memoryview(self._map)[:HEADER_BYTES].cast("Q")
+        self._halves = memoryview(self._map)[:HEADER_BYTES].cast("I")
         self._head = self.head
         self._room = 0  # bytes that may be written before the tail must be looked at again
         self.rank = _U32.unpack_from(self._map, 32)[0]
@@ -122,6 +127,8 @@ class Ring:
         return cls(path)
 
     def close(self) -> None:
+        self._words.release()
+        self._halves.release()
         with contextlib.suppress(BufferError):
             self._map.close()
         self._file.close()
@@ -129,19 +136,19 @@ class Ring:
     # -- header --------------------------------------------------------------------------------------
     @property
     def head(self) -> int:
-        return int(_U64.unpack_from(self._map, 16)[0])
+        return self._words[2]
 
     @property
     def tail(self) -> int:
-        return int(_U64.unpack_from(self._map, 24)[0])
+        return self._words[3]
 
     @property
     def spilled(self) -> int:
-        return int(_U64.unpack_from(self._map, 72)[0])
+        return self._words[9]
 
     @property
     def step(self) -> int:
-        return int(_U64.unpack_from(self._map, 40)[0])
+        return self._words[5]
 
     @property
     def time(self) -> float:
@@ -150,12 +157,12 @@ class Ring:
 
     @property
     def state(self) -> str:
-        index = _U32.unpack_from(self._map, 68)[0]
+        index = self._halves[17]
         return STATES[index] if index < len(STATES) else "STALE"
 
     @property
     def pid(self) -> int:
-        return int(_U32.unpack_from(self._map, 36)[0])
+        return self._halves[9]
 
     # -- flag ----------------------------------------------------------------------------------------
     def flag_view(self) -> memoryview:
@@ -163,18 +170,18 @@ class Ring:
         return memoryview(self._map)[64:68].cast("I")
 
     def raise_flag(self) -> None:
-        _U32.pack_into(self._map, 64, 1)
+        self._halves[16] = 1
 
     def lower_flag(self) -> None:
-        _U32.pack_into(self._map, 64, 0)
+        self._halves[16] = 0
 
     # -- writer --------------------------------------------------------------------------------------
     def claim(self) -> None:
         """Say which process writes."""
-        _U32.pack_into(self._map, 36, os.getpid())
+        self._halves[9] = os.getpid()
 
     def set_state(self, state: str) -> None:
-        _U32.pack_into(self._map, 68, STATES.index(state))
+        self._halves[17] = STATES.index(state)
 
     def loss(self, step: int, value: float, now: float) -> None:
         """The hot path: one LOSS record."""
@@ -186,8 +193,9 @@ class Ring:
         _SCALAR.pack_into(self._map, HEADER_BYTES + at, 32, 1, self.rank, step, now, value)
         self._head = head = head + 32
         self._room -= 32
-        _U64.pack_into(self._map, 16, head)
-        _U64.pack_into(self._map, 40, step + 1)
+        words = self._words
+        words[2] = head
+        words[5] = step + 1
 
     def write(self, kind: Record, step: int, payload: bytes | memoryview, now: float | None = None) -> None:
         """One record of any kind. Payloads of more than a quarter of the ring are refused."""
@@ -203,11 +211,11 @@ class Ring:
             self._map[at + length - padding : at + length] = b"\0" * padding
         self._head += length
         self._room -= length
-        _U64.pack_into(self._map, 16, self._head)
+        self._words[2] = self._head
         _F64.pack_into(self._map, 56, now)
 
     def set_step(self, step: int) -> None:
-        _U64.pack_into(self._map, 40, step)
+        self._words[5] = step
 
     def _make_room(self, length: int) -> int:
         """Where ``length`` bytes may go: pads the end, waits for a live reader, spills for a dead one."""
@@ -261,7 +269,7 @@ class Ring:
                     raise
         except (OSError, ValueError):
             self.lost += end - start
-        _U64.pack_into(self._map, 72, end)
+        self._words[9] = end
 
     # -- reader --------------------------------------------------------------------------------------
     def lock(self) -> bool:
@@ -277,7 +285,7 @@ class Ring:
 
     def advance(self, tail: int) -> None:
         """Say that everything before ``tail`` has been read."""
-        _U64.pack_into(self._map, 24, tail)
+        self._words[3] = tail
 
     def bytes_between(self, start: int, end: int) -> Iterator[bytes]:
         while start < end:
