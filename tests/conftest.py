@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,10 @@ os.environ["XDG_RUNTIME_DIR"] = f"{_home}/run"
 os.environ["XDG_STATE_HOME"] = f"{_home}/state"
 os.environ["XDG_CONFIG_HOME"] = f"{_home}/config"
 os.mkdir(os.environ["XDG_RUNTIME_DIR"], 0o700)
+
+# What tests start imports this checkout, whether it is installed or not.
+_paths = [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+os.environ["PYTHONPATH"] = os.pathsep.join(_paths)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
