@@ -37,7 +37,8 @@ _BROKEN = (
 def read_npz(path: Path) -> Raw:
     """``x`` and ``y`` (or ``x_train``, ``y_train``, ``x_test`` …) of an archive."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: of a broken archive np.load would leave the file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = list(archive.files)
             pairs = _pairs(names)
             if "train" not in pairs:

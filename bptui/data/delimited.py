@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ CHUNK_CHARACTERS = 1 << 20
 
 def read_digits(name: str, path: Path) -> Raw:
     """The shipped digits: 64 pixels of 0–16 and the digit."""
-    table = read_table(path, Data(source=name))
+    table = read_table(path, Data(source=name, delimiter=",", header=True))
     rows = Rows(table.numbers[:, :64].astype(np.uint8), table.numbers[:, 64].astype(np.int64))
     return Raw(name, rows, task="classification", classes=tuple("0123456789"), shape=(8, 8))
 
@@ -52,7 +53,7 @@ def read_table(path: Path, data: Data, most_rows: int | None = None) -> Table:
             text_bytes = sum(len(line.encode()) for line in sample)
             builder.expect(max(1, round(len(sample) * path.stat().st_size / max(1, text_bytes))), most)
         skip = 1 if layout.header else 0
-        for chunk, line in _chunks(itertools.chain(sample, source)):
+        for chunk, line in _chunks(itertools.chain(sample, source), most):
             skip = builder.add(chunk, line, skip, source)
             if most is not None and builder.rows >= most:
                 break
@@ -73,15 +74,16 @@ def _sample(source: Iterator[str]) -> list[str]:
     return taken
 
 
-def _chunks(source: Iterator[str]) -> Iterator[tuple[list[str], int]]:
-    """Lists of lines of about a megabyte, each with the number of lines before it."""
+def _chunks(source: Iterator[str], most: int | None) -> Iterator[tuple[list[str], int]]:
+    """Lists of lines of about a megabyte, or of as many as are wanted, each with the number of lines before it."""
+    height = sys.maxsize if most is None else most + 1
     before = 0
     chunk: list[str] = []
     size = 0
     for line in source:
         chunk.append(line)
         size += len(line)
-        if size >= CHUNK_CHARACTERS:
+        if size >= CHUNK_CHARACTERS or len(chunk) >= height:
             yield chunk, before
             before, chunk, size = before + len(chunk), [], 0
     if chunk:
@@ -111,12 +113,12 @@ class _Builder:
     def expect(self, rows: int, most: int | None) -> None:
         """Make room for about so many rows; DataError at once if they cannot fit into memory."""
         rows = rows if most is None else min(rows, most)
-        # The numbers themselves (8 bytes) and the scaled copy made of them (4 or 8).
+        # The numbers themselves (8 bytes each) and the scaled copy made of them (4 or 8).
         need = rows * (len(self._numeric) * 16 + len(self._text) * 4)
         if need > self._room:
             raise DataError(
                 f"{self._path}: about {rows:,} rows × {self._layout.columns} columns need {need / 2**30:.1f} GB"
-                f" of memory, {self._room / 2**30:.1f} GB are free; set data.samples, or save as .npy (read by memory map)"
+                f" of memory, {self._room / 2**30:.1f} GB are free; set data.samples, or save as .npy (memory map)"
             )
         self._numbers = np.empty((rows + rows // 16 + 16, len(self._numeric)))
 

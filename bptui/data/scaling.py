@@ -17,8 +17,9 @@ Indices = npt.NDArray[np.intp]
 
 #: Values converted at once: small enough to stay in the cache between the passes over them.
 BLOCK_VALUES = 1 << 18
-#: A feature whose σ is below this share of its largest magnitude is constant but for rounding.
-NEARLY_CONSTANT = 1e-7
+#: A feature whose σ is below this share of its largest magnitude is constant but for rounding. (Time stamps, about
+#: 1.7e9 with a σ of seconds, are not.)
+NEARLY_CONSTANT = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ class Scaler:
         elif x.dtype.itemsize <= 2 and x.dtype.kind in "ui":
             # Small integers are exact in float32, and the narrow path is three times as fast.
             out[:] = x
-            out -= self.mean.astype(out.dtype)
-            out /= self.scale.astype(out.dtype)
+            mean, scale = self.mean.astype(out.dtype), self.scale.astype(out.dtype)
+            out -= mean[0] if self.kind == "global" else mean
+            out /= scale[0] if self.kind == "global" else scale
         else:
             # In float64 first: a year or a time stamp minus its mean would lose its digits in float32.
             centred = np.subtract(x, self.mean, dtype=np.float64)
@@ -110,7 +112,8 @@ def blocks_of(x: Values, rows: Indices) -> Iterator[tuple[int, Values]]:
             first = int(rows[0]) + start
             yield start, x[first : first + min(height, len(rows) - start)]
         else:
-            yield start, np.take(x, rows[start : start + height], axis=0)
+            # Not np.take: of a view (all columns but the label) it would copy the whole first.
+            yield start, x[rows[start : start + height]]
 
 
 def _filled(block: Values, fill: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
@@ -161,13 +164,12 @@ def _global_moments(
 
 
 def _byte_moments(x: Values, rows: Indices, count: int) -> tuple[float, float]:
-    """Mean and variance of uint8 values. A block's sum of squares is below 2²⁴·2¹¹, exact in float64 dot products."""
+    """Mean and variance of uint8 values; the sums are whole numbers below 2⁵³ a block, exact in float64."""
     total = squares = 0
     for _, block in blocks_of(x, rows):
-        flat = block.ravel().astype(np.float32)
-        # 4096 squares of at most 255² = 65,025 stay below 2²⁸; longer float32 dots would round, so add rows in float64.
-        total += int(block.sum(dtype=np.int64))
-        squares += int(np.dot(flat.astype(np.float64), flat.astype(np.float64)))
+        flat = block.ravel().astype(np.float64)
+        total += int(flat.sum())
+        squares += int(np.dot(flat, flat))
     mean = total / count
     return mean, max(0.0, (squares - total * total / count) / count)
 

@@ -14,6 +14,9 @@ from bptui.data.errors import DataError, quoted
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
 #: Cells that stand for "no value", in lower case.
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+#: How much of the sample is looked at for the delimiter, and for headers and types.
+DELIMITER_LINES = 50
+MOST_CELLS = 20_000
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*")
 
 
@@ -83,6 +86,10 @@ def sniff(sample: Sequence[str], path: Path, *, delimiter: str | None, header: b
     if not rows:
         raise DataError(f"{path}: no rows")
     width = len(rows[0])
+    rows = rows[: max(MOST_CELLS // width, 20)]
+    alone = sum(bool(line.strip()) for line in sample) == 1
+    if alone and (header or (header is None and not any(number(cell) is not None for cell in rows[0]))):
+        raise DataError(f"{path}: a header, but no rows")
     decimal_comma = mark != "," and any(_DECIMAL_COMMA.fullmatch(cell) for row in rows for cell in row)
     if decimal_comma:
         rows = [[cell.replace(",", ".") for cell in row] for row in rows]
@@ -99,7 +106,7 @@ def _delimiter(sample: Sequence[str], path: Path) -> str:
     best, chosen = (0.0, 0), ","
     for mark in DELIMITERS:
         try:
-            rows = cells(sample, mark, path)
+            rows = cells(sample[:DELIMITER_LINES], mark, path)
         except DataError:
             continue
         if not rows:

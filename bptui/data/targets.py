@@ -127,7 +127,7 @@ def _numbered(raw: Raw, notes: list[str]) -> tuple[list[Values | None], tuple[st
     names = tuple(map(str, values))
     if values[0] < 0 and len(values) > 2:
         row = int(np.flatnonzero(whole < 0)[0])
-        raise DataError(f"{raw.name}: row {row + 1} has {raw.label} {int(whole[row])}; class ids run from 0")
+        raise DataError(f"{raw.name}: row {row + 1}: {raw.label} is {int(whole[row])}; class ids run from 0")
     if not np.array_equal(values, np.arange(len(values))):
         shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
         notes.append(f"{raw.label}: classes {shown} numbered from 0")
@@ -161,7 +161,7 @@ def _check_whole(raw: Raw, y: Values) -> None:
         if len(wrong):
             row = int(wrong[0])
             raise DataError(
-                f"{raw.name}: row {row + 1} has {raw.label} {y[row]:g}, which is no class id;"
+                f"{raw.name}: row {row + 1}: {raw.label} is {y[row]:g}, no class id;"
                 " use task = 'regression' with a loss such as mse"
             )
     elif y.dtype.kind not in "iub":
