@@ -14,7 +14,7 @@ from textual.binding import Binding
 from textual.screen import Screen
 
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import AnyRequest, Pause, Run, Stop
+from bptui.protocol.messages import AnyRequest, Pace, Pause, Run, Stop
 from bptui.spec.experiment import Experiment
 from bptui.tui.commands import KeyCommands
 from bptui.tui.glyphs import SETS, GlyphName
@@ -81,6 +81,8 @@ class BptuiApp(App[ExitResult]):
         self._first_run = True
         self._discard: list[Path] = []
         self._leaving = False
+        self.pace_wanted: float | None = None
+        """Asked for and not answered yet."""
 
     def get_default_screen(self) -> Screen[Any]:
         return self.main
@@ -150,6 +152,8 @@ class BptuiApp(App[ExitResult]):
         urgent = self.store.apply(frame)
         self._dirty = True
         snapshot = self.store.snapshot
+        if snapshot.pace == self.pace_wanted:
+            self.pace_wanted = None
         if snapshot.state == "FAILED" and snapshot.code == 2 and snapshot.step == 0 and self.session is not None:
             self._failed_at_setup(snapshot, self.session)
         if urgent:
@@ -188,6 +192,8 @@ class BptuiApp(App[ExitResult]):
         """Send one request without waiting; ``done`` is said once it is granted. ``watching``: an observer may."""
         if not watching and self.session is not None and not self._may_steer():
             return
+        if isinstance(request, Pace):
+            self.pace_wanted = request.steps_per_second
         self._spawn(self._ask_and_say(request, done))
 
     def _may_steer(self) -> bool:
@@ -205,8 +211,11 @@ class BptuiApp(App[ExitResult]):
         return False
 
     async def _ask_and_say(self, request: AnyRequest, done: str) -> None:
-        if await self.ask(request) is not None and done:
+        granted = await self.ask(request) is not None
+        if granted and done:
             self.notice(done)
+        if isinstance(request, Pace) and not granted:
+            self.pace_wanted = None
 
     async def ask(self, request: AnyRequest) -> Frame | None:
         """The reply; None where it was refused or there is no connection, which has been said then."""
@@ -304,9 +313,11 @@ class BptuiApp(App[ExitResult]):
             await self.ask(Run())
         elif choice == "pause":
             await self.ask(Pause())
-        resumed = choice == "resume"
+        if self._listener is not None:
+            self._listener.cancel()
+        lines = farewell(self.store.snapshot, session, choice)  # closing is a lost connection to the listener
         await _close(session)
-        self._finish(ExitResult(0, farewell(self.store.snapshot, session, resumed=resumed)))
+        self._finish(ExitResult(0, lines))
 
     async def _until_ended(self) -> None:
         with contextlib.suppress(TimeoutError):  # it ends after its step; the run directory will say so
@@ -323,11 +334,12 @@ class BptuiApp(App[ExitResult]):
         self.exit(ExitResult(code, result.lines, discard), return_code=code)
 
 
-def farewell(snapshot: Snapshot, session: Session, *, resumed: bool = False) -> tuple[str, ...]:
-    """Run, result, directory and how to come back, for the shell."""
-    state = "RUNNING" if resumed else snapshot.shown_state
-    ended = snapshot.code is not None or snapshot.link == "ended" or (not resumed and state in ENDED)
-    result = [f"{state.lower()} at step {integer(snapshot.step)}"]
+def farewell(snapshot: Snapshot, session: Session, choice: str = "leave") -> tuple[str, ...]:
+    """Run, result, directory and how to come back, for the shell. ``choice``: as in ``screens.leave``."""
+    state = {"resume": "RUNNING", "stop": "STOPPED"}.get(choice, snapshot.shown_state)
+    ended = snapshot.code is not None or snapshot.link == "ended" or state in ENDED
+    words = {"RUNNING": "training goes on", "PAUSED": "paused"}.get(state, state.lower())
+    result = [f"{words} at step {integer(snapshot.step)}"]
     if snapshot.curves is not None:
         for series, word in (("loss", "loss"), ("val_loss", "validation loss")):
             if (value := snapshot.curves.latest(series)) is not None:

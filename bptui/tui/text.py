@@ -55,13 +55,15 @@ def count(value: int) -> str:
 
 
 def small(value: float) -> str:
-    """A magnitude in at most seven cells: ``3.1e-2``, ``0``, ``nan``, ``inf``."""
+    """A magnitude in at most seven cells: ``3.1e-2``, ``1.25``, ``0``, ``nan``, ``inf``."""
     if math.isnan(value):
         return "nan"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if value == 0:
         return "0"
+    if 0.995 <= abs(value) < 999.5:
+        return f"{value:.3g}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 

@@ -7,7 +7,8 @@ PANES: dict[int, str] = {
     "Each layer computes z = aW + b from the activations before it, then a = g(z).\n\n"
     "    zˡ = aˡ⁻¹ Wˡ + bˡ      aˡ = g(zˡ)",
     2: "The loss L of each update's batch (solid) and of the validation rows (dotted) over the steps; a column "
-    "with more than one step shows their lowest and highest. What is not finite is a gap with a mark; y changes the axis.\n\n"
+    "with more than one step shows their lowest and highest. What is not finite is a gap with a mark; y changes "
+    "the axis.\n\n"
     "    losses[k] is computed in state k, the state after k updates",
     3: "How much each layer learns. The rows are sampled, so they may be some steps old.\n\n"
     "    ‖∇W‖   Euclidean norm of ∂L/∂Wˡ = aˡ⁻¹ᵀ δˡ\n"

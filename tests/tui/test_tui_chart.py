@@ -158,7 +158,15 @@ def test_wrapped_text_stays_within(value: str, width: int, most: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.03125, "3.1e-2"), (0.0, "0"), (float("nan"), "nan"), (float("-inf"), "-inf"), (1e-300, "1.0e-300")],
+    [
+        (0.03125, "3.1e-2"),
+        (1.2468, "1.25"),
+        (0.1, "1.0e-1"),
+        (0.0, "0"),
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        (1e-300, "1.0e-300"),
+    ],
 )
 def test_magnitudes(value: float, shown: str) -> None:
     assert small(value) == shown

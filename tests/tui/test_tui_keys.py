@@ -81,7 +81,15 @@ async def test_transport_works_whichever_pane_has_the_focus(focus: str) -> None:
         await pilot.press(focus, "s", "full_stop", "n", "plus", "minus")
         await until(pilot, lambda: "step 14" in lines(app)[0] and len(session.sent) == 5)
     assert [type(m) for m in session.sent] == [Step, Step, MicroStep, Pace, Pace]
-    assert [m.steps_per_second for m in session.sent if isinstance(m, Pace)] == [100.0, 10.0]
+    assert [m.steps_per_second for m in session.sent if isinstance(m, Pace)] == [100.0, 50.0]
+
+
+async def test_quick_presses_of_faster_count_one_by_one() -> None:
+    session = FakeSession([model_info(SPEC), status("RUNNING", 12, pace=1.0)])
+    async with shown(session, SPEC) as (app, pilot):
+        await pilot.press("plus", "plus", "plus", "plus", "plus", "minus")
+        await until(pilot, lambda: "pace: 100 steps/s" in lines(app)[-1])
+    assert [m.steps_per_second for m in session.sent if isinstance(m, Pace)] == [10.0, 50.0, 100.0, 0.0, 0.0, 100.0]
 
 
 @pytest.mark.parametrize("key", ["s", "n", "space"])
@@ -331,6 +339,8 @@ async def test_leaving_what_runs_asks_first(state: str, presses: list[str], sent
     result = app.return_value
     assert result is not None and result.code == 0
     assert "20261123-134558-ab12" in result.lines[0] and "step 300" in result.lines[1]
+    word = "stopped" if Stop in sent else "training goes on" if state == "RUNNING" or Run in sent else "paused"
+    assert result.lines[1].startswith(f"result  {word} at step 300, loss 0.")
     assert result.lines[-1] == f"again   bptui {'open' if Stop in sent else 'attach'} 20261123-134558-ab12"
 
 

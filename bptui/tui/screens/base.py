@@ -67,7 +67,8 @@ class TransportScreen(Screen[None]):
         self.face.send(Pause() if self.snapshot.state == "RUNNING" else MicroStep())
 
     def action_pace(self, by: int) -> None:
-        pace = next_pace(self.snapshot.pace, by)
+        wanted = self.face.pace_wanted  # a second press counts from the first, also before the trainer has answered
+        pace = next_pace(self.snapshot.pace if wanted is None else wanted, by)
         word = {"micro": "micro-play", "max": "as fast as it goes"}.get(pace_word(pace), f"{pace:g} steps/s")
         self.face.send(Pace(steps_per_second=pace), f"pace: {word}")
 

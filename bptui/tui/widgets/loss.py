@@ -41,6 +41,9 @@ class LossChart(Pane):
         train, validation = curves.latest("loss"), curves.latest("val_loss")
         bad = curves.bad("loss")
         parts = []
+        accuracy = curves.latest("val_accuracy")
+        if accuracy is not None:
+            parts.append((f" val accuracy {accuracy * 100:.1f} % ", "second"))
         if bad:
             parts.append((f" {self.glyphs.gap} {integer(bad)} not finite ", "bad"))
         if train is not None:
@@ -58,7 +61,8 @@ class LossChart(Pane):
 
     def bottom(self, width: int) -> list[tuple[int, str, str]]:
         plot = width - 4 - LABEL - 1
-        if plot < 20 or self.snapshot.curves is None:
+        curves = self.snapshot.curves
+        if plot < 20 or curves is None or curves.last_step < 0:
             return []
         texts = []
         occupied = 0
