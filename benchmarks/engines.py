@@ -1,0 +1,380 @@
+"""Training speed of the engines against bare loops: prints JSON.
+
+    python benchmarks/engines.py [--full]
+
+Each contestant trains the same network from the same batches, one after the other in turn, a slice at a
+time; a figure is the median over the rounds of the ratio of the two contestants' times of that round. Nothing
+here measures probes; ``contestants`` takes further stepping functions (``name → step(i)``) for that.
+
+- *torch*: bare loops with pre-built tensors: autograd and ``torch.optim``, foreach and fused.
+- Each with one thread and with all; the engine's faster one is compared with the faster ones of the others.
+- *hand*: NumPy loops written out for this very network. ``plain`` is the usual one with buffers; ``tuned``
+  uses each trick of the engine (bias in the product, samples as columns, one flat vector of parameters).
+- *sklearn*: an epoch of ``MLPClassifier`` on digits against the engine's epoch with the same network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bptui.engine import create
+from bptui.engine.base import Batch
+from bptui.spec.experiment import SGD, Adam, CrossEntropy, Data, Dense, Experiment
+
+Step = Callable[[int], object]
+Array = npt.NDArray[Any]
+THREADS = sorted({1, os.cpu_count() or 1})
+ROWS, MOMENTUM, SGD_LR, ADAM_LR = 64, 0.9, 0.01, 0.001
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network, one rule; ``floor`` is the least speed-up over the fastest bare torch loop."""
+
+    units: tuple[int, ...]
+    rule: str
+    steps: int
+    """Steps of one slice."""
+    floor: float
+    hand_floor: float
+
+    @property
+    def name(self) -> str:
+        return f"{'-'.join(map(str, self.units))} {self.rule}"
+
+    def batches(self) -> list[Batch]:
+        draw = np.random.default_rng(0)
+        return [
+            Batch(draw.normal(size=(ROWS, self.units[0])).astype(np.float32), draw.integers(0, self.units[-1], ROWS))
+            for _ in range(16)
+        ]
+
+    def experiment(self) -> Experiment:
+        hidden = tuple(Dense(units=n, activation="relu") for n in self.units[1:-1])
+        rule = SGD(lr=SGD_LR, momentum=MOMENTUM) if self.rule == "sgd" else Adam(lr=ADAM_LR)
+        model = (*hidden, Dense(units=self.units[-1]))
+        return Experiment(data=Data(source="made"), model=model, loss=CrossEntropy(), optimizer=rule)
+
+
+CASES = (
+    Case((20, 10, 10, 2), "sgd", 300, 4.0, 0.9),
+    Case((20, 10, 10, 2), "adam", 300, 4.0, 0.9),
+    Case((784, 256, 128, 10), "sgd", 25, 1.7, 0.9),
+    Case((784, 256, 128, 10), "adam", 25, 1.7, 0.9),
+)
+
+
+def contestants(case: Case) -> dict[str, Step]:
+    """Every stepping function of a case by name and number of threads; all are compared with ``bptui numpy``."""
+    batches = case.batches()
+    steps: dict[str, Step] = {}
+    for count in THREADS if case.units[0] > 100 else THREADS[:1]:  # no BLAS splits the products of the small one
+        steps[f"bptui numpy {count}"] = threaded(engine_step(case, batches, "numpy"), count)
+        steps[f"hand plain {count}"] = threaded(hand_plain(case, batches), count)
+        steps[f"hand tuned {count}"] = threaded(hand_tuned(case, batches), count)
+    if find_spec("torch") is None:
+        return steps
+    for count in THREADS:
+        steps[f"torch foreach {count}"] = threaded(torch_step(case, batches, "foreach"), count)
+        steps[f"torch fused {count}"] = threaded(torch_step(case, batches, "fused"), count)
+        steps[f"bptui torch {count}"] = threaded(engine_step(case, batches, "torch"), count)
+    return steps
+
+
+def threaded(step: Step, count: int) -> Step:
+    """The same step, marked with the number of threads that ``measure`` gives to BLAS and torch for it."""
+
+    def marked(i: int) -> object:
+        return step(i)
+
+    marked.__dict__["threads"] = count
+    return marked
+
+
+def engine_step(case: Case, batches: list[Batch], name: Any) -> Step:
+    engine = create(case.experiment(), case.units[0], case.units[-1], engine=name, dtype="f32", seed=0)
+    lr, count = SGD_LR if case.rule == "sgd" else ADAM_LR, len(batches)
+    return lambda i: engine.train_step(batches[i % count], i, lr)
+
+
+def torch_step(case: Case, batches: list[Batch], kind: str) -> Step:
+    import torch
+
+    layers: list[torch.nn.Module] = []
+    for inputs, units in zip(case.units, case.units[1:], strict=False):
+        layers += [torch.nn.Linear(inputs, units), torch.nn.ReLU()]
+    model = torch.nn.Sequential(*layers[:-1])
+    option: dict[str, Any] = {"foreach": True} if kind == "foreach" else {"fused": True}
+    optimizer: torch.optim.Optimizer
+    if case.rule == "sgd":
+        optimizer = torch.optim.SGD(model.parameters(), lr=SGD_LR, momentum=MOMENTUM, **option)
+    else:
+        optimizer = torch.optim.Adam(model.parameters(), lr=ADAM_LR, **option)
+    data = [(torch.from_numpy(b.x.copy()), torch.from_numpy(b.y.copy())) for b in batches]
+    count, criterion = len(data), torch.nn.functional.cross_entropy
+
+    def step(i: int) -> object:
+        x, y = data[i % count]
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def hand_plain(case: Case, batches: list[Batch]) -> Step:
+    """The NumPy loop that one writes for a fixed network: rows are samples, buffers are kept, updates are in place."""
+    draw = np.random.default_rng(1)
+    shapes = list(zip(case.units, case.units[1:], strict=False))
+    weights = [(draw.normal(size=s) * np.sqrt(2.0 / s[0])).astype(np.float32) for s in shapes]
+    biases = [np.zeros(s[1], np.float32) for s in shapes]
+    z = [np.empty((ROWS, s[1]), np.float32) for s in shapes]
+    a = [np.empty_like(one) for one in z]
+    d = [np.empty_like(one) for one in z]
+    parameters = [p for pair in zip(weights, biases, strict=True) for p in pair]
+    gradients = [np.empty_like(p) for p in parameters]
+    update = hand_update(case.rule, list(zip(parameters, gradients, strict=True)))
+    rows, last, count = np.arange(ROWS), len(shapes) - 1, len(batches)
+
+    def step(i: int) -> object:
+        x, y = batches[i % count].x, batches[i % count].y
+        h: Any = x
+        for k in range(last + 1):
+            np.dot(h, weights[k], out=z[k])
+            np.add(z[k], biases[k], out=z[k])
+            h = np.maximum(z[k], 0, out=a[k]) if k < last else z[k]
+        p = d[last]
+        np.subtract(h, h.max(axis=1, keepdims=True), out=p)
+        picked = p[rows, y]
+        np.exp(p, out=p)
+        total = p.sum(axis=1, keepdims=True)
+        loss = float((np.log(total[:, 0]) - picked).mean())
+        p /= total
+        p[rows, y] -= 1
+        p /= ROWS
+        for k in range(last, -1, -1):
+            below = a[k - 1] if k else x
+            np.dot(below.T, d[k], out=gradients[2 * k])
+            np.add.reduce(d[k], axis=0, out=gradients[2 * k + 1])
+            if k:
+                np.dot(d[k], weights[k].T, out=d[k - 1])
+                np.multiply(d[k - 1], z[k - 1] > 0, out=d[k - 1])
+        update(i + 1)
+        return loss
+
+    return step
+
+
+def hand_tuned(case: Case, batches: list[Batch]) -> Step:
+    """The same with every trick: samples as columns, biases inside the products, parameters in one vector."""
+    draw = np.random.default_rng(1)
+    shapes = [(n + 1, m) for n, m in zip(case.units, case.units[1:], strict=False)]
+    sizes = [n * m for n, m in shapes]
+    flat, gradient = np.zeros(sum(sizes), np.float32), np.zeros(sum(sizes), np.float32)
+    places = np.cumsum([0, *sizes])
+    w = [flat[p : p + n].reshape(s) for p, n, s in zip(places, sizes, shapes, strict=False)]
+    g = [gradient[p : p + n].reshape(s) for p, n, s in zip(places, sizes, shapes, strict=False)]
+    for one in w:
+        one[:-1] = draw.normal(size=one[:-1].shape) * np.sqrt(2.0 / (len(one) - 1))
+    update = hand_update(case.rule, [(flat, gradient)])
+    x = np.ones((ROWS, shapes[0][0]), np.float32)
+    inputs = [x.T, *(np.ones((m + 1, ROWS), np.float32) for _, m in shapes[:-1])]
+    z = [np.empty((m, ROWS), np.float32) for _, m in shapes]
+    d, gate = [np.empty_like(one) for one in z], [np.empty_like(one) for one in z]
+    w_t, above, d_t = [one.T for one in w], [one[:-1] for one in w], [one.T for one in d]
+    a, features = [one[:-1] for one in inputs[1:]], x[:, :-1]
+    peak, total, picked = (np.empty(ROWS, np.float32) for _ in range(3))
+    ones, mean = np.ones(case.units[-1], np.float32), np.full(ROWS, 1.0 / ROWS, np.float32)
+    zero, share, stride = np.float32(0).reshape(()), np.array(1.0 / ROWS, np.float32), np.array(ROWS)
+    rows, place, last, count = np.arange(ROWS), np.empty(ROWS, np.int64), len(shapes) - 1, len(batches)
+    p, logits, e = d[last], z[last], gate[last]
+    flat_logits, flat_p = logits.reshape(-1), p.reshape(-1)
+    dot, multiply, subtract, maximum = np.dot, np.multiply, np.subtract, np.maximum
+    two = case.units[-1] == 2
+
+    def step(i: int) -> object:
+        batch = batches[i % count]
+        np.copyto(features, batch.x)
+        multiply(batch.y, stride, place)
+        np.add(place, rows, place)
+        for k in range(last):
+            dot(w_t[k], inputs[k], z[k])
+            maximum(z[k], zero, out=a[k])
+        dot(w_t[last], inputs[last], logits)
+        if two:
+            maximum(logits[0], logits[1], out=peak)
+        else:
+            maximum.reduce(logits, axis=0, out=peak)
+        subtract(logits, peak, logits)
+        np.exp(logits, e)
+        dot(ones, e, total)
+        flat_logits.take(place, None, picked, "clip")
+        loss = float(dot(np.log(total) - picked, mean))
+        np.divide(share, total, total)
+        multiply(e, total, p)
+        flat_p.take(place, None, picked, "clip")
+        subtract(picked, share, picked)
+        flat_p[place] = picked
+        for k in range(last, 0, -1):
+            dot(inputs[k], d_t[k], g[k])
+            dot(above[k], d[k], d[k - 1])
+            np.sign(a[k - 1], gate[k - 1])
+            multiply(d[k - 1], gate[k - 1], d[k - 1])
+        dot(inputs[0], d_t[0], g[0])
+        update(i + 1)
+        return loss
+
+    return step
+
+
+def hand_update(rule: str, pairs: list[tuple[Array, Array]]) -> Callable[[int], None]:
+    """SGD with momentum, or Adam, in place on pairs of parameters and gradient."""
+    state = [(p, g, np.zeros_like(p), np.zeros_like(p), np.empty_like(p)) for p, g in pairs]
+    f = [np.array(v, np.float32) for v in (MOMENTUM, SGD_LR, 0.9, 0.1, 0.999, 0.001)]
+    momentum, lr, beta1, rest1, beta2, rest2 = f
+
+    def sgd(t: int) -> None:
+        for p, g, v, _, s in state:
+            np.multiply(v, momentum, v)
+            np.add(v, g, v)
+            np.multiply(v, lr, s)
+            np.subtract(p, s, p)
+
+    def adam(t: int) -> None:
+        root = float(np.sqrt(1.0 - 0.999**t))
+        eps, rate = np.array(1e-8 * root, np.float32), np.array(ADAM_LR * root / (1.0 - 0.9**t), np.float32)
+        for p, g, m, v, s in state:
+            np.multiply(m, beta1, m)
+            np.multiply(g, rest1, s)
+            np.add(m, s, m)
+            np.multiply(v, beta2, v)
+            np.multiply(g, g, s)
+            np.multiply(s, rest2, s)
+            np.add(v, s, v)
+            np.sqrt(v, s)
+            np.add(s, eps, s)
+            np.divide(m, s, s)
+            np.multiply(s, rate, s)
+            np.subtract(p, s, p)
+
+    return sgd if rule == "sgd" else adam
+
+
+def measure(steps: dict[str, Step], slice_steps: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds a step of each contestant in each round; the order turns by one from round to round."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    counters = dict.fromkeys(steps, 0)
+    names = list(steps)
+    for number in range(-1, rounds):  # the first round warms up
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            step, first = steps[name], counters[name]
+            set_threads(step)
+            length = max(slice_steps // 3, 1) if number < 0 else slice_steps
+            started = time.perf_counter()
+            for i in range(first, first + length):
+                step(i)
+            if number >= 0:
+                times[name].append((time.perf_counter() - started) / length)
+            counters[name] += length
+    return times
+
+
+def set_threads(step: Step) -> None:
+    """Threads of BLAS (where threadpoolctl can set them) and of torch as this contestant wants them."""
+    threads = getattr(step, "threads", 1)
+    if find_spec("threadpoolctl") is not None:
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        threadpool_limits(threads)
+    if find_spec("torch") is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def ratio(slower: list[float], faster: list[float]) -> float:
+    """Median of the paired ratios: how many times as fast the second is."""
+    return round(statistics.median(s / f for s, f in zip(slower, faster, strict=True)), 3)
+
+
+def one_case(case: Case, rounds: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    times = measure(contestants(case), case.steps, rounds)
+    best = min((name for name in times if name.startswith("bptui numpy")), key=lambda n: statistics.median(times[n]))
+    speed_up = {name: ratio(theirs, times[best]) for name, theirs in times.items() if name != best}
+    budgets = []
+    torch_loops = {name: value for name, value in speed_up.items() if name.startswith("torch ")}
+    if torch_loops:
+        name = min(torch_loops, key=lambda n: torch_loops[n])
+        what = f"{case.name}: numpy engine without probes, times as fast as the fastest bare torch loop ({name})"
+        budgets.append(budget(what, torch_loops[name], case.floor))
+    hand = min((name for name in speed_up if name.startswith("hand ")), key=lambda n: speed_up[n])
+    what = f"{case.name}: numpy engine without probes, times as fast as the fastest hand-written NumPy loop ({hand})"
+    budgets.append(budget(what, speed_up[hand], case.hand_floor))
+    microseconds = {name: round(statistics.median(t) * 1e6, 1) for name, t in times.items()}
+    return {"microseconds_a_step": microseconds, f"{best} is faster by": speed_up}, budgets
+
+
+def budget(what: str, value: float, floor: float) -> dict[str, Any]:
+    return {"what": what, "value": value, "budget": floor, "unit": "times, at least", "ok": value >= floor}
+
+
+def sklearn_epoch(rounds: int) -> dict[str, Any]:
+    """One epoch on digits, 64-32-16-10, relu, Adam, batches of 32."""
+    try:
+        from sklearn.datasets import load_digits
+        from sklearn.neural_network import MLPClassifier
+    except ImportError:
+        return {"note": "scikit-learn is not installed"}
+    x, y = load_digits(return_X_y=True)
+    x = ((x - x.mean(0)) / np.maximum(x.std(0), 1e-9)).astype(np.float32)
+    model = MLPClassifier((32, 16), batch_size=32, alpha=0.0)
+    model.partial_fit(x, y, classes=np.arange(10))
+    case = Case((64, 32, 16, 10), "adam", 1, 1.0, 1.0)
+    engine = create(case.experiment(), 64, 10, engine="numpy", dtype="f32", seed=0)
+    draw = np.random.default_rng(0)
+
+    def ours() -> None:
+        order = draw.permutation(len(x))
+        mixed, targets = x[order], y[order]
+        for first in range(0, len(x), 32):
+            engine.train_step(Batch(mixed[first : first + 32], targets[first : first + 32]), 0, ADAM_LR)
+
+    times: dict[str, list[float]] = {"sklearn": [], "bptui numpy": []}
+    for _ in range(rounds):
+        for name, run in (("sklearn", lambda: model.partial_fit(x, y)), ("bptui numpy", ours)):
+            started = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - started)
+    return {
+        "milliseconds_an_epoch": {name: round(statistics.median(t) * 1e3, 2) for name, t in times.items()},
+        "bptui_numpy_is_faster_by": ratio(times["sklearn"], times["bptui numpy"]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--full", action="store_true", help="more rounds")
+    rounds = 60 if parser.parse_args().full else 15
+    result: dict[str, Any] = {"cases": {}, "budgets": []}
+    for case in CASES:
+        result["cases"][case.name], budgets = one_case(case, rounds)
+        result["budgets"] += budgets
+    result["digits_epoch_against_sklearn"] = sklearn_epoch(rounds)
+    print(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
