@@ -28,8 +28,8 @@ class Raw:
     """One source, read.
 
     ``label`` says in messages what the targets are called; ``classes`` fixes the class names where the
-    source knows them; ``task`` is what the source is for, None where only its labels can tell.
-    ``first_row`` is the number that row 0 has in messages (files are counted from 1).
+    source knows them; ``task`` is what the source is for, None where only its labels can tell. ``mapped``: the
+    rows are to stay in their file.
     """
 
     name: str
