@@ -119,14 +119,14 @@ class Batches:
 
 
 class _Buffers:
-    """Where pieces are gathered: small ones in buffers used in turn, with their views made once; large ones afresh."""
+    """Where pieces are gathered: in buffers used in turn, with their views made once; very large ones afresh."""
 
     def __init__(self, part: Part, rows: int, batch_size: int) -> None:
         self._part, self._rows, self._batch_size = part, rows, batch_size
         row_bytes = part.x.shape[1] * part.x.dtype.itemsize + part.y.itemsize
         turns = 2 + -(-KEPT * batch_size // rows)
-        # One fresh buffer that malloc hands out again stays in the cache; a turn of many large ones would not.
-        reused = rows == len(part) and turns * rows * row_bytes <= REUSED_BYTES
+        # A fresh array of this size comes as untouched pages: faulting them in can cost ten times the gathering.
+        reused = turns * rows * row_bytes <= REUSED_BYTES
         self._turns = [self._views(*self._allocate(rows)) for _ in range(turns)] if reused else []
         self._turn = 0
 
@@ -137,6 +137,8 @@ class _Buffers:
         else:
             self._turn = (self._turn + 1) % len(self._turns)
             x, y, batches = self._turns[self._turn]
+            if len(order) < len(x):  # the last piece of an epoch
+                x, y, batches = self._views(x[: len(order)], y[: len(order)])
         source = self._part.x
         if isinstance(source, MappedRows):
             x[:] = source.take(order)

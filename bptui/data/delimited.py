@@ -26,9 +26,12 @@ CHUNK_CHARACTERS = 1 << 20
 
 
 def read_digits(name: str, path: Path) -> Raw:
-    """The shipped digits: 64 pixels of 0–16 and the digit."""
-    table = read_table(path, Data(source=name, delimiter=",", header=True))
-    rows = Rows(table.numbers[:, :64].astype(np.uint8), table.numbers[:, 64].astype(np.int64))
+    """The shipped digits: 64 pixels of 0–16 and the digit. A short way, for every first start goes through here."""
+    with opened(path) as file:
+        text = file.read().decode("ascii")
+    body = text[text.index("\n") + 1 :].strip().replace("\n", ",")
+    table = np.fromstring(body, np.uint8, sep=",").reshape(-1, 65)
+    rows = Rows(table[:, :64], table[:, 64].astype(np.int64))
     return Raw(name, rows, task="classification", classes=tuple("0123456789"), shape=(8, 8))
 
 
