@@ -32,12 +32,15 @@ def create(
     """An engine with its initial values; imports torch only for ``engine="torch"``.
 
     ``features`` and ``outputs`` are the columns of the batches and of the targets (classes for class ids).
-    EngineError: torch or the device is not there, or the last layer does not have ``outputs`` units.
+    EngineError: torch or the device is not there, or the last layer or the class weights do not fit ``outputs``.
     """
     if not experiment.model:
         raise EngineError("model: there is no layer")
     if experiment.model[-1].units != outputs:
         raise EngineError(f"the last layer has {experiment.model[-1].units} units, the data needs {outputs}")
+    weights = getattr(experiment.loss, "class_weights", None)
+    if weights is not None and len(weights) != outputs:
+        raise EngineError(f"loss.class_weights: {len(weights)} weights for {outputs} classes")
     if engine == "numpy":
         unknown = _unknown_layer(experiment)
         if unknown is not None:

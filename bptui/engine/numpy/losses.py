@@ -68,8 +68,6 @@ def _weighted_cross_entropy(loss: CrossEntropy, out: Array, grad: Array) -> Prep
     """With class weights w and smoothing ε: targets q = w_y((1 − ε)·[c = y]) + (ε/C)·w_c; L = −Σ q·log p / Σ w_y."""
     classes, rows = out.shape
     weights = np.ones(classes) if loss.class_weights is None else np.asarray(loss.class_weights, np.float64)
-    if len(weights) != classes:
-        raise ValueError(f"loss.class_weights: {len(weights)} weights for {classes} classes")
     smooth = loss.label_smoothing
     soft = np.diag((1.0 - smooth) * weights) + (smooth / classes) * weights  # row: the targets q of one class
     target, log_p = np.empty_like(out), np.empty_like(out)

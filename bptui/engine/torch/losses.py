@@ -9,25 +9,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bptui.engine.errors import EngineError
 from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, Huber, Loss
 
 Function = Callable[[Tensor, Tensor], Tensor]
+#: Losses whose logits go in: the last layer's δ is not a product of two factors.
 FUSED = frozenset({"cross_entropy", "binary_cross_entropy"})
 
 
-def cross_entropy(loss: Loss, outputs: int, like: Tensor) -> Function:
+def cross_entropy(loss: Loss, like: Tensor) -> Function:
     assert isinstance(loss, CrossEntropy)
     weight = None
     if loss.class_weights is not None:
-        if len(loss.class_weights) != outputs:
-            raise EngineError(f"loss.class_weights: {len(loss.class_weights)} weights for {outputs} classes")
         weight = torch.tensor(loss.class_weights, dtype=like.dtype, device=like.device)
     smooth = loss.label_smoothing
     return lambda out, y: F.cross_entropy(out, y, weight=weight, label_smoothing=smooth)
 
 
-def binary_cross_entropy(loss: Loss, outputs: int, like: Tensor) -> Function:
+def binary_cross_entropy(loss: Loss, like: Tensor) -> Function:
     assert isinstance(loss, BinaryCrossEntropy)
     smooth = loss.label_smoothing
     pos_weight = None
@@ -41,21 +39,21 @@ def binary_cross_entropy(loss: Loss, outputs: int, like: Tensor) -> Function:
     return function
 
 
-def mse(loss: Loss, outputs: int, like: Tensor) -> Function:
+def mse(loss: Loss, like: Tensor) -> Function:
     return F.mse_loss
 
 
-def mae(loss: Loss, outputs: int, like: Tensor) -> Function:
+def mae(loss: Loss, like: Tensor) -> Function:
     return F.l1_loss
 
 
-def huber(loss: Loss, outputs: int, like: Tensor) -> Function:
+def huber(loss: Loss, like: Tensor) -> Function:
     assert isinstance(loss, Huber)
     limit = loss.delta
     return lambda out, y: F.huber_loss(out, y, delta=limit)
 
 
-LOSSES: dict[str, Callable[[Any, int, Tensor], Function]] = {
+LOSSES: dict[str, Callable[[Any, Tensor], Function]] = {
     "cross_entropy": cross_entropy,
     "binary_cross_entropy": binary_cross_entropy,
     "mse": mse,

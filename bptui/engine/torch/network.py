@@ -59,7 +59,7 @@ class TorchEngine(Engine):
             for name, layer in zip(names, experiment.model, strict=True)
         ]
         tag = str(experiment.loss.__struct_config__.tag)
-        self._criterion = LOSSES[tag](experiment.loss, outputs, self._flat)
+        self._criterion = LOSSES[tag](experiment.loss, self._flat)
         self._fused = tag in FUSED and plain_output(experiment)
         self._settings = Settings(experiment.optimizer)
         self._optimiser = Optimiser(experiment.optimizer, self._settings, self._flat)
