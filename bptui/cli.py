@@ -115,6 +115,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--until", metavar="E", help="end when this holds, such as 'val_accuracy >= 0.96'; exit status 1 if it never does")
     add("--report", metavar="FILE", help="write figures, losses and findings as JSON")
     add("--fail-on", choices=("warning", "error"), help="exit status 1 if there is a finding this severe")
+    add("--seeds", type=int, metavar="N", help="train from N seeds (0 to N−1, or from --seed on) and show median and quartiles")
     add("--quiet", action="store_true", help="no progress, only the result")
 
 
@@ -248,12 +249,114 @@ def _train(arguments: argparse.Namespace) -> int:
         folder = Path(arguments.report).absolute().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(arguments.report).is_dir():
             raise UsageError(f"--report {arguments.report}: cannot be written there")
+    if arguments.seeds is not None:
+        return _train_seeds(arguments)
     from bptui.client.headless import follow
 
     directory = _launch(experiment, arguments, interactive=False, pace=arguments.pace or 0.0, until=arguments.until or "")
     return follow(
         directory, report=arguments.report and Path(arguments.report), fail_on=arguments.fail_on, quiet=arguments.quiet
     )
+
+
+def _train_seeds(arguments: argparse.Namespace) -> int:
+    from bptui.client.seeds import train_seeds
+
+    if not 1 <= arguments.seeds <= 10_000:
+        raise UsageError(f"--seeds: expected a number from 1 to 10000, got {arguments.seeds}")
+    words = [arguments.spec, "--engine", arguments.engine, "--device", arguments.device]
+    words += ["--probe-budget", str(arguments.probe_budget)]
+    for option, value in (
+        ("--dtype", arguments.dtype), ("--steps", arguments.steps), ("--epochs", arguments.epochs),
+        ("--variant", arguments.variant), ("--pace", arguments.pace), ("--until", arguments.until),
+        ("--fail-on", arguments.fail_on),
+    ):  # fmt: skip
+        words += [] if value is None else [option, str(value)]
+    for option, values in (("--set", arguments.set), ("--data-dir", arguments.data_dir)):
+        words += [word for value in values for word in (option, value)]
+    first = arguments.seed or 0
+    report = Path(arguments.report) if arguments.report else None
+    return train_seeds(words, range(first, first + arguments.seeds), report=report, quiet=arguments.quiet)
+
+
+def _gradcheck(arguments: argparse.Namespace) -> int:
+    from bptui.engine.gradcheck import check_all, check_experiment, engines_here
+
+    engines = engines_here() if arguments.engine is None else (arguments.engine,)
+    if arguments.spec is None or arguments.all:
+        rows = check_all(engines)
+    else:
+        from bptui.spec.describe import widths
+        from bptui.spec.load import load
+
+        experiment = load(arguments.spec)
+        features = widths(experiment)[0] if len(widths(experiment)) > len(experiment.model) else 8
+        rows = check_experiment(experiment, features, experiment.model[-1].units, engines=engines)
+    failed = [row for row in rows if not row.ok]
+    if arguments.json:
+        import dataclasses
+        import json
+
+        print(json.dumps({"ok": not failed, "rows": [dataclasses.asdict(row) for row in rows]}, indent=1))
+    else:
+        for row in rows:
+            mark = "ok  " if row.ok else "FAIL"
+            print(f"{mark} {row.engine:5}  {row.subject:36}  {row.tensor:18}  worst relative error {row.worst:.1e}")
+        print(f"{len(rows)} gradients against central differences in f64: {len(failed)} failed")
+    return 1 if failed else 0
+
+
+def _add_gradcheck(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", nargs="?", metavar="SPEC|PRESET", help="check this network (default: everything)")
+    parser.add_argument("--all", action="store_true", help="every layer, activation and loss")
+    parser.add_argument("--engine", choices=("numpy", "torch"), help="only this engine")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _add_datasets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", nargs="?", metavar="NAME|PATH|fetch", help="a first look at one, or 'fetch' to get one")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="with fetch: mnist or fashion-mnist")
+    parser.add_argument("--data-dir", action="append", default=[], metavar="DIR", help="look here first; fetch into here")
+    parser.add_argument("--label", metavar="COLUMN", help="the label's column, by name or number")
+
+
+def _datasets(arguments: argparse.Namespace) -> int:
+    from bptui.data.catalogue import describe, entries, render_entries, render_look
+    from bptui.spec.experiment import Data
+
+    folders = [Path(folder) for folder in arguments.data_dir]
+    if arguments.what == "fetch":
+        if arguments.name is None:
+            raise UsageError("datasets fetch: expected mnist or fashion-mnist")
+        return _fetch(arguments.name, folders[0] if folders else None)
+    if arguments.name is not None:
+        raise UsageError(f"unrecognized argument {arguments.name!r}")
+    if arguments.what is None:
+        print(render_entries(entries(folders)))
+        return 0
+    label: str | int | None = arguments.label
+    if isinstance(label, str) and label.lstrip("-").isdecimal():
+        label = int(label)
+    print(render_look(describe(arguments.what, folders, data=Data(source=arguments.what, label=label))))
+    return 0
+
+
+def _fetch(name: str, into: Path | None) -> int:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from bptui.data.fetch import fetch
+
+    with Progress(TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), DownloadColumn()) as progress:
+        tasks = {}
+
+        def show(file: str, done: int, total: int) -> None:
+            if file not in tasks:
+                tasks[file] = progress.add_task(file, total=total or None)
+            progress.update(tasks[file], completed=done, total=total or None)
+
+        folder = fetch(name, into=into, progress=show)
+    print(f"{name} is in {folder}")
+    return 0
 
 
 def _attach(arguments: argparse.Namespace) -> int:
@@ -334,5 +437,7 @@ COMMANDS: dict[str, _Row] = {
     "pause": (_add_named_run, _command("pause"), "pause a run after its current step"),
     "resume": (_add_named_run, _command("resume"), "let a paused run go on"),
     "stop": (_add_named_run, _command("stop"), "end a run after its current step, and keep it"),
+    "gradcheck": (_add_gradcheck, _gradcheck, "hold gradients against finite differences"),
+    "datasets": (_add_datasets, _datasets, "list the data there are, take a first look, fetch MNIST or Fashion-MNIST"),
     "presets": (_nothing, _presets, "list the experiments that come with bptui"),
 }
