@@ -1,4 +1,4 @@
-"""What a program has left running in sessions of its own: found by the home in its environment (Linux)."""
+"""What a program has left running in sessions of its own: found by a folder in its environment (Linux)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 
 
 def left_running(home: str | Path) -> list[tuple[int, str]]:
-    """Pid and command line of each other process whose ``$BPTUI_HOME`` lies in ``home``."""
-    found = []
+    """Pid and command line of each other process that was started with a variable naming ``home`` or a place in it."""
+    found, folder = [], str(home).encode()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment = (process / "environ").read_bytes()
             command = (process / "cmdline").read_bytes()
         except OSError:
             continue
-        if int(process.name) != os.getpid() and f"BPTUI_HOME={home}/".encode() in environment:
+        values = [entry.partition(b"=")[2] for entry in environment.split(b"\0")]
+        named = any(value == folder or value.startswith(folder + b"/") for value in values)
+        if named and int(process.name) != os.getpid():
             found.append((int(process.name), command.replace(b"\0", b" ").decode(errors="replace").strip()))
     return found
 

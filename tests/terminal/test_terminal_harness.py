@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from left_running import end_left_running, left_running
 from pseudo_terminal import ScreenTimeout, Terminal
 from terminal_emulation import Emulation
 
@@ -89,6 +90,23 @@ def test_closing_kills_the_whole_process_group() -> None:
         os.sched_yield()
 
 
+def test_what_is_left_running_is_found_by_its_home_and_ended(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    env = {"BPTUI_HOME": str(home / "state")}
+    script = "setsid sh -c 'echo started; exec sleep 600' & read key"  # the leader's end would take it along before
+    with Terminal(["/bin/sh", "-c", script], env=env) as terminal:
+        terminal.wait_for("started")
+        terminal.press("enter")
+        assert terminal.wait_exit() == 0
+    assert left_running(tmp_path / "hom") == []
+    assert len(left_running(home)) == 1
+    assert len(end_left_running(home)) == 1
+    deadline = time.monotonic() + 10
+    while left_running(home):
+        assert time.monotonic() < deadline
+        os.sched_yield()
+
+
 def runs(pid: int) -> bool:
     """False for a zombie as well: an orphan is reaped by init, in its own time."""
     try:
@@ -125,7 +143,8 @@ def test_an_app_paints_in_synchronised_updates_and_leaves_the_terminal_as_it_was
     before = app.emulation.frames
     app.press("space")
     app.wait_for("count 1")
-    assert app.emulation.frames > before, "the query for synchronised updates was not answered"
+    app.press("space")
+    app.wait_for(lambda t: t.emulation.frames > before)  # only because its query was answered
     app.press("q")
     assert app.wait_exit() == 0
     assert app.text.strip() == "left the app", "the alternate screen was not left"
