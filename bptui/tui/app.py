@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
@@ -16,13 +16,15 @@ from textual.screen import Screen
 from bptui.protocol.framing import Frame
 from bptui.protocol.messages import AnyRequest, Pace, Pause, Run, Stop
 from bptui.spec.experiment import Experiment
-from bptui.tui.commands import KeyCommands
 from bptui.tui.glyphs import SETS, GlyphName
 from bptui.tui.ports import ConnectionLost, Curves, RequestRefused, Session
 from bptui.tui.screens.base import TransportScreen
 from bptui.tui.screens.main import MainScreen
 from bptui.tui.store import ENDED, Snapshot, Store
 from bptui.tui.text import clean, integer, loss_text
+
+if TYPE_CHECKING:
+    from textual.command import Provider
 
 PAINT_SECONDS = 0.25
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -34,8 +36,7 @@ Connector = Callable[[Path], Awaitable[Session]]
 Relauncher = Callable[[Experiment], Path]
 
 
-@dataclass(frozen=True, slots=True)
-class ExitResult:
+class ExitResult(msgspec.Struct, frozen=True):
     """What is left to do and to say once the screen is given back."""
 
     code: int = 0
@@ -45,12 +46,18 @@ class ExitResult:
     """Run directories whose trainer failed before its first step: their launcher removes them."""
 
 
+def _key_commands() -> type[Provider]:
+    from bptui.tui.commands import KeyCommands  # Textual's palette takes longer to load than a first frame may
+
+    return KeyCommands
+
+
 class BptuiApp(App[ExitResult]):
     """One face of one run at a time."""
 
     CSS_PATH = "app.tcss"
     TITLE = "bptui"
-    COMMANDS = App.COMMANDS | {KeyCommands}
+    COMMANDS = App.COMMANDS | {_key_commands}
     BINDINGS = [Binding("ctrl+q", "quit", "Quit", show=False, priority=True)]  # noqa: RUF012 (as Textual declares it)
 
     def __init__(

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Place = Literal["main", "inspector"]
 MAIN: tuple[Place, ...] = ("main",)
 BOTH: tuple[Place, ...] = ("main", "inspector")
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """One row: what a key is called, does and says."""
 
     keys: tuple[str, ...]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from bptui.client.session import ConnectionLost, RequestRefused, Session
 
 __all__ = ["Columns", "ConnectionLost", "Curves", "RequestRefused", "Session"]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(msgspec.Struct, frozen=True):
     """A series in columns: lowest and highest finite value of each (nan: none), and where one was not finite."""
 
     low: Sequence[float]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from bptui.protocol.framing import Frame
 from bptui.protocol.messages import (
@@ -30,8 +30,7 @@ ENDED = ("DONE", "FAILED", "STALE", "STOPPED")
 _COLUMN = {name: index for index, name in enumerate(TABLE_COLUMNS)}
 
 
-@dataclass(frozen=True, slots=True)
-class LayerView:
+class LayerView(msgspec.Struct, frozen=True):
     """One layer of the model list. ``inputs``: 0 where it is not known before the data are read."""
 
     name: str
@@ -42,8 +41,7 @@ class LayerView:
     kind: str = "dense"
 
 
-@dataclass(frozen=True, slots=True)
-class ModelView:
+class ModelView(msgspec.Struct, frozen=True):
     """What the model pane and the header say of the network. All text is clean."""
 
     title: str = ""
@@ -73,8 +71,7 @@ class ModelView:
         return "-".join(sizes)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One layer's numbers; nan: not there."""
 
     grad_norm: float
@@ -86,8 +83,7 @@ class Row:
     seen: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
+class Histogram(msgspec.Struct, frozen=True):
     """Counts of floor(log₂|x|) of one layer: ``cells[i]`` is exponent ``LOW_EXPONENT + i``."""
 
     zero: int
@@ -98,8 +94,7 @@ class Histogram:
     cells: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One finding in clean text."""
 
     fault: str
@@ -113,8 +108,7 @@ class Finding:
     fix: str
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """Everything that is drawn."""
 
     state: str = "STARTING"
@@ -130,7 +124,7 @@ class Snapshot:
     controller: bool = True
     faces: int = 1
     code: int | None = None
-    model: ModelView = field(default_factory=ModelView)
+    model: ModelView = ModelView()
     rows: tuple[Row, ...] = ()
     histograms: tuple[tuple[str, tuple[Histogram, ...]], ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -12,6 +12,7 @@ from bptui.tui.keys import Place, keys_of
 from bptui.tui.spans import SpanCompositor
 from bptui.tui.store import Snapshot
 from bptui.tui.widgets.header import pace_word
+from bptui.tui.widgets.pane import STYLES
 
 if TYPE_CHECKING:
     from bptui.tui.app import BptuiApp
@@ -37,7 +38,9 @@ def next_pace(pace: float, by: int) -> float:
 
 
 class TransportScreen(Screen[None]):
-    """A screen in which space, s, n, +, - steer the trainer."""
+    """A screen in which space, s, n, +, - steer the trainer; it holds the styles of all that is drawn in it."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"drawn--{name}" for name in STYLES}
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)

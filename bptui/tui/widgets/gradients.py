@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+import msgspec
 from rich.cells import cell_len
 
 from bptui.runs.records import LOW_EXPONENT, QUANTITIES
@@ -20,8 +20,7 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ALARM_SHARE = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
+class _Columns(msgspec.Struct, frozen=True):
     """Widths in cells; 0: folded away."""
 
     name: int

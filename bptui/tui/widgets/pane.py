@@ -8,7 +8,6 @@ and asks for the spans that differ.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -27,6 +26,7 @@ Piece = tuple[str, str]
 """Text and the name of its style."""
 Line = list[Piece]
 
+#: Names of styles: ``drawn--<name>`` in app.tcss.
 STYLES = ("text", "dim", "strong", "title", "border", "first", "second", "good", "warn", "bad", "info", "cursor", "key")
 _GAP = 8  # changed spans nearer than this are one: moving the cursor and setting a colour again costs more
 
@@ -67,7 +67,6 @@ class Drawn(Widget):
     """Lines of styled pieces; ``show`` repaints what changed."""
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"drawn--{name}" for name in STYLES}
 
     def __init__(self, snapshot: Snapshot, *, glyphs: Glyphs = BRAILLE, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -75,6 +74,7 @@ class Drawn(Widget):
         self.glyphs = glyphs
         self._strips: list[Strip] = []
         self._built_for: Size | None = None
+        self._palette: dict[str, Style] = {}
 
     def build(self, width: int, height: int) -> list[Line]:
         """The lines of ``snapshot``; shorter ones are filled up with blanks."""
@@ -101,11 +101,17 @@ class Drawn(Widget):
             self.refresh(*regions)
 
     def style_of(self, name: str) -> Style:
-        """``name`` of STYLES; ``+cursor`` behind it puts it on the cursor's background."""
-        base, _, on = name.partition("+")
-        style = self.get_component_rich_style(f"drawn--{base}")
-        if on:
-            style = style + Style(bgcolor=self.get_component_rich_style("drawn--cursor").bgcolor)
+        """``name`` of STYLES; ``+cursor`` behind it puts it on the cursor's background.
+
+        The styles are component styles of the screen: one set for all, as each costs a look at every CSS rule.
+        """
+        style = self._palette.get(name)
+        if style is None:
+            base, _, on = name.partition("+")
+            screen = self.screen
+            ground = screen.get_component_rich_style("drawn--cursor") if on else self.rich_style
+            style = screen.get_component_rich_style(f"drawn--{base}") + Style(bgcolor=ground.bgcolor)
+            self._palette[name] = style
         return style
 
     def _build(self) -> None:
@@ -126,7 +132,8 @@ class Drawn(Widget):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._built_for = None  # another theme, the focus: every style may be another one
+        self._built_for = None  # another theme: every style may be another one
+        self._palette = {}
 
 
 class Pane(Drawn, can_focus=True):
