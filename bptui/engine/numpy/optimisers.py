@@ -18,8 +18,9 @@ from bptui.engine.settings import Settings
 from bptui.spec.experiment import Adagrad as AdagradSpec
 from bptui.spec.experiment import Optimizer
 
-#: Elements of one piece: four or five float32 vectors of it lie in a core's second-level cache.
-PIECE = 32768
+#: Elements of one piece. Smaller ones cost more calls than they save of the cache: on 235,000 float32 parameters Adam
+#: takes 277 µs in one piece, 304 µs in pieces of 32,768 and 455 µs in pieces of 4,096.
+PIECE = 262144
 
 
 class Optimiser(ABC):
