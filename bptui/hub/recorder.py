@@ -22,7 +22,8 @@ from bptui.runs.ring import Ring, RingError
 RETRY_SECONDS = 1.0
 FINDING_SECONDS = 10.0
 """A finding whose numbers alone change is written again at most this often."""
-PIECES_A_TICK = 16
+TICK_SECONDS = 0.01
+"""A tick ends after about so long, though there be more to take: faces are served between ticks."""
 
 
 class Recorder:
@@ -43,6 +44,8 @@ class Recorder:
         self._findings_at = 0.0
         self._retry_at = 0.0
         self._unsaved_info = False
+        self.behind = False
+        """Whether the last tick left something in the ring."""
         self.diagnosis.restore(self.findings)
         if info.actual:  # an earlier hub knew it already
             self.digest.meta = dict(info.actual)
@@ -66,16 +69,23 @@ class Recorder:
     def tick(self) -> set[str]:
         """Take what the trainer wrote since; returns the topics that changed."""
         digest, size, problem = self.digest, self.log.size, self.problem
-        for _ in range(PIECES_A_TICK):
+        self.behind = True
+        end = time.monotonic() + TICK_SECONDS
+        while time.monotonic() < end:
             try:
                 data = self.reader.take()
             except RingError as error:
                 self._problem("ring", str(error))
+                self.behind = False
                 break
             if not data:
+                self.behind = False
                 break
-            self.log.append(digest.feed(data), self.reader.cursor)
-            self.reader.commit()
+            blocks = digest.feed(data)
+            self.reader.used(digest.consumed)
+            if digest.consumed:
+                self.log.append(blocks, self.reader.cursor)
+                self.reader.commit()
         now = time.monotonic()
         if (self.log.pending or self._unsaved_info) and now >= self._retry_at:
             self._retry_at = now + RETRY_SECONDS
@@ -93,7 +103,7 @@ class Recorder:
     def drain(self) -> set[str]:
         """Take everything there is: the trainer writes no more."""
         topics = self.tick()
-        while self.reader.cursor < self.ring.head and "ring" not in self._problems:
+        while self.behind:
             topics |= self.tick()
         return topics
 

@@ -110,6 +110,9 @@ class Hub:
             if now - housekeeping >= HOUSEKEEPING_SECONDS:
                 housekeeping = now
                 self._keep_house(now)
+            if self._recorder.behind:
+                await asyncio.sleep(0)
+                continue
             pause = EAGER_TICK if now < self._eager_until else TICK if busy else IDLE_TICK
             self._poke.clear()
             with contextlib.suppress(TimeoutError):

@@ -86,6 +86,7 @@ class Digest:
         """By rank."""
         self.histograms: dict[tuple[int, int], Histogram] = {}
         """By rank and quantity."""
+        self.consumed = 0
         self.changed: set[str] = set()
         """``state``, ``step``, ``model``, ``end``, ``layers``, ``histograms``: emptied by whoever looks."""
         self.facts: list[Note] = []
@@ -115,7 +116,11 @@ class Digest:
 
     # -- records -----------------------------------------------------------------------------------
     def feed(self, data: bytes) -> bytes:
-        """Take in whole records; returns blocks for the log. A damaged record ends what is looked at."""
+        """Take in the whole records at the start of ``data``; returns blocks for the log.
+
+        ``consumed`` then says how many bytes they were. A damaged record ends what is looked at: all
+        of ``data`` counts as consumed, as nothing after it can be understood.
+        """
         out: list[bytes] = []
         losses: dict[int, list[npt.NDArray[Any]]] = {}
         scalars: dict[tuple[int, int], list[tuple[int, float, float]]] = {}
@@ -124,10 +129,14 @@ class Digest:
             length, kind, rank = struct.unpack_from("<IHH", data, at)
             if length < RECORD_BYTES:
                 if length not in (8, 16):
+                    at = size
                     break
                 at += length
                 continue
-            if length % 8 or at + length > size:
+            if length % 8:
+                at = size
+                break
+            if at + length > size:
                 break
             if kind == Record.LOSS and length == 32:
                 # An array costs as much as a few records: look ahead only once several came in a row.
@@ -141,6 +150,7 @@ class Digest:
             _, _, _, step, time = _HEAD.unpack_from(data, at)
             self._record(kind, rank, step, time, data[at + RECORD_BYTES : at + length], scalars, out)
             at += length
+        self.consumed = min(at, size)
         for rank, runs in losses.items():
             self._close_losses(rank, runs, out)
         for (rank, index), rows in scalars.items():

@@ -76,6 +76,7 @@ def load(run: Path) -> Loaded:
             reader = RingReader(ring, position, owner=False)
             while data := reader.take():
                 unfiled.append(digest.feed(data))
+                reader.used(digest.consumed)
             digest.step = max(digest.step, ring.step)
         except RingError:
             pass

@@ -313,6 +313,17 @@ def parse(data: bytes) -> Iterator[Entry]:
         at += length
 
 
+def whole_records(data: bytes) -> int:
+    """How many bytes at the start of ``data`` are whole records."""
+    at = 0
+    while at + 8 <= len(data):
+        length = _U32.unpack_from(data, at)[0]
+        if length % 8 or not length or at + length > len(data):
+            break
+        at += length
+    return at
+
+
 def shrink(path: Path) -> None:
     """Give back the room of a ring that has been read to its end and has no writer any more: the header stays."""
     with open(path, "r+b") as file:

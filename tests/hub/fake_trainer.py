@@ -115,7 +115,10 @@ class FakeTrainer:
                 if link is self.listener:
                     self.links[self.listener.accept()[0]] = Decoder()
                     continue
-                data = link.recv(1 << 16)
+                try:
+                    data = link.recv(1 << 16)
+                except ConnectionError:  # its hub was killed
+                    data = b""
                 if not data:
                     del self.links[link]
                     link.close()

@@ -63,7 +63,11 @@ class Watched:
         return self.statuses[-1].state if self.statuses else ""
 
     async def until(self, condition: Callable[[], object]) -> None:
-        await aio_until(condition)
+        try:
+            await aio_until(condition)
+        except AssertionError:
+            message = f"did not happen in time; {self.status}, {len(self.history.losses)} losses, {self.ended or 'live'}"
+            raise AssertionError(message) from None
 
     async def close(self, leave: bool = True) -> None:
         self._task.cancel()

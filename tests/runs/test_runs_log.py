@@ -108,6 +108,12 @@ def test_a_full_disk_keeps_batches_until_there_is_room(tmp_path, monkeypatch):
     file.close()
 
 
+def feed(digest: Digest, reader: RingReader, limit: int = 1 << 20) -> bytes:
+    blocks = digest.feed(reader.take(limit))
+    reader.used(digest.consumed)
+    return blocks
+
+
 # -- from records to blocks ----------------------------------------------------------------------------
 @given(
     st.lists(st.sampled_from(["loss", "loss", "loss", "lr", "table", "jump", "other", "state"]), max_size=120),
@@ -137,8 +143,8 @@ def test_digest_keeps_every_number(tmp_path_factory, kinds, limit):
         else:
             ring.write(Record.STATE, step, json.dumps({"state": "RUNNING"}).encode(), turn)
     digest, history, reader = Digest(), History(), RingReader(ring)
-    while data := reader.take(limit):
-        history.feed(digest.feed(data))
+    while reader.cursor < ring.head:
+        history.feed(feed(digest, reader, limit))
     for name, expected in (("loss", losses), ("loss@1", other)):
         if expected:
             first, last = min(expected), max(expected)
@@ -159,12 +165,12 @@ def test_digest_thins_tables_and_keeps_the_last(tmp_path):
     ring.write(Record.STATE, 0, b'{"state":"RUNNING"}', 0.0)
     for step in range(100):  # ten a second
         ring.write(Record.TABLE, step, np.full((2, len(TABLE_COLUMNS)), step, np.float32).tobytes(), step / 10)
-    history.feed(digest.feed(reader.take()))
+    history.feed(feed(digest, reader))
     kept = [table.step for table in history.tables[0]]
     assert len(kept) == 20 and kept[-1] == 95
     assert digest.tables[0].step == 99
     ring.write(Record.STATE, 100, b'{"state":"PAUSED"}', 10.0)
-    history.feed(digest.feed(reader.take()))
+    history.feed(feed(digest, reader))
     assert history.table().step == 99
     ring.close()
 
@@ -173,7 +179,7 @@ def test_digest_understands_json_with_nan(tmp_path):
     ring, digest = Ring.create(tmp_path / "ring"), Digest()
     ring.write(Record.FACT, 5, b'{"fact": "non-finite", "value": NaN}')
     ring.write(Record.FACT, 6, b"\xff\xfe not json")
-    digest.feed(RingReader(ring).take())
+    feed(digest, RingReader(ring))
     assert [note.step for note in digest.facts] == [5]
     ring.close()
 
@@ -185,11 +191,11 @@ def test_steps_per_second_comes_from_the_records(tmp_path):
     for step in range(500):
         ring.loss(step, 1.0, 100.0 + step / 50)
         if step % 25 == 0:
-            digest.feed(reader.take())
-    digest.feed(reader.take())
+            feed(digest, reader)
+    feed(digest, reader)
     assert digest.steps_per_second == pytest.approx(50, rel=0.02)
     ring.write(Record.STATE, 500, b'{"state":"PAUSED"}', 110.0)
-    digest.feed(reader.take())
+    feed(digest, reader)
     assert digest.steps_per_second == 0
     ring.close()
 
@@ -201,7 +207,7 @@ def test_digest_is_quick_at_twenty_thousand_steps_a_second(tmp_path):
         for step in range(start, start + 500):
             ring.loss(step, 1.0, step / 20_000)
         began = time.process_time()
-        digest.feed(reader.take())
+        feed(digest, reader)
         reader.commit()
         spent += time.process_time() - began
     assert spent / 5 < 0.05

@@ -19,11 +19,18 @@ from bptui.runs import ring as ring_module
 from bptui.runs.digest import Digest
 from bptui.runs.history import History
 from bptui.runs.reader import RingReader
-from bptui.runs.ring import HEADER_BYTES, Record, Ring, RingError, parse, read_header, shrink
+from bptui.runs.ring import HEADER_BYTES, Record, Ring, RingError, parse, read_header, shrink, whole_records
 
 
 def records(data: bytes) -> list[tuple[int, int, bytes]]:
     return [(entry.kind, entry.step, entry.payload) for entry in parse(data)]
+
+
+def take(reader: RingReader, limit: int = 1 << 20) -> bytes:
+    data = reader.take(limit)
+    size = whole_records(data)
+    reader.used(size)
+    return data[:size]
 
 
 def padded(payload: bytes) -> bytes:
@@ -57,15 +64,15 @@ def test_records_come_out_once_and_in_order(operations):
                 writer.write(Record.STATE, step, value)
                 written.append((Record.STATE, step, padded(value)))
             elif what == "read":
-                read += records(reader.take(value))
+                read += records(take(reader, value))
                 reader.commit()
                 safe = reader.cursor
             else:  # the reader dies, perhaps with something taken but not yet safe; another goes on from the log
                 if value:
-                    reader.take()
+                    take(reader)
                 reader = RingReader(other, safe)
-        while data := reader.take():
-            read += records(data)
+        while reader.cursor < other.head:
+            read += records(take(reader, 100))
             reader.commit()
         assert read == written
         assert writer.lost == 0 and reader.missed == 0
@@ -81,12 +88,12 @@ def test_a_stalled_reader_costs_nothing_but_a_detour(tmp_path, monkeypatch):
     reader = RingReader(other)
     for step in range(100):
         writer.loss(step, float(step), 0.0)
-    first = reader.take(320)
+    first = take(reader, 350)
     for step in range(100, 1000):
         writer.loss(step, float(step), 0.0)
     steps = [step for _, step, _ in records(first)]
     reader.commit()
-    while data := reader.take():
+    while data := take(reader):
         steps += [step for _, step, _ in records(data)]
         reader.commit()
     assert steps == list(range(1000))
@@ -101,7 +108,7 @@ def test_no_room_anywhere_is_counted_and_the_writer_goes_on(tmp_path):
     for step in range(200):
         writer.loss(step, 0.0, 0.0)
     reader = RingReader(Ring(tmp_path / "ring"))
-    steps = [step for _, step, _ in records(reader.take())]
+    steps = [step for _, step, _ in records(take(reader))]
     assert steps == list(range(200 - len(steps), 200)) and writer.lost > 0
     assert reader.missed == writer.lost
     writer.close()
@@ -155,6 +162,7 @@ def test_two_processes(tmp_path):
     while writer.poll() is None or reader.cursor < ring.head:
         assert time.monotonic() < end
         history.feed(digest.feed(reader.take()))
+        reader.used(digest.consumed)
         reader.commit()
     assert writer.wait() == 0
     assert len(history.losses) == 200_000 and reader.missed == 0
@@ -169,7 +177,7 @@ def test_shrink_gives_back_room_but_never_what_is_unread(tmp_path):
     shrink(path)
     assert path.stat().st_size == HEADER_BYTES + 8192
     reader = RingReader(writer)
-    assert records(reader.take())
+    assert records(take(reader))
     reader.commit()
     writer.close()
     shrink(path)
