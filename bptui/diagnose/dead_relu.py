@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import msgspec
@@ -14,6 +15,7 @@ SHARE = 0.1
 _FIX = "lower the learning rate, start from he_normal, or use leaky_relu: a unit that never fires gets no gradient"
 
 
+@dataclass
 class DeadRelu(Rule):
     """More than a tenth of a layer gave 0 for each of the last n samples, n ≥ 3,000 or an epoch.
 
@@ -23,6 +25,9 @@ class DeadRelu(Rule):
 
     fault: ClassVar[str] = "dead-relu"
     stage: ClassVar[Stage] = Stage.LEARNING_RATE
+
+    named: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Dead units by layer, as last named: told only when they change, perhaps before they are a finding."""
 
     def table(self, table: Table, model: Model) -> None:
         needed = min(MIN_SAMPLES, model.epoch_samples or MIN_SAMPLES)
@@ -39,9 +44,9 @@ class DeadRelu(Rule):
     def _raise(self, layer: str, dead: int, units: int, seen: int, table: Table) -> None:
         old = self.findings.get(layer)
         message = f"{dead} of {units} units of {layer} gave 0 for each of the last {seen:,} samples"
-        known = old.units if old is not None and len(old.units) == dead else ()
+        named = self.named.get(layer, old.units if old is not None else ())
         self.findings[layer] = Finding(
-            fault=self.fault, layer=layer, units=known, severity="warning",
+            fault=self.fault, layer=layer, units=named if len(named) == dead else (), severity="warning",
             first_step=old.first_step if old is not None else table.step,
             not_before=old.not_before if old is not None else table.before,
             message=message,
@@ -54,7 +59,8 @@ class DeadRelu(Rule):
         """``{"fact": "dead-units", "layer", "units": [ids]}`` names them."""
         if fact.get("fact") != "dead-units":
             return
-        old = self.findings.get(fact.get("layer"))
-        units = fact.get("units")
-        if old is not None and isinstance(units, list) and all(isinstance(unit, int) for unit in units):
-            self.findings[old.layer] = msgspec.structs.replace(old, units=tuple(sorted(units)))
+        layer, units = fact.get("layer"), fact.get("units")
+        if isinstance(layer, str) and isinstance(units, list) and all(isinstance(unit, int) for unit in units):
+            self.named[layer] = tuple(sorted(units))
+            if layer in self.findings:
+                self.findings[layer] = msgspec.structs.replace(self.findings[layer], units=self.named[layer])

@@ -61,7 +61,7 @@ class Body:
     def add(self, array: npt.NDArray[Any]) -> ArrayRef:
         import numpy as np
 
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         return self._add(array.dtype.newbyteorder("<").str if array.dtype.itemsize > 1 else array.dtype.str,
                          array.shape, array.tobytes())  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from bptui.runs.findings import read_findings
 from bptui.runs.history import History
@@ -15,6 +16,7 @@ from bptui.runs.load import Loaded, ended, load
 from bptui.runs.log import BlockKind, LogParser
 
 SCHEMA = 1
+Losses = npt.NDArray[np.float64]
 MAX_LOSSES = 1_000_000
 _METRICS = ("train", "val", "test")
 
@@ -42,7 +44,7 @@ def report(run: Path) -> dict[str, Any]:
         "epochs": _epochs(meta, history, steps),
         "losses": losses[::every].tolist(),
         "losses_every": every,
-        "metrics": _metrics(history),
+        "metrics": _metrics(history, losses),
         "timing": _timing(history, len(losses)),
         "layers": [_layer(row) for row in meta.get("layers", ())],
         "findings": [msgspec.to_builtins(finding) for finding in read_findings(run)],
@@ -55,7 +57,7 @@ def encode(content: dict[str, Any]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 
 
-def _losses(loaded: Loaded) -> tuple[np.ndarray[Any, np.dtype[np.float64]], History]:
+def _losses(loaded: Loaded) -> tuple[Losses, History]:
     """Every loss of rank 0 in full precision, nan where none was recorded, and the rest as a history."""
     pieces: list[tuple[int, Any]] = []
     history, parser = History(), LogParser()
@@ -74,15 +76,14 @@ def _losses(loaded: Loaded) -> tuple[np.ndarray[Any, np.dtype[np.float64]], Hist
     return losses, history
 
 
-def _metrics(history: History) -> dict[str, float]:
+def _metrics(history: History, losses: Losses) -> dict[str, float]:
     metrics = {}
     for name in history.series:
         last = history.last(name)
         if last is not None and name.partition("_")[0] in _METRICS and "@" not in name:
             metrics[name] = last[1]
-    loss = history.last("loss")
-    if "train_loss" not in metrics and loss is not None:
-        metrics["train_loss"] = loss[1]
+    if "train_loss" not in metrics and len(losses):
+        metrics["train_loss"] = float(losses[-1])
     return metrics
 
 

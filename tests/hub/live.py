@@ -66,8 +66,8 @@ class Watched:
         try:
             await aio_until(condition)
         except AssertionError:
-            message = f"did not happen in time; {self.status}, {len(self.history.losses)} losses, {self.ended or 'live'}"
-            raise AssertionError(message) from None
+            told = f"{self.status}, {len(self.history.losses)} losses, {self.ended or 'live'}"
+            raise AssertionError(f"did not happen in time; {told}") from None
 
     async def close(self, leave: bool = True) -> None:
         self._task.cancel()
