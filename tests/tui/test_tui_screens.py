@@ -141,3 +141,36 @@ async def test_a_storm_of_sizes() -> None:
         await until(pilot, lambda: app.size == (120, 36) and app.main.model.size.width > 20)
         await settle(app, pilot)
         check("paused-120", app)
+
+
+async def test_another_theme_is_another_colour_everywhere() -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC) as (app, pilot):
+
+        def grounds() -> set[object]:
+            strips = app.screen._compositor.render_strips()
+            return {segment.style.bgcolor for strip in strips[1:-1] for segment in strip if segment.style}
+
+        before = grounds()
+        app.theme = "textual-light"
+        await settle(app, pilot)
+        await until(pilot, lambda: grounds().isdisjoint(before))
+        check("paused-120", app)
+
+
+async def test_moving_the_focus_repaints_frames_and_not_the_screen() -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC) as (app, pilot):
+        painted: list[int] = []
+        compositor = app.screen._compositor
+        render = compositor.render_update
+
+        def counted(**options: bool) -> object:
+            update = render(**options)  # type: ignore[arg-type]
+            spans = getattr(update, "spans", None)
+            painted.append(120 * 36 if spans is None and update is not None else sum(b - a for _, a, b in spans or ()))
+            return update
+
+        compositor.render_update = counted  # type: ignore[method-assign, assignment]
+        await pilot.press("2")
+        await until(pilot, lambda: app.main.current is app.main.loss)
+        await pilot.pause(0.1)
+        assert painted and max(painted) < 120 * 36

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
+from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.widget import Widget
 
 from bptui.protocol.messages import MicroStep, Pace, Pause, Run, Step, TakeControl
 from bptui.tui.keys import Place, keys_of
@@ -41,6 +43,9 @@ class TransportScreen(Screen[None]):
     """A screen in which space, s, n, +, - steer the trainer; it holds the styles of all that is drawn in it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"drawn--{name}" for name in STYLES}
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As Textual's, which repaints the whole screen when the focus moves: here the panes repaint their frames."""
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -75,6 +75,7 @@ class Drawn(Widget):
         self._strips: list[Strip] = []
         self._built_for: Size | None = None
         self._palette: dict[str, Style] = {}
+        self._ground: tuple[str, Style] | None = None
 
     def build(self, width: int, height: int) -> list[Line]:
         """The lines of ``snapshot``; shorter ones are filled up with blanks."""
@@ -132,8 +133,11 @@ class Drawn(Widget):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._built_for = None  # another theme: every style may be another one
-        self._palette = {}
+        if not self.is_mounted:
+            return
+        ground = (self.app.theme, self.rich_style)
+        if ground != self._ground:  # another theme, not just the focus
+            self._ground, self._built_for, self._palette = ground, None, {}
 
 
 class Pane(Drawn, can_focus=True):
