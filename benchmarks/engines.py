@@ -1,10 +1,10 @@
 """Training speed of the engines against bare loops: prints JSON.
 
-    python benchmarks/engines.py [--full]
+    python benchmarks/engines.py [--quick | --full]
 
 Each contestant trains the same network from the same batches, one after the other in turn, a slice at a
 time; a figure is the median over the rounds of the ratio of the two contestants' times of that round. Nothing
-here measures probes; ``contestants`` takes further stepping functions (``name → step(i)``) for that.
+here measures probes; for that a row of ``FURTHER`` makes another stepping function.
 
 - *torch*: bare loops with pre-built tensors: autograd and ``torch.optim``, foreach and fused.
 - Each with one thread and with all; the engine's faster one is compared with the faster ones of the others.
@@ -75,6 +75,10 @@ CASES = (
 )
 
 
+#: Further contestants, each a stepping function made from a case and its batches: an engine under probes, say.
+FURTHER: dict[str, Callable[[Case, list[Batch]], Step]] = {}
+
+
 def contestants(case: Case) -> dict[str, Step]:
     """Every stepping function of a case by name and number of threads; all are compared with ``bptui numpy``."""
     batches = case.batches()
@@ -83,6 +87,7 @@ def contestants(case: Case) -> dict[str, Step]:
         steps[f"bptui numpy {count}"] = threaded(engine_step(case, batches, "numpy"), count)
         steps[f"hand plain {count}"] = threaded(hand_plain(case, batches), count)
         steps[f"hand tuned {count}"] = threaded(hand_tuned(case, batches), count)
+    steps |= {name: threaded(make(case, batches), 1) for name, make in FURTHER.items()}
     if find_spec("torch") is None:
         return steps
     for count in THREADS:
@@ -367,7 +372,9 @@ def sklearn_epoch(rounds: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--full", action="store_true", help="more rounds")
-    rounds = 60 if parser.parse_args().full else 15
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    arguments = parser.parse_args()
+    rounds = 60 if arguments.full else 5 if arguments.quick else 11
     result: dict[str, Any] = {"cases": {}, "budgets": []}
     for case in CASES:
         result["cases"][case.name], budgets = one_case(case, rounds)

@@ -209,6 +209,23 @@ def test_a_state_moves_between_the_engines(network: Any, batches: Any, optimizer
 
 
 @needs_torch
+def test_a_layer_without_a_formula_goes_back_by_autograd(
+    network: Any, batches: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bptui.engine.torch import layers
+
+    experiment, data = network((8, 6, 4), optimizer=RICH, dropout=0.1, activation="silu"), batches(4, 9, 5, 4)
+    formula = make(experiment, 5, "torch")
+    monkeypatch.delitem(layers.BACKWARD, "dense")
+    graph = make(experiment, 5, "torch")
+    for step in range(6):
+        group = data[step % 4 : step % 4 + 2]
+        assert graph.accumulate(group, step, 0.01) == pytest.approx(formula.accumulate(group, step, 0.01), rel=1e-10)
+        for kind in ("delta", "grad_W", "grad_b", "upstream"):
+            np.testing.assert_allclose(graph.tensor(kind, 0), formula.tensor(kind, 0), rtol=1e-8, atol=1e-13)
+
+
+@needs_torch
 def test_both_engines_start_alike_in_every_initialiser(network: Any) -> None:
     from bptui.engine.initialise import RULES
 
