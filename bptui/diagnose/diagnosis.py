@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import bptui.diagnose
-from bptui.diagnose.rule import Finding, Model, Rule, Table
+from bptui.diagnose.rule import Finding, Model, Rule, Stage, Table
 from bptui.runs.records import TABLE_COLUMNS
 
 _SEVERITIES = ("error", "warning", "info")
@@ -58,7 +58,13 @@ class Diagnosis:
             rule.findings.update({found.layer: found for found in findings if found.fault == rule.fault})
 
     def findings(self) -> tuple[Finding, ...]:
-        """By stage of blame, then severity, then first step."""
+        """By stage of blame, then severity, first step, and place in the network from its input on."""
+        place = {name: index for index, name in enumerate(self.model.layers)}
+
+        def order(entry: tuple[Stage, Finding]) -> tuple[int, int, int, int]:
+            stage, finding = entry
+            where = place.get(finding.layer or "", -1)
+            return stage, _SEVERITIES.index(finding.severity), finding.first_step, where
+
         found = [(rule.stage, finding) for rule in self._rules for finding in rule.findings.values()]
-        found.sort(key=lambda entry: (entry[0], _SEVERITIES.index(entry[1].severity), entry[1].first_step))
-        return tuple(finding for _, finding in found)
+        return tuple(finding for _, finding in sorted(found, key=order))

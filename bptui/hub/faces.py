@@ -127,6 +127,8 @@ class Faces:
         self.controller: Face | None = None
         self.came = False
         """Whether there ever was a face."""
+        self.owned = False
+        """Whether one of them was a foreground command."""
         self.empty_since = time.monotonic()
 
     def __len__(self) -> int:
@@ -141,6 +143,7 @@ class Faces:
 
     def join(self, face: Face) -> None:
         """A face's control connection was made: it gets control if it wants it and nobody has it."""
+        self.owned = self.owned or face.owner
         if face.role == "controller" and self.controller is None:
             self.controller = face
 

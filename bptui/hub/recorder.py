@@ -33,9 +33,9 @@ class Recorder:
         self.run = run
         self.info = info
         self.ring = ring
-        self.log = LogFile(run / "scalars")
-        self.reader = RingReader(ring, self.log.position)
         self.digest = Digest()
+        self.log = LogFile(run / "scalars", self.digest.restore)
+        self.reader = RingReader(ring, self.log.position)
         self.diagnosis = Diagnosis()
         self.findings: tuple[Finding, ...] = read_findings(run)
         self._problems: dict[str, str] = {}
@@ -142,6 +142,8 @@ class Recorder:
         digest.events.clear()
         if self._diagnose():
             topics |= {"findings", "urgent"}
+        if "state" in changed and digest.state != "RUNNING":
+            self.write_findings(all_=True)
         return topics
 
     # -- diagnosis ---------------------------------------------------------------------------------

@@ -213,7 +213,8 @@ class Hub:
         try:
             reply, body = await self._forward(message)
         except TrainerGone as error:
-            if isinstance(message, Stop) and self._trainer.ended:
+            # A process closes its sockets a moment before its end is known.
+            if isinstance(message, Stop) and await self._trainer_ends(1.0):
                 return Ok(id=message.id, step=self._recorder.digest.step), b""
             return Refused(id=message.id, code="ended", message=str(error)), b""
         if isinstance(message, Stop) and isinstance(reply, Refused):
@@ -261,7 +262,9 @@ class Hub:
             return
         waited = now - self._faces.empty_since
         if self._ended:
-            patience = self._linger if self._stepped or not self._faces.came else 0.0
+            # A foreground command leaves nothing behind; a run without a step has nothing to come back for.
+            needed = not self._faces.came or (self._stepped and not self._faces.owned)
+            patience = self._linger if needed else 0.0
             if min(waited, now - self._ended_at) >= patience:
                 self._closing.set()
             return

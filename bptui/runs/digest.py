@@ -97,6 +97,18 @@ class Digest:
         self._logged: dict[tuple[str, int, int], float] = {}
         self._unlogged: dict[tuple[str, int, int], bytes] = {}
 
+    def restore(self, block: log.Block) -> None:
+        """Take from a block of the log what an earlier hub knew: last values, tables and histograms."""
+        if block.kind == log.BlockKind.TABLE:
+            self.tables[block.rank] = Table(block.step, block.times()[0], block.values())
+        elif block.kind == log.BlockKind.HISTOGRAM and block.index < len(QUANTITIES):
+            self.histograms[block.rank, block.index] = Histogram(block.step, block.times()[0], block.values())
+        elif block.kind in (log.BlockKind.SERIES, log.BlockKind.SPARSE) and block.rank == 0 and block.count:
+            if block.index < len(SERIES):
+                self.last[SERIES[block.index]] = float(block.values()[-1])
+            if block.index == 0:
+                self.step = max(self.step, block.step + block.count)
+
     # -- what is true now --------------------------------------------------------------------------
     @property
     def steps_per_second(self) -> float:

@@ -72,7 +72,7 @@ def load(run: Path) -> Loaded:
         ring = None  # a damaged ring costs only what was in it
     if ring is not None:
         try:
-            digest.step = ring.step
+            digest.state, digest.step = ring.state, ring.step
             reader = RingReader(ring, position, owner=False)
             while data := reader.take():
                 unfiled.append(digest.feed(data))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from bptui.runs.log import BlockKind, cursor, parse
+from bptui.runs.log import Block, BlockKind, cursor, parse
 
 MAX_PENDING = 64 << 20
 
 
-def extent(path: Path) -> tuple[int, int]:
-    """How many bytes of a log are good, counted to the last cursor, and that cursor's ring position (or 0, 0)."""
+def extent(path: Path, seen: Callable[[Block], None] | None = None) -> tuple[int, int]:
+    """How many bytes of a log are good, counted to the last cursor, and that cursor's ring position (or 0, 0).
+
+    ``seen`` is called with every block on the way.
+    """
     size = position = at = 0
     try:
         file = open(path, "rb")  # noqa: SIM115  closed below, with the map
@@ -29,6 +33,8 @@ def extent(path: Path) -> tuple[int, int]:
                 with view[at : at + (8 << 20)] as window:
                     for block in parse(window):
                         end = block.end
+                        if seen is not None:
+                            seen(block)
                         if block.kind == BlockKind.CURSOR:
                             size, position = at + end, block.step
                 if not end:
@@ -44,9 +50,9 @@ class LogFile:
     newest are dropped and counted.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seen: Callable[[Block], None] | None = None) -> None:
         self.path = path
-        self.size, self.position = extent(path)
+        self.size, self.position = extent(path, seen)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         os.ftruncate(self._file, self.size)  # a torn batch, written while the last hub died
         self._pending: list[bytes] = []

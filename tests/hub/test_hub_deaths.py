@@ -11,7 +11,7 @@ import numpy as np
 from bptui.client.connect import LiveSession, RunHasEnded, open_session
 from bptui.client.discover import list_runs
 from bptui.client.file import FileSession
-from bptui.protocol.messages import ModelInfo, Run, Stop
+from bptui.protocol.messages import ModelInfo, Pause, Run, Stop
 from bptui.runs.info import alive, read_info
 from bptui.runs.load import load
 from bptui.runs.report import report
@@ -66,6 +66,26 @@ async def test_hub_killed_training_goes_on_and_another_hub_adopts_it(start, watc
     assert again.history.losses.bad == 0
     losses = report(run)["losses"]
     assert len(losses) == again.status.step and whole(losses)
+
+
+async def test_a_paused_run_is_adopted_with_all_that_was_known(start, watch):
+    run = start(rate=2000, tables=40, dead=8)
+    face = await watch(run)
+    await face.until(lambda: face.status is not None and face.status.step > 300)
+    await face.session.request(Pause())
+    await face.until(lambda: face.state == "PAUSED" and "Findings" in face.latest)
+    kill(read_info(run).hub_pid)
+    await face.until(lambda: face.ended)
+    again = await watch(run)
+    await again.until(lambda: {"ModelInfo", "Status", "Layers", "Histograms", "Findings"} <= set(again.latest))
+    before, after = face.status, again.status
+    assert (after.state, after.step, after.epoch, after.lr) == ("PAUSED", before.step, before.epoch, 0.1)
+    for topic in ("Layers", "Findings"):
+        assert again.latest[topic].message == face.latest[topic].message
+        assert again.latest[topic].body == face.latest[topic].body
+    assert again.latest["Findings"].message.findings[0].layer == "dense1"
+    await again.session.request(Run())
+    await again.until(lambda: again.state == "RUNNING" and len(again.history.losses) > before.step)
 
 
 async def test_a_ring_that_wraps_while_no_hub_lives_loses_nothing(start, watch):
@@ -167,6 +187,16 @@ async def test_done_with_no_face_ends_after_a_while(start, watch):
     until(lambda: not alive(info.trainer_pid, info.trainer_start) and not alive(info.hub_pid, info.hub_start))
     assert (run / "ring").stat().st_size < 8192  # its room is given back
     assert len(report(run)["losses"]) == 50
+
+
+async def test_the_hub_of_a_foreground_command_ends_with_it(start, watch, monkeypatch):
+    monkeypatch.setenv("BPTUI_LINGER", "1000")
+    run = start(steps=20)
+    owner = await watch(run, owner=True)
+    await owner.until(lambda: owner.state == "DONE" and owner.status.code == 0)
+    await owner.close()
+    info = read_info(run)
+    until(lambda: not alive(info.hub_pid, info.hub_start), seconds=5)
 
 
 async def test_input_error_reaches_the_launching_face(start, watch):
