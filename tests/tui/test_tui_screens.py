@@ -157,6 +157,14 @@ async def test_another_theme_is_another_colour_everywhere() -> None:
         check("paused-120", app)
 
 
+async def test_the_focused_pane_has_another_frame_at_once() -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC) as (app, pilot):
+        for pane in (*app.main.panes, app.main.model):
+            await pilot.press(str(pane.number))
+            corners = {each: next(iter(each.render_line(0))).style for each in app.main.panes}
+            assert all((style == corners[pane]) is (each is pane) for each, style in corners.items())
+
+
 async def test_moving_the_focus_repaints_frames_and_not_the_screen() -> None:
     async with shown(FakeSession(story(SPEC)), SPEC) as (app, pilot):
         painted: list[int] = []

@@ -206,11 +206,10 @@ class Pane(Drawn, can_focus=True):
         line += [(self.glyphs.rule * (width - 1 - at), border), (end, border)]
         return line
 
-    def on_focus(self) -> None:
-        self.post_message(self.Focused(self))
-        self.show()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
+        if has_focus:
+            self.post_message(self.Focused(self))
         self.show()
 
     async def on_click(self, event: events.Click) -> None:
