@@ -200,7 +200,9 @@ class _Display(Protocol):
     """What ``follow`` shows while a run goes on."""
 
     def __enter__(self) -> object: ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
     def show(self, model: ModelInfo, status: Status, history: History) -> None: ...
 
 
@@ -208,7 +210,9 @@ class _Silent:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         return None
 
     def show(self, model: ModelInfo, status: Status, history: History) -> None:
@@ -225,7 +229,10 @@ class _Lines(_Silent):
     def show(self, model: ModelInfo, status: Status, history: History) -> None:
         if not self._began:
             self._began = True
-            print(f"{_title(model)} · {model.engine} {model.dtype} on {model.device} ({escape(model.engine_reason)})", flush=True)
+            print(
+                f"{_title(model)} · {model.engine} {model.dtype} on {model.device} ({escape(model.engine_reason)})",
+                flush=True,
+            )
         epoch = status.step // max(model.steps_per_epoch, 1)
         epoch_said, when = self._said
         last = history.last("loss")
@@ -255,7 +262,9 @@ class _Bar:
         )  # fmt: skip
         self._progress.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._progress is not None:
             self._progress.stop()
 

@@ -27,7 +27,8 @@ def as_text() -> str:
         return "no runs yet: 'bptui' or 'bptui train digits' makes one"
     width = max(len(run.id) for run in runs)
     return "\n".join(
-        f"{run.id:{width}}  {run.state:8}  {'live' if run.live else '':4}  step {run.step:>9,}  {_ago(run)}  {escape(run.title)}"
+        f"{run.id:{width}}  {run.state:8}  {'live' if run.live else '':4}  step {run.step:>9,}  {_ago(run)}  "
+        f"{escape(run.title)}"
         for run in runs
     )
 

@@ -47,7 +47,12 @@ def train_seeds(words: Sequence[str], seeds: Sequence[int], *, report: Path | No
     print(_table(bands, len(seeds)))
     if report is not None:
         runs = {str(seed): content for seed, (_, content) in results.items() if content is not None}
-        summary = {"schema": SCHEMA, "seeds": list(seeds), "metrics": {name: row._asdict() for name, row in bands.items()}, "runs": runs}
+        summary = {
+            "schema": SCHEMA,
+            "seeds": list(seeds),
+            "metrics": {name: row._asdict() for name, row in bands.items()},
+            "runs": runs,
+        }
         write_whole(report, json.dumps(summary, indent=1).encode())
     return max(code for code, _ in results.values())
 
@@ -101,7 +106,18 @@ def _cores() -> int:
 
 
 def _start(words: list[str], seed: int, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "bptui", "train", *words, "--seed", str(seed), "--quiet", "--report", str(folder / f"{seed}.json")]
+    command = [
+        sys.executable,
+        "-m",
+        "bptui",
+        "train",
+        *words,
+        "--seed",
+        str(seed),
+        "--quiet",
+        "--report",
+        str(folder / f"{seed}.json"),
+    ]
     environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **os.environ}
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment

@@ -27,6 +27,9 @@ Kind = Literal["a", "z", "delta", "W", "b", "grad_W", "grad_b", "update_W", "ups
 ``(N, units)``, the two factors of δ (the last layer of a fused loss has neither). ``x``, ``y``: the batch itself.
 """
 
+Quantity = Literal["grad_W", "W", "a", "delta"]
+"""What ``Engine.histogram`` counts; the order is that of ``runs.records.QUANTITIES``."""
+
 #: Columns of the per-layer table, float32, in this order; the first of ``runs.records.TABLE_COLUMNS``.
 COLUMNS = ("grad_norm", "weight_norm", "update_ratio", "activation_mean", "activation_std", "delta_norm", "silent")
 """``nan`` where a layer has no such thing. ``silent``: units whose activation was 0 for every sample of the
@@ -142,7 +145,7 @@ class Engine(ABC):
         """A layer: which units (units,) gave anything but 0 for any sample of the batch; None if they cannot die."""
 
     @abstractmethod
-    def histogram(self, kind: Literal["grad_W", "W", "a", "delta"]) -> npt.NDArray[np.uint32]:
+    def histogram(self, kind: Quantity) -> npt.NDArray[np.uint32]:
         """``(layers, CELLS)``: counts of floor(log₂|x|) by layer, cells as in ``records``."""
 
     # -- state -------------------------------------------------------------------------------------

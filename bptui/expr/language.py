@@ -102,7 +102,9 @@ class _Parser:
             match = _TOKENS.match(self.text, at)
             if not match:
                 start = at + len(self.text[at:]) - len(self.text[at:].lstrip())
-                raise ConditionError(f"{self._quote()}: cannot read {self.text[start : start + 12]!r} at character {start + 1}")
+                raise ConditionError(
+                    f"{self._quote()}: cannot read {self.text[start : start + 12]!r} at character {start + 1}"
+                )
             kind = str(match.lastgroup)
             tokens.append(_Token(kind, match.group(kind), match.start(kind)))
             at = match.end()
@@ -114,7 +116,9 @@ class _Parser:
     def _fail(self, expected: str) -> ConditionError:
         if self.at < len(self.tokens):
             token = self.tokens[self.at]
-            return ConditionError(f"{self._quote()}: expected {expected} at character {token.at + 1}, got {token.text!r}")
+            return ConditionError(
+                f"{self._quote()}: expected {expected} at character {token.at + 1}, got {token.text!r}"
+            )
         return ConditionError(f"{self._quote()}: expected {expected} at the end")
 
     def _next(self, *texts: str) -> str | None:

@@ -5,31 +5,31 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterable
+from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from bptui.engine.base import COLUMNS, Engine
+from bptui.engine.base import COLUMNS, Batch, Engine, Quantity
 from bptui.expr.language import FUNCTIONS, LayerFunction
 from bptui.probe.governor import Allowance, Governor
 from bptui.probe.units import Census
-from bptui.runs.records import CELLS, QUANTITIES, SERIES, TABLE_COLUMNS
+from bptui.runs.records import CELLS, SERIES, TABLE_COLUMNS
 from bptui.runs.ring import Record, Ring
 
 #: The dead units of a layer are named when they are more than this share of it.
 NAMED_SHARE = 0.1
-_DEAD, _UNITS, _SEEN = (TABLE_COLUMNS.index(name) for name in ("dead", "units", "seen"))
+_RATIO, _DEAD, _UNITS, _SEEN = map(TABLE_COLUMNS.index, ("update_ratio", "dead", "units", "seen"))
 
 
 class Probe:
     """Measures the step that has just been done, when the governor allows it."""
 
-    def __init__(
-        self, engine: Engine, ring: Ring, budget: float, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]
-    ) -> None:
+    def __init__(self, engine: Engine, ring: Ring, budget: float, blocks: Iterable[Batch]) -> None:
+        """``blocks``: the training part, for the census of its units."""
         self.engine = engine
         self.ring = ring
-        self.census = Census(engine, x, y)
+        self.census = Census(engine, blocks)
         self.governor = Governor(
             budget,
             table=Allowance(part=0.35, most_often=200.0),
@@ -51,13 +51,20 @@ class Probe:
             self._write_histograms(step)
             started = self._charge("histogram", step, started)
         if everything or governor.due("table", step):
-            self._table[:, : len(COLUMNS)] = self.engine.reduce()
+            self._reduce()
             if not governor.due("census", step):
                 self._write_table(step)
             started = self._charge("table", step, started)
         if governor.due("census", step):  # last: it leaves other samples in the engine's tensors
             self.count_units(state)
             self._charge("census", step, started)
+
+    def _reduce(self) -> None:
+        """The table of the last step; an update that was not watched leaves the last known Δ/W."""
+        ratio = self._table[:, _RATIO].copy()
+        self._table[:, : len(COLUMNS)] = self.engine.reduce()
+        fresh = self._table[:, _RATIO]
+        np.copyto(fresh, ratio, where=np.isnan(fresh))
 
     def _charge(self, name: str, step: int, started: float) -> float:
         now = time.perf_counter()
@@ -92,7 +99,7 @@ class Probe:
 
     def _write_histograms(self, step: int) -> None:
         counts = np.zeros(2 + len(self.engine.layers) * CELLS, dtype=np.uint32)
-        for index, quantity in enumerate(QUANTITIES):
+        for index, quantity in enumerate(get_args(Quantity)):
             counts[0] = index
             counts[2:] = self.engine.histogram(quantity).reshape(-1)
             self.ring.write(Record.HISTOGRAM, step, counts.tobytes())

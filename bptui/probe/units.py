@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,20 +12,22 @@ from bptui.engine.base import Batch, Engine
 #: A unit that gives 0 for each of this many samples (or an epoch's, where that is less) is called dead. By the
 #: rule of three it then fires, with 95 % confidence, for fewer than 3 samples in as many.
 CENSUS_SAMPLES = 3000
-_CHUNK = 512
 
 
 class Census:
     """Counts the units that stay silent for every sample of the probe set."""
 
-    def __init__(self, engine: Engine, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic]) -> None:
-        """``x``, ``y``: the training part; its first rows (their order is a seeded shuffle) are the probe set."""
+    def __init__(self, engine: Engine, blocks: Iterable[Batch]) -> None:
+        """``blocks``: the training part; its first rows (their order is a seeded shuffle) are the probe set."""
         self._engine = engine
-        self.samples = min(CENSUS_SAMPLES, len(x))
-        self._batches = [
-            Batch(x[start : min(start + _CHUNK, self.samples)], y[start : min(start + _CHUNK, self.samples)])
-            for start in range(0, self.samples, _CHUNK)
-        ]
+        self.samples = 0
+        self._batches: list[Batch] = []
+        for block in blocks:
+            rows = min(len(block.x), CENSUS_SAMPLES - self.samples)
+            self._batches.append(Batch(block.x[:rows], block.y[:rows]))
+            self.samples += rows
+            if self.samples >= CENSUS_SAMPLES:
+                break
         self.mortal = any(fired is not None for fired in self._look(self._batches[:1], 0))
         """Whether any layer has units that can die."""
 

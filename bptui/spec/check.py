@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, Experiment, SGD, layer_names
+from bptui.spec.experiment import SGD, BinaryCrossEntropy, CrossEntropy, Experiment, layer_names
 from bptui.spec.sources import SOURCES
 
 MAX_UNITS = 1 << 20
@@ -91,7 +91,11 @@ def _model(experiment: Experiment) -> Iterator[Problem]:
         for key in ("low", "high", "std", "gain", "value", "bias", "l1", "l2"):
             value = getattr(layer, key)
             if not math.isfinite(value) or (key in ("std", "l1", "l2") and value < 0):
-                yield Problem(table, key, f"expected a finite number{' of at least 0' * (key in ('std', 'l1', 'l2'))}, got {value!r}")
+                yield Problem(
+                    table,
+                    key,
+                    f"expected a finite number{' of at least 0' * (key in ('std', 'l1', 'l2'))}, got {value!r}",
+                )
         if layer.init == "uniform" and layer.low > layer.high:
             yield Problem(table, "low", f"{layer.low:g} is above high = {layer.high:g}")
 
@@ -109,16 +113,25 @@ def _head(experiment: Experiment) -> Iterator[Problem]:
     if source is None:
         return
     if isinstance(loss, CrossEntropy) and source.task in ("classification", "binary") and last.units < 2:
-        yield Problem(f"model.{name}", "units", "cross_entropy needs one logit a class; one unit goes with binary_cross_entropy")
+        yield Problem(
+            f"model.{name}", "units", "cross_entropy needs one logit a class; one unit goes with binary_cross_entropy"
+        )
     elif source.task == "regression" and isinstance(loss, LOGITS_LOSSES):
-        yield Problem("loss", "name", f"{experiment.data.source} is regression: expected mse, mae or huber, got {loss_name}")
+        yield Problem(
+            "loss", "name", f"{experiment.data.source} is regression: expected mse, mae or huber, got {loss_name}"
+        )
     elif source.task == "classification" and isinstance(loss, BinaryCrossEntropy) and source.outputs > 2:
-        yield Problem("loss", "name", f"{experiment.data.source} has {source.outputs} classes: expected cross_entropy, got {loss_name}")
-    elif expected := _expected_units(experiment, source.task, source.outputs):
-        if last.units != expected:
-            yield Problem(
-                f"model.{name}", "units", f"{experiment.data.source} needs {expected} outputs with {loss_name}, got {last.units}"
-            )
+        yield Problem(
+            "loss",
+            "name",
+            f"{experiment.data.source} has {source.outputs} classes: expected cross_entropy, got {loss_name}",
+        )
+    elif last.units != (expected := _expected_units(experiment, source.task, source.outputs)):
+        yield Problem(
+            f"model.{name}",
+            "units",
+            f"{experiment.data.source} needs {expected} outputs with {loss_name}, got {last.units}",
+        )
 
 
 def _expected_units(experiment: Experiment, task: str, outputs: int) -> int:

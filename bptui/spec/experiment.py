@@ -10,9 +10,7 @@ from typing import Literal
 
 import msgspec
 
-Activation = Literal[
-    "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "sigmoid", "tanh"
-]
+Activation = Literal["identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "sigmoid", "tanh"]
 Initialiser = Literal[
     "uniform", "normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
     "lecun_normal", "orthogonal", "zeros", "constant",
@@ -27,7 +25,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of every table of an experiment: frozen, keyword-only, no unknown keys."""
 
 
-class Header(Spec, kw_only=True):
+class Header(Spec, frozen=True, kw_only=True):
     """``[experiment]``."""
 
     name: str = ""
@@ -36,7 +34,7 @@ class Header(Spec, kw_only=True):
     description: str = ""
 
 
-class Data(Spec, kw_only=True):
+class Data(Spec, frozen=True, kw_only=True):
     """``[data]``: where the rows come from and how they are split, scaled and batched."""
 
     source: str
@@ -58,7 +56,7 @@ class Data(Spec, kw_only=True):
     noise: float | None = None
 
 
-class Dense(Spec, tag_field="type", tag="dense", kw_only=True):
+class Dense(Spec, frozen=True, tag_field="type", tag="dense", kw_only=True):
     """``z = aW + b``, ``a = g(z)``; W is ``(inputs, units)``."""
 
     units: int
@@ -83,29 +81,29 @@ class Dense(Spec, tag_field="type", tag="dense", kw_only=True):
 Layer = Dense  # becomes a union when further kinds arrive
 
 
-class CrossEntropy(Spec, tag_field="name", tag="cross_entropy", kw_only=True):
+class CrossEntropy(Spec, frozen=True, tag_field="name", tag="cross_entropy", kw_only=True):
     """Softmax and negative log-likelihood, fused; logits in, class ids as targets."""
 
     label_smoothing: float = 0.0
     class_weights: tuple[float, ...] | None = None
 
 
-class BinaryCrossEntropy(Spec, tag_field="name", tag="binary_cross_entropy", kw_only=True):
+class BinaryCrossEntropy(Spec, frozen=True, tag_field="name", tag="binary_cross_entropy", kw_only=True):
     """Sigmoid and binary cross-entropy, fused; logits in, targets in [0, 1]."""
 
     label_smoothing: float = 0.0
     pos_weight: float = 1.0
 
 
-class MeanSquaredError(Spec, tag_field="name", tag="mse", kw_only=True):
+class MeanSquaredError(Spec, frozen=True, tag_field="name", tag="mse", kw_only=True):
     """Mean of squared differences over batch and outputs."""
 
 
-class MeanAbsoluteError(Spec, tag_field="name", tag="mae", kw_only=True):
+class MeanAbsoluteError(Spec, frozen=True, tag_field="name", tag="mae", kw_only=True):
     """Mean of absolute differences over batch and outputs."""
 
 
-class Huber(Spec, tag_field="name", tag="huber", kw_only=True):
+class Huber(Spec, frozen=True, tag_field="name", tag="huber", kw_only=True):
     """Quadratic within ``delta`` of the target, linear beyond (torch's ``HuberLoss``)."""
 
     delta: float = 1.0
@@ -114,7 +112,7 @@ class Huber(Spec, tag_field="name", tag="huber", kw_only=True):
 Loss = CrossEntropy | BinaryCrossEntropy | MeanSquaredError | MeanAbsoluteError | Huber
 
 
-class OptimizerBase(Spec, tag_field="name", kw_only=True):
+class OptimizerBase(Spec, frozen=True, tag_field="name", kw_only=True):
     """Fields every optimiser has."""
 
     lr: float
@@ -125,14 +123,14 @@ class OptimizerBase(Spec, tag_field="name", kw_only=True):
     """Batches whose mean gradient makes one update."""
 
 
-class SGD(OptimizerBase, tag="sgd", kw_only=True):
+class SGD(OptimizerBase, frozen=True, tag="sgd", kw_only=True):
     lr: float = 0.1
     momentum: float = 0.0
     dampening: float = 0.0
     nesterov: bool = False
 
 
-class RMSprop(OptimizerBase, tag="rmsprop", kw_only=True):
+class RMSprop(OptimizerBase, frozen=True, tag="rmsprop", kw_only=True):
     lr: float = 0.01
     alpha: float = 0.99
     eps: float = 1e-8
@@ -140,21 +138,21 @@ class RMSprop(OptimizerBase, tag="rmsprop", kw_only=True):
     centered: bool = False
 
 
-class Adagrad(OptimizerBase, tag="adagrad", kw_only=True):
+class Adagrad(OptimizerBase, frozen=True, tag="adagrad", kw_only=True):
     lr: float = 0.01
     lr_decay: float = 0.0
     eps: float = 1e-10
     initial_accumulator: float = 0.0
 
 
-class Adam(OptimizerBase, tag="adam", kw_only=True):
+class Adam(OptimizerBase, frozen=True, tag="adam", kw_only=True):
     lr: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
 
 
-class AdamW(OptimizerBase, tag="adamw", kw_only=True):
+class AdamW(OptimizerBase, frozen=True, tag="adamw", kw_only=True):
     """Adam with decoupled decay (torch's default decay, 0.01)."""
 
     lr: float = 0.001
@@ -167,11 +165,11 @@ class AdamW(OptimizerBase, tag="adamw", kw_only=True):
 Optimizer = SGD | RMSprop | Adagrad | Adam | AdamW
 
 
-class Constant(Spec, tag_field="name", tag="constant", kw_only=True):
+class Constant(Spec, frozen=True, tag_field="name", tag="constant", kw_only=True):
     pass
 
 
-class StepDecay(Spec, tag_field="name", tag="step", kw_only=True):
+class StepDecay(Spec, frozen=True, tag_field="name", tag="step", kw_only=True):
     """lr × gamma every ``every`` epochs (torch's ``StepLR``)."""
 
     every: int = 10
@@ -179,12 +177,12 @@ class StepDecay(Spec, tag_field="name", tag="step", kw_only=True):
     per: Literal["epoch", "step"] = "epoch"
 
 
-class Exponential(Spec, tag_field="name", tag="exponential", kw_only=True):
+class Exponential(Spec, frozen=True, tag_field="name", tag="exponential", kw_only=True):
     gamma: float = 0.95
     per: Literal["epoch", "step"] = "epoch"
 
 
-class Cosine(Spec, tag_field="name", tag="cosine", kw_only=True):
+class Cosine(Spec, frozen=True, tag_field="name", tag="cosine", kw_only=True):
     """From lr to ``min_lr`` over ``length`` epochs or steps (default: the whole run)."""
 
     length: int | None = None
@@ -192,7 +190,7 @@ class Cosine(Spec, tag_field="name", tag="cosine", kw_only=True):
     per: Literal["epoch", "step"] = "step"
 
 
-class Warmup(Spec, tag_field="name", tag="warmup", kw_only=True):
+class Warmup(Spec, frozen=True, tag_field="name", tag="warmup", kw_only=True):
     """Linear from ``start``·lr to lr over ``length`` steps, then constant (torch's ``LinearLR``)."""
 
     length: int = 100
@@ -200,7 +198,7 @@ class Warmup(Spec, tag_field="name", tag="warmup", kw_only=True):
     per: Literal["epoch", "step"] = "step"
 
 
-class Plateau(Spec, tag_field="name", tag="plateau", kw_only=True):
+class Plateau(Spec, frozen=True, tag_field="name", tag="plateau", kw_only=True):
     """lr × factor after ``patience`` epochs without a better validation loss (``ReduceLROnPlateau``)."""
 
     factor: float = 0.1
@@ -213,7 +211,7 @@ class Plateau(Spec, tag_field="name", tag="plateau", kw_only=True):
 Schedule = Constant | StepDecay | Exponential | Cosine | Warmup | Plateau
 
 
-class Stop(Spec, kw_only=True):
+class Stop(Spec, frozen=True, kw_only=True):
     """``[stop]``: the first of these that holds ends the run."""
 
     epochs: int | None = None
@@ -223,7 +221,7 @@ class Stop(Spec, kw_only=True):
     """Epochs without a better validation loss (training loss where nothing is held out)."""
 
 
-class Variant(Spec, kw_only=True):
+class Variant(Spec, frozen=True, kw_only=True):
     """``[[variant]]``: the same experiment with some keys changed (``--variant NAME``)."""
 
     name: str
@@ -232,7 +230,7 @@ class Variant(Spec, kw_only=True):
     """Overrides as on the command line: ``model.1-5.activation=relu``."""
 
 
-class Experiment(Spec, kw_only=True):
+class Experiment(Spec, frozen=True, kw_only=True):
     """One whole experiment."""
 
     experiment: Header = Header()

@@ -42,7 +42,10 @@ def presets() -> dict[str, str]:
 
 
 def load(source: str, overrides: Sequence[str] = (), *, variant: str | None = None) -> Experiment:
-    """An experiment from a preset's name or a TOML file: its variant, then ``--set`` texts, applied. Raises SpecError."""
+    """An experiment from a preset's name or a TOML file, its variant and then ``--set`` texts applied.
+
+    Raises SpecError.
+    """
     path = Path(source)
     names = [preset.stem for preset in PRESETS.glob("*.toml")]
     if source in names:
@@ -107,7 +110,10 @@ def _variant(raw: dict[str, Any], name: str) -> tuple[str, ...]:
     variants = _variants(raw)
     for variant in variants:
         if variant.name == name:
-            raw["experiment"] = {**raw.get("experiment", {}), "name": f"{raw.get('experiment', {}).get('name', '')}-{name}".lstrip("-")}
+            raw["experiment"] = {
+                **raw.get("experiment", {}),
+                "name": f"{raw.get('experiment', {}).get('name', '')}-{name}".lstrip("-"),
+            }
             return variant.set
     if not variants:
         raise SpecError(f"--variant {name}: there are no variants here")
@@ -121,7 +127,9 @@ def _convert(raw: dict[str, Any], default_name: str) -> Experiment:
             raise SpecError(f"unknown table [{table}]{nearest(table, known)}")
     for table in ("data", "model", "loss"):
         if table not in raw:
-            raise SpecError(f"the table [{table}] is missing" if table != "model" else "no layers: add [[model]] tables")
+            raise SpecError(
+                f"the table [{table}] is missing" if table != "model" else "no layers: add [[model]] tables"
+            )
     parts: dict[str, Any] = {}
     for table, struct in _PLAIN.items():
         if table in raw:
@@ -205,11 +213,15 @@ def _override(raw: dict[str, Any], text: str) -> None:
     raw[parts[0]] = {**(table if isinstance(table, dict) else {}), parts[1]: parsed}
 
 
-def _override_layer(text: str, layers: Any, parts: Sequence[str], value: Any) -> list[Any]:
-    layers = [dict(layer) if isinstance(layer, dict) else layer for layer in layers] if isinstance(layers, list) else []
+def _override_layer(text: str, given: Any, parts: Sequence[str], value: Any) -> list[Any]:
+    layers: list[Any] = (
+        [dict(layer) if isinstance(layer, dict) else layer for layer in given] if isinstance(given, list) else []
+    )
     names = _raw_names(layers)
     if len(parts) != 2:
-        raise SpecError(f"--set {text[:80]}: expected model.LAYER.KEY=VALUE, such as model.{(names or ['dense1'])[0]}.units=64")
+        raise SpecError(
+            f"--set {text[:80]}: expected model.LAYER.KEY=VALUE, such as model.{(names or ['dense1'])[0]}.units=64"
+        )
     for index in _which_layers(text, parts[0], names):
         layers[index][parts[1]] = value
     return layers

@@ -14,11 +14,25 @@ import time
 from typing import NamedTuple
 
 from bptui.protocol.framing import Decoder, FrameError, encode
-from bptui.protocol.messages import AnyReply, AnyRequest, Hello, Request
+from bptui.protocol.messages import (
+    AnyReply,
+    AnyRequest,
+    Inspect,
+    MicroStep,
+    Pace,
+    Pause,
+    Run,
+    Set,
+    Step,
+    Stop,
+)
 from bptui.runs.ring import Ring
 
 #: Seconds that a reply may take to be written before its hub is given up.
 _WRITE_TIMEOUT = 5.0
+
+
+_ASKED = (Inspect, MicroStep, Pace, Pause, Run, Set, Step, Stop)
 
 
 class Asked(NamedTuple):
@@ -94,11 +108,7 @@ class Control:
             data, frames = b"", []
         if not data:
             self._drop(link)
-        return [
-            Asked(frame.message, link)
-            for frame in frames
-            if isinstance(frame.message, Request) and not isinstance(frame.message, Hello)
-        ]  # type: ignore[misc]
+        return [Asked(frame.message, link) for frame in frames if isinstance(frame.message, _ASKED)]
 
     def _drop(self, link: socket.socket) -> None:
         self._links.pop(link, None)

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
+from bptui.data import Part
 from bptui.engine.base import Engine
 
 #: Rows a forward pass; large enough for the matrix products, small enough for the cache.
-CHUNK = 2048
+BLOCK = 2048
 
 
-def evaluate(engine: Engine, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic], task: str) -> dict[str, float]:
-    """``loss`` and the task's metrics over all rows (accuracies 0 to 1)."""
-    outputs = np.concatenate([engine.predict(rows) for rows in _chunks(x)]) if len(x) else np.zeros((0, 1))
-    return {"loss": engine.data_loss(outputs, y), **METRICS[task](outputs, y)}
-
-
-def _chunks(x: npt.NDArray[np.generic]) -> Iterator[npt.NDArray[np.generic]]:
-    for start in range(0, len(x), CHUNK):
-        yield x[start : start + CHUNK]
+def evaluate(engine: Engine, part: Part, task: str) -> dict[str, float]:
+    """``loss`` and the task's metrics over all rows of a part that has any (accuracies 0 to 1)."""
+    outputs = np.concatenate([engine.predict(block.x) for block in part.blocks(BLOCK)])
+    return {"loss": engine.data_loss(outputs, part.y), **METRICS[task](outputs, part.y)}
 
 
 def _classification(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> dict[str, float]:
-    if y.ndim != 1:
-        return {}
+    if y.ndim != 1:  # class ids as one-hot rows, for a loss that compares outputs with targets
+        y = y.argmax(axis=1) if y.shape[1] > 1 else (np.asarray(y)[:, 0] > 0.5).astype(np.int64)
     predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(np.int64)
     metrics = {"accuracy": float(np.mean(predicted == y)), "f1": macro_f1(predicted, y)}
     if outputs.shape[1] > 5:
@@ -70,7 +64,11 @@ def f1(predicted: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> float:
 def macro_f1(predicted: npt.NDArray[np.integer], truth: npt.NDArray[np.generic]) -> float:
     """Mean of the classes' F1, over the classes that occur."""
     present = np.unique(truth)
-    return float(np.mean([f1(predicted == label, np.asarray(truth == label)) for label in present])) if len(present) else 0.0
+    return (
+        float(np.mean([f1(predicted == label, np.asarray(truth == label)) for label in present]))
+        if len(present)
+        else 0.0
+    )
 
 
 def confusion(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

@@ -16,7 +16,7 @@ from types import FrameType
 
 import numpy as np
 
-from bptui.data import Batches
+from bptui.data import Batches, Part
 from bptui.engine.base import Batch, Micro, micro_steps
 from bptui.expr import parse
 from bptui.probe.measure import Probe, write_series
@@ -33,8 +33,6 @@ from bptui.trainer.where import first_non_finite
 
 #: Micro-steps a second while a face plays them.
 MICRO_PLAY = 3.0
-#: A paced run slower than this is watched at every step.
-WATCH_ALL_BELOW = 100.0
 #: Seconds between two looks at whether a trainer that waits still has a hub.
 ORPHAN_CHECK = 5.0
 _SPEED_EVERY = 1.0
@@ -57,7 +55,7 @@ class Trainer:
             experiment.optimizer.lr, experiment.schedule,
             steps_per_epoch=self.steps_per_epoch, total_steps=self.stopping.total_steps,
         )  # fmt: skip
-        self.probe = Probe(self.engine, ring, info.probe_budget, setup.data.train.x, setup.data.train.y)
+        self.probe = Probe(self.engine, ring, info.probe_budget, setup.data.train.blocks(512))
         self.until = parse(info.until, layers=[layer.name for layer in self.engine.layers]) if info.until else None
         self.step = 0
         self.loss = math.nan
@@ -135,23 +133,31 @@ class Trainer:
 
     def _end(self, reason: str, code: int, error: str) -> None:
         self.ring.write(
-            Record.END, self.step, json.dumps({"reason": reason, "code": code, "error": error, "step": self.step}).encode()
+            Record.END,
+            self.step,
+            json.dumps({"reason": reason, "code": code, "error": error, "step": self.step}).encode(),
         )
         self.ring.set_state({"completed": "DONE", "until": "DONE", "stopped": "STOPPED"}.get(reason, "FAILED"))
 
     def enter(self, state: str, text: str = "") -> None:
         """Say in which state the trainer is from now on."""
         now = time.perf_counter()
-        if state == "RUNNING":
+        if state == "RUNNING" and self.state != "RUNNING":
             self._done_reason = "stopped"
             self.probe.governor.begin(now)
             self._next_due = self._reported = now
-        elif self.state == "RUNNING":
+        elif self.state == "RUNNING" and state != "RUNNING":
             self.probe.governor.end(now)
             self.probe.report_share(self.step)
         self.state = state
         self.ring.set_state(state)
-        record = {"state": state, "text": text, "micro": self.micro_text, "pace": self.pace, "total_steps": self.stopping.total_steps}
+        record = {
+            "state": state,
+            "text": text,
+            "micro": self.micro_text,
+            "pace": self.pace,
+            "total_steps": self.stopping.total_steps,
+        }
         self.ring.write(Record.STATE, self.step, json.dumps(record).encode())
 
     @property
@@ -179,10 +185,9 @@ class Trainer:
 
     def finish(self) -> None:
         """End after what has been done; from DONE the run counts as completed."""
-        if self.state == "RUNNING" or self.state == "PAUSED":
-            self.probe.count_units(self.step)
-            self._measure_parts()
-            keep(self)
+        if self.state in ("RUNNING", "PAUSED"):
+            self._finish_update()
+            self._conclude()
         self.enter("STOPPED")
 
     def attend(self) -> None:
@@ -205,12 +210,16 @@ class Trainer:
                 self.micro_step()
                 self._rest(MICRO_PLAY)
             elif self.pace > 0:
-                self.one_step(everything=self.pace <= WATCH_ALL_BELOW)
+                self.one_step()
                 self._rest(self.pace)
             elif self.step >= self.probe.governor.next_step():
                 self.one_step()
             else:
                 self._stretch()
+
+    def restart_clock(self) -> None:
+        """The pace was changed: the next step is due from now on."""
+        self._next_due = time.perf_counter()
 
     def _rest(self, rate: float) -> None:
         """Wait until the next step is due at ``rate`` a second, or something is asked."""
@@ -253,7 +262,9 @@ class Trainer:
     def _update(self, step: int, lr: float) -> float:
         """One update from as many batches as accumulate."""
         group = self._next_group()
-        return self.engine.train_step(group[0], step, lr) if len(group) == 1 else self.engine.accumulate(group, step, lr)
+        return (
+            self.engine.train_step(group[0], step, lr) if len(group) == 1 else self.engine.accumulate(group, step, lr)
+        )
 
     def _next_group(self) -> list[Batch]:
         """The batches of the coming update; an epoch's last group may be shorter."""
@@ -268,7 +279,9 @@ class Trainer:
         step, lr = self.step, self.lr.at(self.step)
         self.engine.watch(True)
         group = self._next_group()
-        loss = self.engine.train_step(group[0], step, lr) if len(group) == 1 else self.engine.accumulate(group, step, lr)
+        loss = (
+            self.engine.train_step(group[0], step, lr) if len(group) == 1 else self.engine.accumulate(group, step, lr)
+        )
         self.engine.watch(False)
         self._done_step(loss, everything=everything)
 
@@ -276,6 +289,8 @@ class Trainer:
         self.ring.loss(self.step, loss, time.time())
         if math.isfinite(loss):  # else the tensors are still wanted as they are
             self.probe.measure(self.step, self.step + 1, everything=everything)
+            if everything:
+                self._looked = self.step + 1
         self.step += 1
         self.loss, self.previewed = loss, -1
         self._epoch_loss += loss
@@ -349,12 +364,31 @@ class Trainer:
     def _complete(self, reason: str, text: str = "") -> None:
         """The run has reached its end: final figures, a keyframe; a face's trainer then waits."""
         self._done_reason = reason
-        self.probe.count_units(self.step)
-        self._measure_parts()
-        keep(self)
+        self._conclude()
         self.enter("DONE", text)
         if not self.info.interactive:
             self.enter("STOPPED")
+
+    def _conclude(self) -> None:
+        """What shall be known of a run at its end: the last step, its units, final figures, a keyframe."""
+        self.look()
+        self.probe.count_units(self.step)
+        self._measure_parts()
+        keep(self)
+
+    def look(self) -> None:
+        """Measure the last step, if it was not watched, so that what is shown is no older than it must be."""
+        if (
+            self._looked != self.step
+            and self.previewed != self.step
+            and self.micro is None
+            and math.isfinite(self.loss)
+        ):
+            self.probe.measure(self.step - 1, self.step, everything=True)
+            self._looked = self.step
+
+    _looked = 0
+    """The state up to which the records tell everything."""
 
     def _fail(self) -> None:
         """The loss is not finite: say where it began and stand still, so that it can be looked at."""
@@ -372,17 +406,17 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         """Metrics of the validation part, as series of this state."""
         part = self.setup.data.validation
-        return {} if part is None or not len(part.x) else self._evaluate("val", part.x, part.y)
+        return {} if part is None or not len(part) else self._evaluate("val", part)
 
     def _measure_parts(self) -> None:
         """Final figures of every part."""
         data = self.setup.data
         for prefix, part in (("train", data.train), ("val", data.validation), ("test", data.test)):
-            if part is not None and len(part.x):
-                self._evaluate(prefix, part.x, part.y)
+            if part is not None and len(part):
+                self._evaluate(prefix, part)
 
-    def _evaluate(self, prefix: str, x: np.ndarray, y: np.ndarray) -> dict[str, float]:  # type: ignore[type-arg]
-        metrics = evaluate(self.engine, x, y, self.setup.data.task)
+    def _evaluate(self, prefix: str, part: Part) -> dict[str, float]:
+        metrics = evaluate(self.engine, part, self.setup.data.task)
         now = time.time()
         for name, value in metrics.items():
             self._scalars[f"{prefix}_{name}"] = value

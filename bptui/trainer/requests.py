@@ -69,6 +69,7 @@ def _run(trainer: Trainer, request: Run) -> None:
 
 def _pause(trainer: Trainer, request: Pause) -> None:
     if trainer.state == "RUNNING":
+        trainer.look()
         trainer.enter("PAUSED")
 
 
@@ -102,6 +103,7 @@ def _pace(trainer: Trainer, request: Pace) -> None:
     if not (math.isfinite(request.steps_per_second) and -1 <= request.steps_per_second <= 1e6):
         raise NotNow(f"pace: expected −1, 0 or steps a second, got {request.steps_per_second!r}")
     trainer.pace = request.steps_per_second
+    trainer.restart_clock()
     trainer.enter(trainer.state)
 
 
@@ -155,9 +157,7 @@ def _inspect(trainer: Trainer, request: Inspect, asked: Asked) -> None:
     control.reply(link, Refused(id=request.id, code="bad-request", message=refusal))
 
 
-def _arrays(
-    trainer: Trainer, request: Inspect, body: Body
-) -> tuple[dict[str, ArrayRef], dict[str, tuple[int, ...]]]:
+def _arrays(trainer: Trainer, request: Inspect, body: Body) -> tuple[dict[str, ArrayRef], dict[str, tuple[int, ...]]]:
     arrays, shapes = {}, {}
     for kind in request.kinds:
         tensor = trainer.engine.tensor(cast(Kind, kind), request.layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import sys
@@ -43,7 +44,7 @@ def limit_threads(info: RunInfo) -> None:
     except SpecError:
         return
     widths = [layer.units for layer in experiment.model]
-    parameters = sum(a * b for a, b in zip(widths, widths[1:], strict=False)) + 64 * (widths or [0])[0]
+    parameters = sum(a * b for a, b in itertools.pairwise(widths)) + 64 * (widths or [0])[0]
     if parameters < SMALL_MODEL:
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(name, "1")
@@ -79,7 +80,8 @@ def _fits(experiment: Experiment, data: DataSet) -> None:
     needed = max(data.outputs, 2) if isinstance(experiment.loss, CrossEntropy) else data.outputs
     if units != needed:
         raise SetupError(
-            f"[model] the last layer: {data.name} needs {needed} outputs with {experiment.loss.__struct_config__.tag}, got {units}"
+            f"[model] the last layer: {data.name} needs {needed} outputs "
+            f"with {experiment.loss.__struct_config__.tag}, got {units}"
         )
     if not len(data.train.x):
         raise SetupError(f"{data.name}: no rows left to train on")

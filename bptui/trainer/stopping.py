@@ -11,7 +11,9 @@ class Stopping:
     """``[stop]``: epochs, steps, a mean training loss below a bound, patience."""
 
     def __init__(self, stop: Stop, steps_per_epoch: int) -> None:
-        limits = [n for n in (stop.steps, None if stop.epochs is None else stop.epochs * steps_per_epoch) if n is not None]
+        limits = [
+            n for n in (stop.steps, None if stop.epochs is None else stop.epochs * steps_per_epoch) if n is not None
+        ]
         self.total_steps: int | None = min(limits) if limits else None
         self._stop = stop
         self._best = math.inf

@@ -90,6 +90,13 @@ _number = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
 def test_arithmetic_and_comparison_agree_with_python(a: float, b: float, c: float, sign: str) -> None:
     import operator
 
-    compare = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne}[sign]
+    compare = {
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
+        "==": operator.eq,
+        "!=": operator.ne,
+    }[sign]
     text = f"({a!r}) + ({b!r}) * 2 {sign} ({c!r}) - 1"
     assert parse(text).holds({}) is compare(a + b * 2, c - 1)

@@ -118,7 +118,9 @@ _plain = st.recursive(
 )
 
 
-@given(table=st.sampled_from(["data", "model", "loss", "optimizer", "schedule", "stop", "experiment", "x"]), value=_plain)
+@given(
+    table=st.sampled_from(["data", "model", "loss", "optimizer", "schedule", "stop", "experiment", "x"]), value=_plain
+)
 def test_any_plain_data_is_an_experiment_or_a_spec_error(table: str, value: object) -> None:
     try:
         parse({**MINIMAL, table: value})

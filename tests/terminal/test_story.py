@@ -138,7 +138,11 @@ def test_from_ready_to_stop(tmp_path: Path, rows: int, columns: int) -> None:
         resumed_at = step_of(terminal)
         terminal.wait_for(lambda t: step_of(t) > resumed_at >= 10)
         listed = subprocess.run(
-            [*BPTUI, "stop", second.name], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+            [*BPTUI, "stop", second.name],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert listed.returncode == 0, listed.stderr
         terminal.wait_for(re.compile("STOPPED|DONE"))

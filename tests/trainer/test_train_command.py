@@ -189,12 +189,19 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_damaged_data_files_are_named(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "data" / "fashion-mnist"
     folder.mkdir(parents=True)
-    header = {"truncated": bytes([0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 28, 0, 0, 0, 28]), "wrong-magic": b"not an IDX file at all"}
+    header = {
+        "truncated": bytes([0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 28, 0, 0, 0, 28]),
+        "wrong-magic": b"not an IDX file at all",
+    }
     if damage != "missing":
         for part in ("train", "t10k"):
             (folder / f"{part}-images-idx3-ubyte").write_bytes(header[damage] + bytes(50))
             (folder / f"{part}-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 9]) + bytes(9))
-    environment = {"XDG_DATA_DIRS": str(tmp_path / "none"), "XDG_DATA_HOME": str(tmp_path / "none"), "BPTUI_DATA": str(tmp_path / "data")}
+    environment = {
+        "XDG_DATA_DIRS": str(tmp_path / "none"),
+        "XDG_DATA_HOME": str(tmp_path / "none"),
+        "BPTUI_DATA": str(tmp_path / "data"),
+    }
     ran = Ran(tmp_path, "train", "fashion", environment=environment)
     assert ran.code == 2
     assert "images-idx3-ubyte" in ran.err or "fashion-mnist" in ran.err
@@ -248,7 +255,9 @@ def test_small_presets_reach_their_figure(tmp_path: Path, preset: str) -> None:
     assert median_accuracy(tmp_path, preset, "val_accuracy") >= 0.95
 
 
-@pytest.mark.skipif(not Path("/usr/share/datasets/fashion-mnist").is_dir(), reason="dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(
+    not Path("/usr/share/datasets/fashion-mnist").is_dir(), reason="dataset-fashion-mnist is not installed"
+)
 def test_fashion_is_found_by_itself_and_reaches_its_figure(tmp_path: Path) -> None:
     _, report = train(tmp_path, "fashion")
     assert report["metrics"]["test_accuracy"] >= 0.87

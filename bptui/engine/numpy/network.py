@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.engine import initialise, measure
-from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo
+from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity
 from bptui.engine.dropout import Dropout
 from bptui.engine.numpy import statistics
 from bptui.engine.numpy.clipping import Clipping
@@ -193,7 +193,7 @@ class NumpyEngine(Engine):
     def fired(self) -> list[npt.NDArray[np.bool_] | None]:
         return statistics.fired(self.layers, self._tape, self._reached)
 
-    def histogram(self, kind: Literal["grad_W", "W", "a", "delta"]) -> npt.NDArray[np.uint32]:
+    def histogram(self, kind: Quantity) -> npt.NDArray[np.uint32]:
         return statistics.histograms(kind, self._parameters, self._gradient(), self._tape, self._reached)
 
     # -- state -------------------------------------------------------------------------------------

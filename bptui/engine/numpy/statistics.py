@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bptui.engine.base import COLUMNS, Kind, LayerInfo
+from bptui.engine.base import COLUMNS, Kind, LayerInfo, Quantity
 from bptui.engine.cells import histogram
 from bptui.engine.numpy.parameters import Parameters
 from bptui.engine.numpy.tape import LayerTape, Tape
@@ -73,7 +73,7 @@ def fired(layers: Sequence[LayerInfo], tape: Tape | None, reached: Progress) -> 
 
 
 def histograms(
-    kind: Literal["grad_W", "W", "a", "delta"],
+    kind: Quantity,
     parameters: Parameters,
     gradient: Array,
     tape: Tape | None,

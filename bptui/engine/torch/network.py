@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bptui.engine import initialise, measure
-from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo
+from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity
 from bptui.engine.dropout import Dropout
 from bptui.engine.progress import Progress
 from bptui.engine.settings import Settings
@@ -208,7 +208,7 @@ class TorchEngine(Engine):
     def fired(self) -> list[npt.NDArray[np.bool_] | None]:
         return statistics.fired(self.layers, self._runs)
 
-    def histogram(self, kind: Literal["grad_W", "W", "a", "delta"]) -> npt.NDArray[np.uint32]:
+    def histogram(self, kind: Quantity) -> npt.NDArray[np.uint32]:
         name = {"grad_W": "weight_gradient", "W": "weight"}.get(kind, kind)
         return statistics.histograms([getattr(run, name) for run in self._runs])
 

@@ -1,0 +1,132 @@
+"""What several commands share: the arguments of an experiment and of a screen, and how a run is started and shown."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bptui.spec.experiment import Experiment
+
+#: The TUI draws nothing useful on a smaller terminal.
+SMALLEST = (40, 12)
+
+
+class UsageError(ValueError):
+    """Bad usage or input; the text is one line."""
+
+
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--engine", choices=("auto", "numpy", "torch"), default="auto", help="auto: torch with CUDA, else NumPy")
+    add("--device", default="auto", help="cpu, cuda, cuda:1 … (default: what the engine finds)")
+    add("--dtype", choices=("f32", "f64"))
+    add("--seed", type=int)
+    add("--steps", type=int, metavar="N", help="end after N updates")
+    add("--epochs", type=int, metavar="N", help="end after N epochs")
+    add("--variant", metavar="NAME", help="a variant of the experiment (see bptui presets)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="override a key: optimizer.lr=0.01, model.dense1.units=64",
+    )
+    add("--data-dir", action="append", default=[], metavar="DIR", help="look for data here first")
+    add("--pace", type=float, metavar="N", help="updates a second (default: as fast as it goes)")
+    add("--probe-budget", type=float, default=3.0, metavar="PERCENT", help="most that probes may cost (default 3)")
+
+
+def add_screen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--glyphs", choices=("braille", "block", "ascii"), default="braille", help="what charts are drawn with"
+    )
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+
+
+def add_named_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="id, unique prefix, 'latest', pid or path")
+
+
+def experiment_of(arguments: argparse.Namespace, default: str | None = None) -> Experiment:
+    """The experiment that the arguments name, with every override applied."""
+    from bptui.spec.load import load
+
+    overrides = list(arguments.set)
+    if arguments.dtype is not None:
+        overrides.append(f"experiment.dtype={arguments.dtype}")
+    if arguments.seed is not None:
+        overrides.append(f"experiment.seed={arguments.seed}")
+    for key in ("steps", "epochs"):
+        if getattr(arguments, key) is not None:
+            overrides.append(f"stop.{key}={getattr(arguments, key)}")
+    experiment = load(arguments.spec or default or "", overrides, variant=arguments.variant)
+    if arguments.steps is not None and arguments.epochs is None:
+        import msgspec
+
+        # asked for a number of updates: the file's number of epochs does not cut it short
+        stop = msgspec.structs.replace(experiment.stop, epochs=None)
+        experiment = msgspec.structs.replace(experiment, stop=stop)
+    return experiment
+
+
+def check_engine(arguments: argparse.Namespace) -> None:
+    if arguments.engine == "torch" and find_spec("torch") is None:
+        raise UsageError("--engine torch: torch is not installed (pip install 'bptui[torch]'), or use --engine numpy")
+    if arguments.engine == "numpy" and arguments.device not in ("auto", "cpu"):
+        raise UsageError(f"--device {arguments.device}: the NumPy engine runs on the CPU; use --engine torch")
+    if not 0 <= arguments.probe_budget <= 100:
+        raise UsageError(f"--probe-budget: expected a percentage from 0 to 100, got {arguments.probe_budget:g}")
+    if arguments.pace is not None and not 0 <= arguments.pace <= 1e6:
+        raise UsageError(f"--pace: expected updates a second from 0 (as fast as it goes), got {arguments.pace:g}")
+    for folder in arguments.data_dir:
+        if not Path(folder).is_dir():
+            raise UsageError(f"--data-dir {folder}: no such folder")
+
+
+def launch_run(
+    experiment: Experiment, arguments: argparse.Namespace, *, interactive: bool, pace: float, until: str = ""
+) -> Path:
+    from bptui.client.launch import launch
+    from bptui.spec.load import title
+
+    return launch(
+        experiment, title=title(experiment), engine=arguments.engine, device=arguments.device, interactive=interactive,
+        pace=pace, probe_budget=arguments.probe_budget / 100, data_dirs=tuple(map(os.path.abspath, arguments.data_dir)),
+        until=until, argv=tuple(sys.argv),
+    )  # fmt: skip
+
+
+def show(
+    arguments: argparse.Namespace,
+    directory: Path,
+    experiment: Experiment | None,
+    relaunch: Callable[[Experiment], Path] | None,
+    *,
+    files_only: bool = False,
+    observe: bool = False,
+) -> int:
+    from bptui.tui.start import start
+
+    return start(
+        directory, experiment, relaunch, files_only=files_only, observe=observe,
+        glyphs=arguments.glyphs, mouse=not arguments.no_mouse,
+    )  # fmt: skip
+
+
+def check_terminal() -> None:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("no terminal here; 'bptui train' works without one")
+    if os.environ.get("TERM") in ("dumb", ""):
+        raise UsageError("this terminal (TERM=dumb) cannot show screens; 'bptui train' works in it")
+    columns, lines = shutil.get_terminal_size()
+    if columns < SMALLEST[0] or lines < SMALLEST[1]:
+        raise UsageError(
+            f"the terminal is too small: {columns}×{lines}, at least {SMALLEST[0]}×{SMALLEST[1]} are needed"
+        )
