@@ -41,7 +41,7 @@ def _let_go() -> None:
 def launch(
     experiment: Experiment, *, title: str, engine: str = "auto", device: str = "auto", interactive: bool = False,
     pace: float = 0.0, probe_budget: float = 0.03, data_dirs: Sequence[str | Path] = (),
-    until: str = "", parent: Parent | None = None, argv: Sequence[str] = (),
+    until: str = "", weights: str = "", parent: Parent | None = None, argv: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Make the run directory and start its hub, which starts the trainer; returns the directory at once.
 
@@ -67,7 +67,7 @@ def launch(
             id=run.name, title=title, created=time.time(), interactive=interactive,
             spec=msgspec.to_builtins(experiment), engine=engine, device=device, pace=pace,
             probe_budget=probe_budget, until=until, data_dirs=tuple(os.path.abspath(folder) for folder in data_dirs),
-            argv=tuple(argv), cwd=os.getcwd(), host=platform.node(), boot_id=boot_id(),
+            weights=weights, argv=tuple(argv), cwd=os.getcwd(), host=platform.node(), boot_id=boot_id(),
             versions={"python": platform.python_version()},
             address=hub_address, trainer_address=trainer_address, parent=parent,
         ))  # fmt: skip

@@ -63,7 +63,7 @@ def _train_seeds(arguments: argparse.Namespace) -> int:
     for option, value in (
         ("--dtype", arguments.dtype), ("--steps", arguments.steps), ("--epochs", arguments.epochs),
         ("--variant", arguments.variant), ("--pace", arguments.pace), ("--until", arguments.until),
-        ("--fail-on", arguments.fail_on),
+        ("--fail-on", arguments.fail_on), ("--weights", arguments.weights or None),
     ):  # fmt: skip
         words += [] if value is None else [option, str(value)]
     for option, values in (("--set", arguments.set), ("--data-dir", arguments.data_dir)):

@@ -82,6 +82,8 @@ class DataSet:
     class_names: tuple[str, ...] | None = None
     shape: tuple[int, ...] | None = None
     """Shape of one sample where it is a picture, as ``(8, 8)``."""
+    label: str = "label"
+    """What the targets are called, as the name of their column."""
     notes: tuple[str, ...] = ()
     """What was sniffed, mapped, filled or left out, a line each."""
 

@@ -101,6 +101,7 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
         feature_names=raw.feature_names,
         class_names=target.class_names,
         shape=raw.shape,
+        label=raw.label,
         notes=tuple(notes),
     )
 

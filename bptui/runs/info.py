@@ -45,6 +45,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     until: str = ""
     """A condition (``expr``) that ends the run; ended before it held, the run's exit status is 1."""
     data_dirs: tuple[str, ...] = ()
+    weights: str = ""
+    """The safetensors file with the initial weights; empty: they are drawn."""
     argv: tuple[str, ...] = ()
     cwd: str = ""
     host: str = ""

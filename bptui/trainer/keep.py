@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bptui.runs import keyframes
 from bptui.runs.ring import Record
 
 if TYPE_CHECKING:
+    from bptui.data import DataSet
     from bptui.trainer.loop import Trainer
 
 #: A keyframe at the end of an epoch is due when the last one took less than this share of the time since.
 _SHARE = 0.01
+#: Pictures looked at for the range of their values.
+_PICTURES = 1024
 
 
 def keep(trainer: Trainer, *, only_if_due: bool = False) -> None:
@@ -25,8 +28,13 @@ def keep(trainer: Trainer, *, only_if_due: bool = False) -> None:
     tensors = {
         **trainer.engine.state(),
         **{f"batches.{name}": value for name, value in trainer.batches.state().items()},
+        **{f"scaler.{name}": value for name, value in trainer.setup.data.scaler.state().items()},
     }
-    metadata = {"schedule": json.dumps(trainer.lr.state()), "stopping": json.dumps(trainer.stopping.state())}
+    metadata = {
+        "schedule": json.dumps(trainer.lr.state()),
+        "stopping": json.dumps(trainer.stopping.state()),
+        "data": json.dumps(trainer.setup.about, ensure_ascii=False),
+    }
     try:
         keyframes.write(trainer.directory, trainer.step, tensors, metadata)
     except OSError as error:
@@ -34,3 +42,25 @@ def keep(trainer: Trainer, *, only_if_due: bool = False) -> None:
         trainer.ring.write(Record.FACT, trainer.step, json.dumps(fact).encode())
     trainer.kept_at = time.monotonic()
     trainer.keep_cost = trainer.kept_at - now
+
+
+def about_data(data: DataSet) -> dict[str, Any]:
+    """What each keyframe says of the data, so that new rows can be predicted where the data are not.
+
+    ``label``: what the targets are called. ``range``: least and largest value of pictures before scaling.
+    """
+    span = None
+    if data.shape is not None:
+        x = data.train.x[:_PICTURES] * data.scaler.scale + data.scaler.mean
+        span = [round(float(edge), 4) + 0.0 for edge in (x.min(), x.max())]
+    return {
+        "name": data.name,
+        "task": data.task,
+        "features": data.features,
+        "outputs": data.outputs,
+        "shape": data.shape and list(data.shape),
+        "range": span,
+        "classes": data.class_names and list(data.class_names),
+        "feature_names": data.feature_names and list(data.feature_names),
+        "label": data.label,
+    }

@@ -6,7 +6,7 @@ import itertools
 import os
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,8 @@ class Setup:
     engine: Engine
     reason: str
     """Why this engine."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What a prediction must know of the data (``about_data``)."""
 
 
 def limit_threads(info: RunInfo) -> None:
@@ -54,6 +56,8 @@ def prepare(info: RunInfo) -> Setup:
     """Load the data and build the engine. Raises SetupError."""
     from bptui.data import DataError, load, search_path
     from bptui.engine import EngineError, choose, create
+    from bptui.trainer.keep import about_data
+    from bptui.trainer.weights import WeightsError, load_weights
 
     try:
         experiment = from_dict(info.spec)
@@ -67,11 +71,13 @@ def prepare(info: RunInfo) -> Setup:
             experiment, data.features, experiment.model[-1].units, engine=engine, device=device,
             dtype=experiment.experiment.dtype, seed=experiment.experiment.seed,
         )  # fmt: skip
-    except (SpecError, DataError, EngineError) as error:
+        if info.weights:
+            load_weights(built, Path(info.weights))
+    except (SpecError, DataError, EngineError, WeightsError) as error:
         raise SetupError(str(error)) from None
     except MemoryError:
         raise SetupError("not enough memory for the data and the model") from None
-    return Setup(experiment, data, built, reason)
+    return Setup(experiment, data, built, reason, about_data(data))
 
 
 def _fits(experiment: Experiment, data: DataSet) -> None:
