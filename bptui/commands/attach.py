@@ -26,7 +26,7 @@ def act(arguments: argparse.Namespace) -> int:
 
     directory = resolve(arguments.run)
     check_terminal()
-    return show(arguments, directory, recorded(directory), relauncher(directory), observe=arguments.observe)
+    return show(arguments, lambda: directory, recorded(directory), relauncher(directory), observe=arguments.observe)
 
 
 def recorded(directory: Path) -> Experiment | None:
@@ -46,6 +46,7 @@ def relauncher(directory: Path) -> Callable[[Experiment], Path]:
 
     info = read_info(directory)
     arguments = argparse.Namespace(
-        engine=info.engine, device=info.device, probe_budget=info.probe_budget * 100, data_dir=info.data_dirs
+        engine=info.engine, device=info.device, probe_budget=info.probe_budget * 100, data_dir=info.data_dirs,
+        weights=info.weights,
     )
     return lambda changed: launch_run(changed, arguments, interactive=True, pace=info.pace)

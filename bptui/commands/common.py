@@ -38,6 +38,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
         metavar="K=V",
         help="override a key: optimizer.lr=0.01, model.dense1.units=64",
     )
+    add("--weights", metavar="FILE|RUN", help="start from these weights: a safetensors file, or a run's last keyframe")
     add("--data-dir", action="append", default=[], metavar="DIR", help="look for data here first")
     add("--pace", type=float, metavar="N", help="updates a second (default: as fast as it goes)")
     add("--probe-budget", type=float, default=3.0, metavar="PERCENT", help="most that probes may cost (default 3)")
@@ -88,6 +89,7 @@ def check_engine(arguments: argparse.Namespace) -> None:
     for folder in arguments.data_dir:
         if not Path(folder).is_dir():
             raise UsageError(f"--data-dir {folder}: no such folder")
+    arguments.weights = weights_file(arguments.weights)
 
 
 def launch_run(
@@ -99,25 +101,54 @@ def launch_run(
     return launch(
         experiment, title=title(experiment), engine=arguments.engine, device=arguments.device, interactive=interactive,
         pace=pace, probe_budget=arguments.probe_budget / 100, data_dirs=tuple(map(os.path.abspath, arguments.data_dir)),
-        until=until, argv=tuple(sys.argv),
+        until=until, weights=getattr(arguments, "weights", None) or "", argv=tuple(sys.argv),
     )  # fmt: skip
+
+
+def weights_file(given: str | None) -> str:
+    """The file that ``--weights`` means: itself, or the last keyframe of a run. Only parameters are taken from it."""
+    if not given:
+        return ""
+    path = Path(given).expanduser()
+    if path.is_file():
+        return os.path.abspath(path)
+    if path.suffix == ".safetensors":
+        raise UsageError(f"--weights {given}: no such file")
+    from bptui.client.discover import resolve
+    from bptui.runs.info import RunError
+
+    try:
+        folder = resolve(given) / "keyframes"
+    except RunError as error:
+        raise UsageError(f"--weights {given}: neither a file nor a run ({error})") from None
+    # Their names are steps of twelve digits. (The reader of keyframes would load NumPy here.)
+    latest = max(folder.glob("*.safetensors"), default=None)
+    if latest is None:
+        raise UsageError(f"--weights {given}: this run has kept no weights")
+    return str(latest)
 
 
 def show(
     arguments: argparse.Namespace,
-    directory: Path,
+    run_of: Callable[[], Path],
     experiment: Experiment | None,
     relaunch: Callable[[Experiment], Path] | None,
     *,
     files_only: bool = False,
     observe: bool = False,
 ) -> int:
+    """The screen of a run; ``run_of`` gives its directory after the first frame."""
     from bptui.tui.start import start
 
     return start(
-        directory, experiment, relaunch, files_only=files_only, observe=observe,
-        glyphs=arguments.glyphs, mouse=not arguments.no_mouse,
-    )  # fmt: skip
+        run_of,
+        experiment,
+        relaunch,
+        files_only=files_only,
+        observe=observe,
+        glyphs=arguments.glyphs,
+        mouse=not arguments.no_mouse,
+    )
 
 
 def check_terminal() -> None:

@@ -18,4 +18,4 @@ def act(arguments: argparse.Namespace) -> int:
 
     directory = resolve(arguments.run)
     check_terminal()
-    return show(arguments, directory, recorded(directory), relauncher(directory), files_only=True)
+    return show(arguments, lambda: directory, recorded(directory), relauncher(directory), files_only=True)

@@ -30,6 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
+    from bptui.runs.paths import make_runs_root
+
     check_engine(arguments)
     bare = arguments.spec is None
     experiment = experiment_of(arguments, default="digits")
@@ -39,4 +41,5 @@ def act(arguments: argparse.Namespace) -> int:
     def relaunch(changed: Experiment) -> Path:
         return launch_run(changed, arguments, interactive=True, pace=pace)
 
-    return show(arguments, relaunch(experiment), experiment, relaunch)
+    make_runs_root()  # a home that cannot be written is told before the screen is taken
+    return show(arguments, lambda: relaunch(experiment), experiment, relaunch)

@@ -14,7 +14,7 @@ from bptui.tui.ports import Session
 
 
 def start(
-    directory: Path,
+    run_of: Callable[[], Path],
     experiment: Experiment | None,
     relaunch: Callable[[Experiment], Path] | None,
     *,
@@ -23,17 +23,21 @@ def start(
     glyphs: GlyphName = "braille",
     mouse: bool = True,
 ) -> int:
-    """Show a run until its user leaves; says in the shell what became of it, and returns the exit status."""
+    """Show a run until its user leaves; says in the shell what became of it, and returns the exit status.
 
-    async def opened(place: Path) -> Session:
-        return _session(place, files_only=files_only and place == directory, observe=observe and place == directory)
+    ``run_of`` gives the run's directory, or makes it: it is called after the first frame, so that starting
+    processes does not hold up the screen.
+    """
 
     async def first() -> Session:
-        return await opened(directory)
+        return _session(run_of(), files_only=files_only, observe=observe)
+
+    async def further(place: Path) -> Session:
+        return _session(place)
 
     result = run(
-        first, title=title(experiment) if experiment else directory.name, experiment=experiment, relaunch=relaunch,
-        connect=opened, glyphs=glyphs, mouse=mouse,
+        first, title=title(experiment) if experiment else "", experiment=experiment, relaunch=relaunch,
+        connect=further, glyphs=glyphs, mouse=mouse,
     )  # fmt: skip
     if result.discard:
         from bptui.client.launch import discard
@@ -46,7 +50,7 @@ def start(
     return result.code
 
 
-def _session(place: Path, *, files_only: bool, observe: bool) -> Session:
+def _session(place: Path, *, files_only: bool = False, observe: bool = False) -> Session:
     """A session, not started yet: live where a process of the run lives, else from its files."""
     from bptui.client.discover import live_processes
     from bptui.runs.info import read_info
