@@ -144,6 +144,7 @@ class EditScreen(ModalScreen[Experiment | None]):
         self._fill()
 
     def action_apply(self) -> None:
+        self._judge()  # what was typed last may not have been looked at yet
         if not self.problem:
             self.dismiss(self.draft)
 

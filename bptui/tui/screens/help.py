@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import textwrap
+from typing import ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from bptui.tui.keys import Key, Place, keys_of
+from bptui.tui.store import Snapshot
+from bptui.tui.widgets.pane import STYLES, Drawn, Line
 
 WIDTH = 110
 """Cells of the box, as in app.tcss."""
 
 
+class Lines(Drawn):
+    """Lines as tall as they are many. (A ``Static`` lays the same text out three times, which a key can feel.)"""
+
+    def __init__(self, lines: list[Line]) -> None:
+        super().__init__(Snapshot())
+        self._lines = lines
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines)
+
+    def build(self, width: int, height: int) -> list[Line]:
+        return self._lines
+
+
 class HelpScreen(ModalScreen[None]):
     """Text about one pane, and the table of keys of its screen."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"drawn--{name}" for name in STYLES}
     BINDINGS = [("escape,question_mark,q,enter", "dismiss", "Close")]  # noqa: RUF012
 
     def __init__(self, title: str, text: str, place: Place) -> None:
@@ -31,8 +48,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="box wide reading") as box:
             box.border_title = self._title
             box.border_subtitle = "esc closes"
-            yield Static(Content("\n".join(folded(self._text, width))))
-            yield Static(key_table(self._place, width))
+            yield Lines([[(line, "text")] for line in folded(self._text, width)] + key_table(self._place, width))
 
 
 def folded(text: str, width: int) -> list[str]:
@@ -45,17 +61,17 @@ def folded(text: str, width: int) -> list[str]:
     return out
 
 
-def key_table(place: Place, width: int) -> Content:
+def key_table(place: Place, width: int) -> list[Line]:
     """Key, then its sentence under itself."""
     rows = keys_of(place)
     column = max(cell_len(_names(key)) for key in rows) + 2
-    parts: list[Content] = [Content("\n")]
+    lines: list[Line] = [[]]
     for key in rows:
-        names = _names(key)
-        parts.append(Content.styled(names + " " * (column - cell_len(names)), "bold $text-primary"))
-        indent = "\n" + " " * column
-        parts.append(Content(indent.join(textwrap.wrap(key.help, max(20, width - column))) + "\n"))
-    return Content("").join(parts)
+        lead = _names(key)
+        for part in textwrap.wrap(key.help, max(20, width - column)):
+            lines.append([(lead + " " * (column - cell_len(lead)), "key"), (part, "text")])
+            lead = ""
+    return lines
 
 
 def _names(key: Key) -> str:
