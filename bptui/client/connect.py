@@ -64,6 +64,10 @@ class RunHasEnded(ConnectionLost):
     """No process of the run lives: its files tell the rest."""
 
 
+class _Dropped(ConnectionLost):
+    """A connection that ended before its greeting was answered."""
+
+
 class LiveSession(Session):
     """Two connections to a hub. A dead hub whose trainer lives is replaced by one that adopts the trainer."""
 
@@ -95,8 +99,17 @@ class LiveSession(Session):
         """
         if self._control is not None:
             return
-        reader, self._control = await self._reach()
-        control, _ = await self._greet(reader, self._control, "control")
+        end = time.monotonic() + WAIT_SECONDS
+        while True:
+            reader, self._control = await self._reach(end)
+            try:
+                control, _ = await self._greet(reader, self._control, "control")
+                break
+            except _Dropped:  # a hub that was just ending: another, or the files, will answer
+                self._control = None
+                if time.monotonic() > end:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
         self.run, self.controller = control.run, control.controller
         self._answers = asyncio.create_task(self._read_answers(reader))
         try:
@@ -106,8 +119,7 @@ class LiveSession(Session):
             await self.close(leave=False)
             raise ConnectionLost(str(error)) from None
 
-    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        end = time.monotonic() + WAIT_SECONDS
+    async def _reach(self, end: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         adopting = False
         while True:
             info = read_info(self.directory)
@@ -153,8 +165,8 @@ class LiveSession(Session):
             return message, frame
         writer.transport.abort()
         if isinstance(message, Refused):
-            problem = message.message
-        raise ConnectionLost(f"the hub of run {self.run} did not let this face in: {problem}")
+            raise ConnectionLost(f"the hub of run {self.run} did not let this face in: {message.message}")
+        raise _Dropped(f"the hub of run {self.run} did not let this face in: {problem}")
 
     # -- stream ------------------------------------------------------------------------------------
     async def frames(self) -> AsyncIterator[Frame]:

@@ -33,6 +33,8 @@ class Model:
     layers: tuple[str, ...] = ()
     epoch_samples: int = 0
     """Samples of one epoch; 0 where unknown."""
+    epoch_steps: int = 0
+    """Updates of one epoch; 0 where unknown."""
 
 
 @dataclass(frozen=True, slots=True)

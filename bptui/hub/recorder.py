@@ -157,7 +157,7 @@ class Recorder:
         samples = meta.get("epoch_samples")
         if not isinstance(samples, int):
             samples = per_epoch * batch if isinstance(per_epoch, int) and isinstance(batch, int) else 0
-        self.diagnosis.model = Model(names, max(samples, 0))
+        self.diagnosis.model = Model(names, max(samples, 0), per_epoch if isinstance(per_epoch, int) else 0)
 
     def _diagnose(self) -> bool:
         digest, diagnosis = self.digest, self.diagnosis

@@ -42,6 +42,24 @@ def test_dead_units_are_named_with_bound_and_interval():
     assert diagnosis.findings() == ()
 
 
+@pytest.mark.parametrize(("counts", "raised"), [
+    ((3, 3, 3), False),  # silent from the start, and it learns
+    ((1, 2, 6), False),  # loses units, but they may come back
+    ((1, 6, 6), True),  # and do not
+    ((11, 11, 11), True),  # most of the layer
+])  # fmt: skip
+def test_a_network_that_learns_may_have_silent_units_but_not_lose_them(counts, raised):
+    diagnosis = Diagnosis(Model(("dense1",), 5000))
+    for turn, dead in enumerate(counts):
+        diagnosis.losses(100 * turn, np.linspace(2 - turn / 2, 1.5 - turn / 2, 100))
+        diagnosis.table(100 * turn + 100, table((dead, 20, 5000)))
+    assert bool(diagnosis.findings()) == raised
+    for turn in range(3, 9):  # it stops learning
+        diagnosis.losses(100 * turn, np.full(100, 2.0))
+    diagnosis.table(900, table((counts[-1], 20, 5000)))
+    assert diagnosis.findings()
+
+
 def test_units_named_before_they_are_a_finding_are_remembered():
     diagnosis = Diagnosis(MODEL)
     diagnosis.fact(100, {"fact": "dead-units", "layer": "dense1", "units": [5, 4]})

@@ -69,7 +69,7 @@ async def test_hub_killed_training_goes_on_and_another_hub_adopts_it(start, watc
 
 
 async def test_a_paused_run_is_adopted_with_all_that_was_known(start, watch):
-    run = start(rate=2000, tables=40, dead=8)
+    run = start(rate=2000, tables=40, dead=9)
     face = await watch(run)
     await face.until(lambda: face.status is not None and face.status.step > 300)
     await face.session.request(Pause())
