@@ -28,7 +28,7 @@ PAIRS = ("x", "X", "x_train", "X_train", "train_x", "images", "features")
 #: Rows that would take more than this share of the memory there is stay in their file.
 MAPPED_SHARE = 0.5
 #: What NumPy and zipfile raise on damaged files.
-_BROKEN = (
+BROKEN = (
     ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, SyntaxError,
     struct.error, TypeError, OverflowError, MemoryError, RecursionError,
 )  # fmt: skip
@@ -49,8 +49,8 @@ def read_npz(path: Path) -> Raw:
         raise
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
-    except _BROKEN as error:
-        raise DataError(f"{path}: not a readable .npz ({_why(error)})") from None
+    except BROKEN as error:
+        raise DataError(f"{path}: not a readable .npz ({why(error)})") from None
     rows = {part: _rows(path, x, y, x_name, y_name) for part, (x, y, x_name, y_name) in arrays.items()}
     return _raw(path, arrays["train"][0], rows)
 
@@ -60,16 +60,16 @@ def read_npy(path: Path, data: Data) -> Raw:
 
     A test pair beside a training pair is the test part. Without a partner, ``data.label`` names a column.
     """
-    x = _open(path)
+    x = open_npy(path)
     partner = _partner(path)
     if partner is None:
         return _raw(path, x, {"train": _column_as_label(path, x, data)})
-    rows = {"train": _rows(path, x, _open(partner), path.name, partner.name)}
+    rows = {"train": _rows(path, x, open_npy(partner), path.name, partner.name)}
     for part in ("validation", "test"):
         for word in PARTS[part]:
             other = path.with_name(re.sub(r"train", word, path.name))
             if other != path and other.is_file() and (other_y := _partner(other)) is not None:
-                rows[part] = _rows(other, _open(other), _open(other_y), other.name, other_y.name)
+                rows[part] = _rows(other, open_npy(other), open_npy(other_y), other.name, other_y.name)
     return _raw(path, x, rows)
 
 
@@ -91,19 +91,19 @@ def _raw(path: Path, x: Values, rows: Mapping[str, Rows]) -> Raw:
     )
 
 
-def _open(path: Path) -> Values:
+def open_npy(path: Path) -> Values:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
-    except _BROKEN as error:
-        raise DataError(f"{path}: not a readable .npy ({_why(error)})") from None
+    except BROKEN as error:
+        raise DataError(f"{path}: not a readable .npy ({why(error)})") from None
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: an archive, not one array")
     return array
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
     """NumPy's reason, without its advice to allow unpickling."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     return "it holds Python objects, which are never unpickled" if "pickle" in text.lower() else text

@@ -1,0 +1,140 @@
+"""A run's network as a keyframe holds it: parameters, scaling and names. Neither its data nor torch are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bptui.data import Scaler
+from bptui.engine import EngineError, create
+from bptui.engine.base import Engine
+from bptui.export.errors import ExportError
+from bptui.runs import keyframes
+from bptui.runs.info import RunError, RunInfo, read_info
+from bptui.spec.check import check
+from bptui.spec.experiment import Experiment, layer_names
+from bptui.spec.load import SpecError, from_dict
+
+Values = npt.NDArray[Any]
+DTYPES: dict[str, npt.DTypeLike] = {"f32": np.float32, "f64": np.float64}
+
+
+class About(msgspec.Struct, frozen=True):
+    """What a keyframe says of the data that the run learned from."""
+
+    name: str = ""
+    task: str = "regression"
+    features: int = 0
+    outputs: int = 0
+    shape: tuple[int, ...] | None = None
+    """Shape of one picture; None for rows of a table."""
+    range: tuple[float, float] | None = None
+    """Least and largest value of a picture before scaling."""
+    classes: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+    label: str = "label"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The state of ``step`` of a run."""
+
+    info: RunInfo
+    experiment: Experiment
+    about: About
+    step: int
+    parameters: dict[str, Values]
+    """``dense1.weight`` (inputs, units), ``dense1.bias`` (units,) …, in the order of the layers."""
+    scaler: Scaler
+
+    @property
+    def widths(self) -> list[int]:
+        """Features, then the units of each layer."""
+        return [self.about.features, *(layer.units for layer in self.experiment.model)]
+
+    def outputs(self, x: Values) -> Values:
+        """``(N, outputs)`` of scaled rows ``x`` (N, features): logits for the fused losses."""
+        return np.asarray(self._engine().predict(x))
+
+    def _engine(self) -> Engine:
+        header = self.experiment.experiment
+        try:
+            engine = create(
+                self.experiment, self.about.features, self.widths[-1], engine="numpy",
+                dtype=header.dtype, seed=header.seed,
+            )  # fmt: skip
+        except EngineError as error:
+            raise ExportError(str(error)) from None
+        engine.load_state({**engine.state(), **self.parameters})
+        return engine
+
+
+def open_trained(run: Path, *, first: bool = False) -> Trained:
+    """The run's last keyframe (``first``: that of step 0). ExportError or RunError in one line."""
+    info = read_info(run)
+    experiment = experiment_of(info)
+    tensors, metadata = _read(run, info, first)
+    try:
+        about = msgspec.json.decode(metadata.get("data", ""), type=About)
+        scaler = Scaler.from_state(_under("scaler.", tensors))
+        step = int(metadata["step"])
+    except (msgspec.DecodeError, ValueError, KeyError) as error:
+        raise ExportError(f"{info.id}: its keyframe does not say what the data were ({error})") from None
+    if scaler.mean.shape != (about.features,):
+        raise ExportError(f"{info.id}: its keyframe scales {len(scaler.mean)} features, the data had {about.features}")
+    return Trained(info, experiment, about, step, _parameters(info, experiment, about, tensors), scaler)
+
+
+def experiment_of(info: RunInfo) -> Experiment:
+    """The experiment of a run of bptui's own trainer, checked again: its file may have come from anywhere."""
+    if info.mode != "train":
+        raise ExportError(f"{info.id}: a script's run; only runs of 'bptui' and 'bptui train' know their model")
+    try:
+        experiment = from_dict(info.spec)
+    except SpecError as error:
+        raise ExportError(f"{info.id}: {error}") from None
+    problems = check(experiment)
+    if problems:
+        raise ExportError(f"{info.id}: {problems[0]}")
+    return experiment
+
+
+def _read(run: Path, info: RunInfo, first: bool) -> tuple[dict[str, Values], dict[str, str]]:
+    for again in (True, False):
+        frames = keyframes.keyframes(run)
+        if not frames:
+            raise ExportError(f"{info.id}: this run has kept no weights yet")
+        if first and frames[0].step:
+            raise ExportError(f"{info.id}: the keyframe of step 0 is missing")
+        try:
+            return keyframes.read(frames[0 if first else -1].path)
+        except RunError:
+            # Of a run that goes on, a keyframe may be thinned out between the look at the folder and the reading.
+            if not again:
+                raise
+    raise AssertionError
+
+
+def _parameters(
+    info: RunInfo, experiment: Experiment, about: About, tensors: dict[str, Values]
+) -> dict[str, Values]:
+    parameters = {}
+    inputs = about.features
+    for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True):
+        for tensor, shape in ((f"{name}.weight", (inputs, layer.units)), (f"{name}.bias", (layer.units,))):
+            found = tensors.get(tensor)
+            if found is None or found.shape != shape:
+                what = "is missing" if found is None else f"has shape {found.shape}, expected {shape}"
+                raise ExportError(f"{info.id}: damaged keyframe: {tensor} {what}")
+            parameters[tensor] = found
+        inputs = layer.units
+    return parameters
+
+
+def _under(prefix: str, tensors: dict[str, Values]) -> dict[str, Values]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
