@@ -1,0 +1,210 @@
+"""What the pages of the presets show: their file, figures over several seeds, curves and norms a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bptui.client.seeds import Band, band
+from making import measure, reference
+from making.blocks import table
+from making.svg import Line, Panel, picture
+
+Row = dict[str, Any]
+
+#: Figures in the order shown: metric → heading.
+FIGURES = {
+    "train_loss": "training loss", "train_accuracy": "training accuracy", "val_loss": "validation loss",
+    "val_accuracy": "validation accuracy", "train_r2": "training R²", "val_r2": "validation R²",
+    "test_accuracy": "test accuracy",
+}  # fmt: skip
+HEADLINE = ("test_accuracy", "val_r2", "val_accuracy")
+
+
+def runs(name: str) -> dict[str, Row]:
+    found: dict[str, Row] = measure.read(name)["runs"]
+    return found
+
+
+def _called(name: str, variant: str) -> str:
+    return variant or name
+
+
+def toml(name: str) -> str:
+    """Block ``toml NAME``: the preset's file as it is."""
+    return f"```toml\n{(measure.PRESETS / f'{name}.toml').read_text('utf-8').rstrip()}\n```"
+
+
+def _value(metric: str, value: float) -> str:
+    if "accuracy" in metric:
+        return f"{100 * value:.2f} %"
+    return f"{value:.3f}" if "r2" in metric else f"{value:.3g}"
+
+
+def _cell(metric: str, row: Band) -> str:
+    return f"**{_value(metric, row.median)}** ({_value(metric, row.low)} – {_value(metric, row.high)})"
+
+
+def figures(name: str) -> str:
+    """Block ``figures NAME``: median and quartiles over the seeds, a row a run."""
+    found = runs(name)
+    metrics = [metric for metric in FIGURES if any(metric in row["values"] for row in found.values())]
+    rows = []
+    for variant, row in found.items():
+        cells = [_cell(m, band(row["values"][m])) if m in row["values"] else "–" for m in metrics]
+        rows.append([f"`{_called(name, variant)}`", *cells, _ended(row)])
+    seeds = {len(row["seeds"]) for row in found.values()}
+    first = next(iter(found.values()))
+    note = (
+        f"Median (first – third quartile) over seeds 0–{max(seeds) - 1}, state at the end; "
+        f"{first['engine']} engine, {first['dtype']}."
+    )
+    return table(["run", *(FIGURES[m] for m in metrics), "ended"], rows, "l" + "r" * len(metrics) + "l") + f"\n\n{note}"
+
+
+def _ended(row: Row) -> str:
+    words = ", ".join(f"{count} × {reason}" for reason, count in row["exit"].items())
+    return f"{words}, after {row['steps']:,} steps" if len(row["exit"]) == 1 else words
+
+
+def findings(name: str) -> str:
+    """Block ``findings NAME``: what the diagnosis said."""
+    rows = []
+    for variant, row in runs(name).items():
+        for fault, count in row["finding_seeds"].items():
+            said = next((f for f in row["findings"] if f["fault"] == fault), None)
+            text = f"step {said['first_step']}: {said['message']}" if said else "not with seed 0"
+            rows.append([f"`{_called(name, variant)}`", f"`{fault}`", f"{count} of {len(row['seeds'])}", text])
+    if not rows:
+        return "The diagnosis has nothing to say about these runs."
+    return table(["run", "finding", "seeds", "with seed 0"], rows)
+
+
+def curve(name: str) -> str:
+    """Block ``curve NAME``."""
+    return f"![Losses and validation of {name}, seed 0]({name}.svg)"
+
+
+def index() -> str:
+    """Block ``presets``: one row each."""
+    rows = []
+    for name, about in reference.presets_list():
+        base = runs(name)
+        variant, row = next(iter(base.items()))
+        metric = next((m for m in HEADLINE if m in row["values"]), "")
+        figure = _value(metric, band(row["values"][metric]).median) if metric else "–"
+        others = " ".join(f"`{v}`" for v in base if v) or "–"
+        rows.append([f"[`{name}`]({name}.md)", about, f"{FIGURES.get(metric, '')} {figure}", f"{row['seconds']:g} s", others])
+    return table(["preset", "what it shows", "reached (median)", "time", "variants"], rows)
+
+
+# -- pictures --------------------------------------------------------------------------------------------
+
+
+def _points(rows: list[list[float | None]], at: int = 1) -> list[tuple[float, float]]:
+    return [(float(row[0] or 0.0), float("nan") if row[at] is None else float(row[at] or 0.0)) for row in rows]
+
+
+def losses(name: str) -> str:
+    """Loss of the preset with seed 0, and the validation figure of it and its variants."""
+    found = runs(name)
+    variant, first = next(iter(found.items()))
+    rows = first["losses"]
+    lines = [Line("training", _points(rows, 2), 0, low=_points(rows, 1), high=_points(rows, 3))]
+    if "val_loss" in first["series"]:
+        lines.append(Line("validation", _points(first["series"]["val_loss"]), 1, dashed=True, marks=len(first["series"]["val_loss"]) < 12))
+    called = "" if not variant else f" ({variant})"
+    left = Panel(f"loss{called}", lines, "step", "log")
+    metric = "val_r2" if "val_r2" in first["series"] else "val_accuracy"
+    right = Panel(
+        FIGURES[metric],
+        [
+            Line(_called(name, v), _points(row["series"][metric]), at, marks=len(row["series"][metric]) < 12)
+            for at, (v, row) in enumerate(found.items()) if metric in row["series"]
+        ],
+        "step",
+    )  # fmt: skip
+    return picture([left, right], about=f"Loss and validation of the preset {name}, seed 0")
+
+
+def initialisers() -> str:
+    """Validation accuracy of every seed of the preset init, a column an initialiser."""
+    found = runs("init")
+    dots = []
+    middle = []
+    for at, row in enumerate(found.values()):
+        values = sorted(row["values"]["val_accuracy"])
+        dots.append([(at + 0.28 * ((k + 0.5) / len(values) - 0.5), 100 * v) for k, v in enumerate(values)])
+        middle.append(100 * band(values).median)
+    lines = [Line("", points, 0, marks=True, joined=False) for points in dots]
+    lines += [Line("", [(at - 0.25, v), (at + 0.25, v)], 1) for at, v in enumerate(middle)]
+    panel = Panel(
+        "validation accuracy after 10 epochs, ten seeds and their median (%)", lines, names=tuple(found), y_range=(0, 100)
+    )
+    return picture([panel], width=560, height=260, about="Validation accuracy from five initialisers, ten seeds each")
+
+
+def layer_norms(name: str, column: str, title: str, others: tuple[str, ...]) -> str:
+    """A column of the first per-layer table (step 0), layer by layer."""
+    found = runs(name)
+    lines = []
+    for at, variant in enumerate(("", *others)):
+        values = found[variant]["tables"]["first"][column]
+        lines.append(Line(_called(name, variant), list(enumerate(values)), at, marks=True))
+    count = len(found[""]["tables"]["first"][column])
+    panel = Panel(title, lines, "layer (dense1 is next to the input)", "log", tuple(str(k + 1) for k in range(count)))
+    return picture([panel], width=560, height=260, about=f"{title}, preset {name}")
+
+
+def norms(name: str, column: str) -> str:
+    """Block ``norms NAME COLUMN``: the first and last table of each run, layer by layer."""
+    found = runs(name)
+    heads, cells = ["layer"], []
+    columns: list[list[float | None]] = []
+    for variant, row in found.items():
+        for which in ("first", "last"):
+            heads.append(f"`{_called(name, variant)}`, step {row['tables'][which]['step']}")
+            columns.append(row["tables"][which][column])
+    for at, layer in enumerate(next(iter(found.values()))["layers"]):
+        cells.append([layer["name"], *(_norm(values[at]) for values in columns)])
+    falls = ["dense2 : dense8", *(_ratio(values) for values in columns)]
+    return table(heads, [*cells, falls], "l" + "r" * len(columns))
+
+
+def _norm(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.1e}".replace("-", "−")
+
+
+def _ratio(values: list[float | None]) -> str:
+    """How much smaller (or larger) the second layer's value is than the eighth's, and the factor a layer."""
+    if len(values) < 8 or not values[1] or not values[7]:
+        return "–"
+    whole = values[1] / values[7]
+    return f"{_norm(whole)} = {whole ** (1 / 6):.2f}⁶"
+
+
+def scales(name: str, column: str) -> str:
+    """Block ``scales NAME COLUMN``: the factor a layer at step 0, with seed 0."""
+    rows = []
+    for variant, row in runs(name).items():
+        values = row["tables"]["first"][column]
+        rows.append([f"`{name}`" + (f" `{variant}`" if variant else ""), *_steps(values)])
+    count = len(rows[0]) - 1
+    return table(["run", *(f"{k + 1} ← {k + 2}" for k in range(count))], rows, "l" + "r" * count)
+
+
+def _steps(values: list[float | None]) -> list[str]:
+    """Value of each layer over that of the next."""
+    return [f"{a / b:.2f}" if a and b else "–" for a, b in zip(values, values[1:], strict=False)]
+
+
+def pictures() -> dict[str, str]:
+    """Every picture: path within docs → SVG."""
+    found = {f"presets/{name}.svg": losses(name) for name in measure.names()}
+    found["presets/init-seeds.svg"] = initialisers()
+    found["presets/vanishing-norms.svg"] = layer_norms(
+        "vanishing", "grad_norm", "‖∇W‖ of each layer at step 0", ("cure",)
+    )
+    found["presets/exploding-norms.svg"] = layer_norms(
+        "exploding", "delta_norm", "‖δ‖ of each layer at step 0", ("cure",)
+    )
+    return found

@@ -1,0 +1,306 @@
+"""Reference tables read off the code: experiment files, the run directory, keys, conditions."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import importlib
+import inspect
+import re
+import textwrap
+import types
+import typing
+from typing import Any
+
+import msgspec
+
+from making.blocks import table
+
+
+#: Keys of an experiment file whose field has no docstring; one in the code wins.
+FIELD_WORDS = {
+    "name": "Name: in the header, in run directories, in messages.",
+    "Header.seed": "Everything random follows from it: initial values, split, order of the batches, dropout.",
+    "Header.dtype": "Numbers of 32 or 64 bit.",
+    "Header.description": "One line, shown by `bptui presets`.",
+    "Data.source": "A name from the table below, or the path of a file.",
+    "Data.task": "What the targets are; `auto` tells by the loss and the labels.",
+    "Data.batch_size": "Rows of one batch; an epoch's last batch may be shorter.",
+    "Data.label": "The column of the targets: its name, or its number from 0; negative ones count from the end.",
+    "Data.delimiter": "Between the columns of a text file; left out, it is sniffed and shown.",
+    "Data.header": "Whether the first line of a text file holds names; left out, it is sniffed and shown.",
+    "Data.missing": "A missing value is an error, drops its row, or becomes the mean of its column.",
+    "Data.shuffle": "A new order of the rows for each epoch.",
+    "Data.noise": "Standard deviation of the noise of a generated source; left out, the source's own.",
+    "Dense.units": "Outputs of the layer.",
+    "Dense.name": "Left empty: the kind and a running number, as `dense1`.",
+    "Dense.activation": "g, by torch's definition.",
+    "Dense.low": "Lower bound of the initialiser `uniform`.",
+    "Dense.high": "Upper bound of the initialiser `uniform`.",
+    "Dense.std": "Standard deviation of the initialiser `normal`.",
+    "Dense.gain": "Factor of the glorot, he, lecun and orthogonal initialisers.",
+    "Dense.value": "Value of the initialiser `constant`.",
+    "Dense.l1": "See `l2`.",
+    "label_smoothing": "Share of the target spread evenly over all classes.",
+    "class_weights": "Weight of each class in the mean.",
+    "pos_weight": "Weight of the samples with target 1.",
+    "delta": "Where the square turns into a line.",
+    "lr": "Learning rate η.",
+    "weight_decay": "λ: λW is added to the gradient.",
+    "AdamW.weight_decay": "λ: W shrinks by the factor 1 − ηλ before the step.",
+    "clip_norm": "The gradient of all layers together is scaled down to this Euclidean norm.",
+    "clip_value": "Each element of the gradient is cut to ± this.",
+    "momentum": "μ: share of the last step's velocity that is kept.",
+    "dampening": "The gradient enters the velocity times 1 − dampening.",
+    "nesterov": "Nesterov's momentum; needs `momentum` above 0 and `dampening` 0.",
+    "alpha": "Share of the mean square that is kept.",
+    "centered": "Divide by the standard deviation of the gradient, not by its root mean square.",
+    "eps": "Added to the denominator.",
+    "lr_decay": "η / (1 + (t − 1)·lr_decay) in the t-th update.",
+    "initial_accumulator": "Where the sum of squares starts.",
+    "beta1": "Share of the mean gradient that is kept.",
+    "beta2": "Share of the mean square that is kept.",
+    "every": "Epochs or steps (`per`) between two cuts.",
+    "gamma": "Factor of each cut.",
+    "Exponential.gamma": "Factor of each epoch or step.",
+    "per": "What is counted.",
+    "length": "Epochs or steps (`per`).",
+    "min_lr": "The rate never goes below it.",
+    "start": "Share of lr at which it begins.",
+    "factor": "Of each cut.",
+    "Plateau.patience": "Epochs without a better validation loss before a cut.",
+    "threshold": "By which share a loss must be lower to count as better.",
+    "cooldown": "Epochs after a cut that do not count.",
+    "Stop.epochs": "Epochs to train.",
+    "Stop.steps": "Updates to train.",
+    "Stop.loss_below": "End when the mean training loss of an epoch is below this.",
+    "Variant.name": "What `--variant` takes.",
+    "about": "One line, shown by `bptui presets`.",
+}
+
+
+def meaning(cls: type, name: str) -> str:
+    """What a field is for: its docstring, or else its line here."""
+    return documented(cls).get(name) or FIELD_WORDS.get(f"{cls.__name__}.{name}") or FIELD_WORDS.get(name, "")
+
+
+def documented(cls: type) -> dict[str, str]:
+    """Field (or member) → the docstring that follows it, of a class and its bases."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if not base.__module__.startswith("bptui."):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for entry, after in zip(body.body, body.body[1:], strict=False):
+            target = entry.target if isinstance(entry, ast.AnnAssign) else None
+            if isinstance(entry, ast.Assign):
+                target = entry.targets[0]  # type: ignore[assignment]
+            if isinstance(target, ast.Name) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                found[target.id] = prose(str(after.value.value))
+    return found
+
+
+def prose(text: str) -> str:
+    """A docstring as one line of Markdown."""
+    text = re.sub(r"``([^`]+)``", r"`\1`", " ".join(text.split())).replace("`None`:", "Left out:")
+    return text.replace("|", "\\|")
+
+
+def kind(annotation: Any) -> str:
+    """A type in a reader's words."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return " ".join(f"`{_toml(value)}`" for value in arguments)
+    if origin in (typing.Union, types.UnionType):
+        parts = [kind(part) for part in arguments if part is not type(None)]
+        return " or ".join(parts)
+    if origin is tuple:
+        return f"list of: {kind(arguments[0])}"
+    if origin is dict:
+        return "object"
+    words = {int: "whole number", float: "number", str: "text", bool: "`true` `false`", bytes: "bytes"}
+    if annotation in words:
+        return words[annotation]
+    return "object" if isinstance(annotation, type) else str(annotation)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, float):
+        return f"{value:g}" if value != int(value) or abs(value) >= 1e6 else f"{value:.1f}"
+    return str(value)
+
+
+def default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "**required**"
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()  # type: ignore[operator]
+    if value is None:
+        return "–"
+    if isinstance(value, dict | tuple):
+        return "empty" if not value else str(value)
+    return f"`{_toml(value)}`"
+
+
+def struct_table(cls: type[msgspec.Struct], *, defaults: bool = True) -> str:
+    """Key, type, default and meaning of each field."""
+    rows = []
+    for field in msgspec.structs.fields(cls):
+        row = [f"`{field.encode_name}`", kind(field.type)]
+        says = meaning(cls, field.name) if defaults else documented(cls).get(field.name, "")
+        rows.append([*row, *([default(field)] if defaults else []), says])
+    return table(["key", "type", *(["default"] if defaults else []), "meaning"], rows)
+
+
+def struct(module: str, name: str) -> str:
+    """Block ``struct MODULE CLASS``."""
+    return struct_table(getattr(importlib.import_module(module), name), defaults=False)
+
+
+def _summary(cls: type) -> str:
+    return prose(inspect.cleandoc(cls.__dict__.get("__doc__") or ""))
+
+
+def experiment_tables() -> str:
+    """Block ``experiment``: every table of an experiment file, in the order of the Structs."""
+    from bptui.spec.experiment import Experiment
+
+    parts = []
+    for field in msgspec.structs.fields(Experiment):
+        annotation: Any = field.type
+        repeated = typing.get_origin(annotation) is tuple
+        if repeated:
+            annotation = typing.get_args(annotation)[0]
+        choices = typing.get_args(annotation) or (annotation,)
+        head = f"[[{field.name}]]" if repeated else f"[{field.name}]"
+        parts.append(f"## `{head}`\n")
+        if field.required:
+            parts.append("Required.\n")
+        else:
+            given = msgspec.structs.asdict(field.default) if isinstance(field.default, msgspec.Struct) else {}
+            tag = getattr(type(field.default).__struct_config__, "tag", None) if given or field.default else None
+            shown = {**({"name": tag} if tag else {}), **{k: v for k, v in given.items() if v not in (None, (), "")}}
+            words = ", ".join(f"`{key} = {_toml(value)}`" for key, value in shown.items())
+            parts.append(f"May be left out{': then ' + words if words else ''}.\n")
+        for choice in choices:
+            config = choice.__struct_config__
+            if config.tag is not None:
+                parts.append(f'### `{config.tag_field} = "{config.tag}"`\n')
+            summary = _summary(choice)
+            if summary and summary != f"`{head}`.":
+                parts.append(re.sub(rf"^`{re.escape(head)}`:? ?", "", summary) + "\n")
+            fields = msgspec.structs.fields(choice)
+            parts.append((struct_table(choice) if fields else "No further keys.") + "\n")
+    return "\n".join(parts)
+
+
+def sources() -> str:
+    """Block ``sources``: what ``data.source`` may name."""
+    from bptui.spec.sources import SOURCES
+
+    rows = [
+        [f"`{name}`", f"{source.features} → {source.outputs}", source.task, source.about]
+        for name, source in SOURCES.items()
+    ]
+    return table(["source", "features → outputs", "task", "what it is"], rows)
+
+
+def presets_list() -> list[tuple[str, str]]:
+    from bptui.spec.load import presets
+
+    return sorted(presets().items())
+
+
+def members(module: str, name: str) -> str:
+    """Block ``members MODULE ENUM``: number, name and meaning."""
+    cls: type[enum.IntEnum] = getattr(importlib.import_module(module), name)
+    docs = documented(cls)
+    rows = [[str(int(member)), f"`{member.name}`", docs.get(member.name, "")] for member in cls]
+    return table(["kind", "name", "payload"], rows)
+
+
+def record_names() -> str:
+    """Block ``record-names``: series, table columns, quantities and cells, by index."""
+    from bptui.runs import records
+
+    def row(names: tuple[str, ...]) -> str:
+        return " ".join(f"{at}&nbsp;`{name}`" for at, name in enumerate(names))
+
+    low, high = records.LOW_EXPONENT, records.HIGH_EXPONENT
+    cells = ", ".join(f"{at} `{name}`" for at, name in enumerate(records.SPECIAL_CELLS))
+    first = len(records.SPECIAL_CELLS)
+    return table(
+        ["names", "by index"],
+        [
+            ["series", row(records.SERIES)],
+            ["table columns", row(records.TABLE_COLUMNS)],
+            ["quantities of histograms", row(records.QUANTITIES)],
+            [
+                "cells of a histogram",
+                f"{cells}, then {high - low} cells: cell {first} + k counts values with "
+                f"2^({low} + k) ≤ \\|x\\| < 2^({low + 1} + k); {records.CELLS} in all",
+            ],
+        ],
+    )
+
+
+def keys() -> str:
+    """Block ``keys``."""
+    from bptui.tui.keys import markdown
+
+    return markdown()
+
+
+def grammar() -> str:
+    """Block ``grammar``: as it stands in the parser's docstring."""
+    from bptui.expr import language
+
+    text = inspect.cleandoc(language.__doc__ or "")
+    rules = re.search(r"^    condition.*?(?=\n\n)", text, re.DOTALL | re.MULTILINE)
+    assert rules is not None
+    return f"```\n{textwrap.dedent(rules.group(0))}\n```"
+
+
+#: What each name of a condition is; a test holds that none is missing.
+SCALAR_WORDS = {
+    "loss": "loss of the last update's batch",
+    "step": "updates done",
+    "epoch": "epochs done, with their fraction",
+    "lr": "learning rate of the coming update",
+    "train_loss": "loss over all training rows, once the run has come to its end",
+    "train_accuracy": "accuracy over all training rows, likewise (0 to 1)",
+    "val_loss": "loss over the validation rows, at the end of the last epoch",
+    "val_accuracy": "accuracy over the validation rows, likewise (0 to 1)",
+    "val_r2": "R² over the validation rows (regression)",
+    "val_f1": "F1 over the validation rows; with more than two classes the mean of the classes' F1",
+    "test_loss": "loss over the test rows, once the run has come to its end",
+    "test_accuracy": "accuracy over the test rows, likewise",
+}
+FUNCTION_WORDS = {
+    "grad_norm": "Euclidean norm of ∂L/∂W of the layer",
+    "update_ratio": "‖ΔW‖/‖W‖ of its last update",
+    "dead": "share of its units that gave 0 for every sample looked at, 0 to 1",
+    "weight_norm": "Euclidean norm of its W",
+    "activation_mean": "mean of its activations over the sampled batch",
+    "delta_norm": "Euclidean norm of its δ over the sampled batch",
+}
+
+
+def condition_names() -> str:
+    """Block ``condition-names``."""
+    from bptui.expr import language
+
+    rows = [[f"`{name}`", SCALAR_WORDS[name]] for name in language.SCALARS]
+    return table(["name", "value"], rows)
+
+
+def condition_functions() -> str:
+    """Block ``condition-functions``."""
+    from bptui.expr import language
+
+    rows = [[f'`{name}("dense1")`', FUNCTION_WORDS[name]] for name in language.FUNCTIONS]
+    return table(["function", "value"], rows)
