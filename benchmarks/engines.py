@@ -3,8 +3,10 @@
     python benchmarks/engines.py [--quick | --full]
 
 Each contestant trains the same network from the same batches, one after the other in turn, a slice at a
-time; a figure is the median over the rounds of the ratio of the two contestants' times of that round. Nothing
-here measures probes; for that a row of ``FURTHER`` makes another stepping function.
+time; a figure is the median over the rounds of the ratio of the two contestants' times of that round.
+
+- *bptui numpy*: the engine as the trainer drives it: a record of each loss in a ring, probes under their
+  governor at the usual budget. *bare* is the same without records and probes.
 
 - *torch*: bare loops with pre-built tensors: autograd and ``torch.optim``, foreach and fused.
 - Each with one thread and with all; the engine's faster one is compared with the faster ones of the others.
@@ -16,13 +18,17 @@ here measures probes; for that a row of ``FURTHER`` makes another stepping funct
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
+import shutil
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,12 +36,15 @@ import numpy.typing as npt
 
 from bptui.engine import create
 from bptui.engine.base import Batch
+from bptui.probe.measure import Probe
+from bptui.runs.ring import Ring
 from bptui.spec.experiment import SGD, Adam, CrossEntropy, Data, Dense, Experiment
 
 Step = Callable[[int], object]
 Array = npt.NDArray[Any]
 THREADS = sorted({1, os.cpu_count() or 1})
 ROWS, MOMENTUM, SGD_LR, ADAM_LR = 64, 0.9, 0.01, 0.001
+PROBE_BUDGET = 0.03
 
 
 @dataclass(frozen=True)
@@ -75,19 +84,15 @@ CASES = (
 )
 
 
-#: Further contestants, each a stepping function made from a case and its batches: an engine under probes, say.
-FURTHER: dict[str, Callable[[Case, list[Batch]], Step]] = {}
-
-
 def contestants(case: Case) -> dict[str, Step]:
     """Every stepping function of a case by name and number of threads; all are compared with ``bptui numpy``."""
     batches = case.batches()
     steps: dict[str, Step] = {}
     for count in THREADS if case.units[0] > 100 else THREADS[:1]:  # no BLAS splits the products of the small one
-        steps[f"bptui numpy {count}"] = threaded(engine_step(case, batches, "numpy"), count)
+        steps[f"bptui numpy {count}"] = threaded(probed_step(case, batches), count)
+        steps[f"bptui bare {count}"] = threaded(engine_step(case, batches, "numpy"), count)
         steps[f"hand plain {count}"] = threaded(hand_plain(case, batches), count)
         steps[f"hand tuned {count}"] = threaded(hand_tuned(case, batches), count)
-    steps |= {name: threaded(make(case, batches), 1) for name, make in FURTHER.items()}
     if find_spec("torch") is None:
         return steps
     for count in THREADS:
@@ -111,6 +116,44 @@ def engine_step(case: Case, batches: list[Batch], name: Any) -> Step:
     engine = create(case.experiment(), case.units[0], case.units[-1], engine=name, dtype="f32", seed=0)
     lr, count = SGD_LR if case.rule == "sgd" else ADAM_LR, len(batches)
     return lambda i: engine.train_step(batches[i % count], i, lr)
+
+
+def probed_step(case: Case, batches: list[Batch]) -> Step:
+    """What the trainer's hot loop does: one record a step, and a watched step where the governor allows one."""
+    engine = create(case.experiment(), case.units[0], case.units[-1], engine="numpy", dtype="f32", seed=0)
+    lr, count = SGD_LR if case.rule == "sgd" else ADAM_LR, len(batches)
+    ring = Ring.create(Path(tempfile.mkdtemp(prefix="bptui-bench-")) / "ring")
+    atexit.register(shutil.rmtree, ring.path.parent, ignore_errors=True)
+    flag, clock = ring.flag_view(), time.time
+    engine.train_step(batches[0], 0, lr)
+    probe = Probe(engine, ring, PROBE_BUDGET, batches)
+    probe.measure(0, 0, everything=True)  # as at the start of a run: what is slow the first time is not counted
+    probe.governor.forget()
+    probe.governor.begin(time.perf_counter())
+    train_step, record, governor = engine.train_step, ring.loss, probe.governor
+    began, since = time.perf_counter(), 0
+
+    def step(i: int) -> object:
+        nonlocal began, since
+        if i < governor.next_step():
+            loss = train_step(batches[i % count], i, lr)
+            record(i, loss, clock())
+            if i - since == 100:  # a stretch ends: the governor hears how long a step takes
+                now = time.perf_counter()
+                if since >= 0:
+                    governor.stepped((now - began) / 100)
+                began, since = now, i
+                ring.advance(ring.head)  # a hub takes what has come
+            return flag[0] or loss - loss != 0.0
+        engine.watch(True)
+        loss = train_step(batches[i % count], i, lr)
+        engine.watch(False)
+        record(i, loss, clock())
+        probe.measure(i, i + 1)
+        began, since = time.perf_counter(), i
+        return loss
+
+    return step
 
 
 def torch_step(case: Case, batches: list[Batch], kind: str) -> Step:
@@ -323,10 +366,10 @@ def one_case(case: Case, rounds: int) -> tuple[dict[str, Any], list[dict[str, An
     torch_loops = {name: value for name, value in speed_up.items() if name.startswith("torch ")}
     if torch_loops:
         name = min(torch_loops, key=lambda n: torch_loops[n])
-        what = f"{case.name}: numpy engine without probes, times as fast as the fastest bare torch loop ({name})"
+        what = f"{case.name}: NumPy engine with probes, times as fast as the fastest bare torch loop ({name})"
         budgets.append(budget(what, torch_loops[name], case.floor))
     hand = min((name for name in speed_up if name.startswith("hand ")), key=lambda n: speed_up[n])
-    what = f"{case.name}: numpy engine without probes, times as fast as the fastest hand-written NumPy loop ({hand})"
+    what = f"{case.name}: NumPy engine with probes, times as fast as the fastest hand-written NumPy loop ({hand})"
     budgets.append(budget(what, speed_up[hand], case.hand_floor))
     microseconds = {name: round(statistics.median(t) * 1e6, 1) for name, t in times.items()}
     return {"microseconds_a_step": microseconds, f"{best} is faster by": speed_up}, budgets
