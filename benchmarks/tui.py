@@ -51,9 +51,9 @@ class Bare(App):
 Bare().run()
 """
 
-SIX_LAYERS = """
+SPEC = """
 [experiment]
-name = "six layers"
+name = "layers"
 [data]
 source = "digits"
 batch_size = 32
@@ -73,6 +73,8 @@ PAUSE = random.Random(1)
 
 FIRST_FRAME_RATIO, KEY_P99_MS, BYTES_PER_SECOND = 1.5, 50.0, 15_000.0
 ROWS, COLUMNS = 36, 120
+CORE_SHARE = 0.05
+SLOW_LINE = 20_000.0
 
 
 @contextlib.contextmanager
@@ -140,21 +142,45 @@ def painted(terminal: Terminal) -> bool:
 
 # -- while training --------------------------------------------------------------------------------------
 def training(seconds: float, presses: int) -> dict[str, Any]:
-    layers = "".join(f'[[model]]\ntype = "dense"\nunits = {units}\nactivation = "relu"\n' for units in UNITS[:-1])
-    layers += f'[[model]]\ntype = "dense"\nunits = {UNITS[-1]}\n'
+    with trained(UNITS) as (terminal, folder):
+        flow = quiet_flow(terminal, seconds, folder, len(UNITS))
+        return {"flow": flow, "keys": keys(terminal, presses)}
+
+
+def many_layers(seconds: float) -> list[dict[str, Any]]:
+    """The flow with more layers than fit the screen."""
+    flows = []
+    for layers in (24, 100):
+        with trained((*[16] * (layers - 1), 10)) as (terminal, folder):
+            flows.append(quiet_flow(terminal, seconds, folder, layers))
+    return flows
+
+
+def slow_line(presses: int) -> dict[str, Any]:
+    """Answers over a line of 20 kB/s: fewer frames, no queue that grows."""
+    with trained(UNITS, link=SLOW_LINE) as (terminal, folder):
+        flow = quiet_flow(terminal, 5.0, folder, len(UNITS))
+        halves = []
+        for _ in range(2):
+            taken = [press(terminal, "space", sees(word)) for word in ("PAUSED", "RUNNING") * (presses // 4)]
+            halves.append(milliseconds(statistics.median(taken)))
+        return {"link_bytes_per_second": SLOW_LINE, "flow": flow, "space_p50_ms_first_and_second_half": halves}
+
+
+@contextlib.contextmanager
+def trained(units: tuple[int, ...], link: float | None = None) -> Iterator[tuple[Terminal, str]]:
+    """A network of so many units a layer that trains in the screen as fast as it goes, and the folder of its home."""
+    layers = "".join(f'[[model]]\ntype = "dense"\nunits = {n}\nactivation = "relu"\n' for n in units[:-1])
+    layers += f'[[model]]\ntype = "dense"\nunits = {units[-1]}\n'
     with home() as env, tempfile.TemporaryDirectory() as folder:
-        spec = Path(folder) / "six.toml"
-        spec.write_text(SIX_LAYERS.format(layers=layers))
-        with Terminal(bptui(str(spec)), rows=ROWS, columns=COLUMNS, env=env) as terminal:
+        spec = Path(folder) / "layers.toml"
+        spec.write_text(SPEC.format(layers=layers))
+        with Terminal(bptui(str(spec)), rows=ROWS, columns=COLUMNS, env=env, link=link) as terminal:
             terminal.wait_for(sees("READY"), 60.0)
             terminal.press("space")
             terminal.wait_for(sees("RUNNING"))
-            for _ in range(8):  # from 50 steps/s to as fast as it goes
-                terminal.press("+")
-            terminal.wait_for("as fast as it goes")
-            terminal.wait_for(lambda t: step_of(t) > 2000, 60.0)
-            flow = quiet_flow(terminal, seconds, str(env["XDG_RUNTIME_DIR"]))
-            return {"flow": flow, "keys": keys(terminal, presses)}
+            terminal.wait_for(lambda t: step_of(t) > 2000, 120.0)
+            yield terminal, str(env["XDG_RUNTIME_DIR"])
 
 
 def step_of(terminal: Terminal) -> int:
@@ -162,7 +188,7 @@ def step_of(terminal: Terminal) -> int:
     return int(found[1].replace(",", "")) if found else -1
 
 
-def quiet_flow(terminal: Terminal, seconds: float, folder: str) -> dict[str, Any]:
+def quiet_flow(terminal: Terminal, seconds: float, folder: str, layers: int) -> dict[str, Any]:
     """Bytes, processor time and memory over ``seconds`` in which no key is pressed."""
     processes = {"tui": psutil.Process(terminal.pid)}
     for pid, command in left_running(folder):
@@ -177,7 +203,7 @@ def quiet_flow(terminal: Terminal, seconds: float, folder: str) -> dict[str, Any
         terminal.draw()
     wall = time.perf_counter() - start
     return {
-        "layers": len(UNITS),
+        "layers": layers,
         "seconds": round(wall, 2),
         "bytes_per_second": round((terminal.received - received) / wall),
         "updates_per_second": round((terminal.emulation.frames - frames) / wall, 2),
@@ -270,14 +296,23 @@ def main() -> int:
     sys.setswitchinterval(0.0005)
     frame = first_frame(21 if full else 9)
     run = training(30.0 if full else 10.0, 500 if full else 200)
+    many = many_layers(10.0 if full else 5.0)
+    slow = slow_line(40 if full else 12)
     document = {
         "budgets": [
             budget("first frame of bptui, times a bare Textual app", frame["ratio"], FIRST_FRAME_RATIO, "×"),
             budget("key to painted answer at full speed, p99", run["keys"]["p99_ms"], KEY_P99_MS, "ms"),
             budget("bytes to the terminal while training", run["flow"]["bytes_per_second"], BYTES_PER_SECOND, "B/s"),
+            *(
+                budget(f"the same with {flow['layers']} layers", flow["bytes_per_second"], BYTES_PER_SECOND, "B/s")
+                for flow in many
+            ),
+            budget("the screen's share of a core", run["flow"]["core_share"]["tui"], CORE_SHARE, "cores"),
         ],
         "first_frame": frame,
         **run,
+        "many_layers": many,
+        "slow_line": slow,
     }
     print(json.dumps(document, indent=2, ensure_ascii=False))
     return 0

@@ -175,8 +175,13 @@ class BptuiApp(App[ExitResult]):
 
     # -- painting ----------------------------------------------------------------------------------
     def _tick(self) -> None:
-        if self._dirty:
+        if self._dirty and not self._behind():
             self._paint()
+
+    def _behind(self) -> bool:
+        """Whether the terminal has not taken yet what was painted before: a slow line gets fewer frames, no queue."""
+        writes = getattr(getattr(self._driver, "_writer_thread", None), "_queue", None)
+        return writes is not None and writes.qsize() > 0
 
     def _paint(self) -> None:
         self._dirty = False

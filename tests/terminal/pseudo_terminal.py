@@ -72,7 +72,10 @@ class Terminal:
         columns: int = 120,
         env: Mapping[str, str | None] | None = None,
         cwd: str | Path | None = None,
+        link: float | None = None,
     ) -> None:
+        """``link``: bytes a second that get through, as over a slow line (default: as they come)."""
+        self._link = link
         self.emulation = Emulation(rows, columns)
         self.received = 0
         """Bytes that the program has written, as far as they are drawn."""
@@ -281,7 +284,9 @@ class Terminal:
             ended = self.process.poll() is not None
             ready, _, _ = select.select([self._master], [], [], 0.0 if ended else 0.05)
             if ready:
-                piece = os.read(self._master, 1 << 16)
+                piece = os.read(self._master, 1 << 16 if self._link is None else max(64, int(self._link / 20)))
+                if self._link is not None:
+                    time.sleep(len(piece) / self._link)
                 with self._arrived:
                     self._pieces.append((time.perf_counter(), piece))
                     self._arrived.notify_all()
