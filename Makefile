@@ -6,6 +6,7 @@
 #   make lint                  ruff, mypy --strict, import contracts
 #   make bench                 every benchmark, as one JSON document on standard output
 #   make screenshots           the pictures of the README, from the running program
+#   make docs                  generated parts and pictures of docs/        ARGS="measure digits"
 #   make fmt | clean | pins
 #
 # A second run installs nothing and uses no network, until pyproject.toml or constraints.txt change.
@@ -80,6 +81,10 @@ bench: $(DEV_STAMP)
 .PHONY: screenshots
 screenshots: $(DEV_STAMP)
 	@exec $(DEV)/bin/python screenshots/make.py $(ARGS)
+
+.PHONY: docs
+docs: $(DEV_STAMP)
+	@exec $(DEV)/bin/python docs/make.py $(ARGS)
 
 # The versions that .venv-dev holds now, as the new constraints. Delete .venv-dev first for the newest ones.
 .PHONY: pins

@@ -29,6 +29,8 @@ METRICS = (
     "train_loss", "train_accuracy", "train_r2", "val_loss", "val_accuracy", "val_r2", "test_loss", "test_accuracy",
 )  # fmt: skip
 SEEDS = {"init": 10}
+#: Runs that a page shows beside the variants: name → words of the command line.
+EXTRA = {"dead-relu": {"one epoch": ["--epochs", "1"]}}
 #: ``init`` without a variant is its variant ``glorot``.
 WITHOUT_BASE = {"init"}
 
@@ -38,12 +40,12 @@ def names() -> list[str]:
 
 
 def variants(name: str) -> list[str]:
-    """The runs that a page shows: the preset itself (empty), then its variants."""
+    """The runs that a page shows: the preset itself (empty), its variants, and what else is asked of it."""
     import tomllib
 
     content = tomllib.loads((PRESETS / f"{name}.toml").read_text("utf-8"))
     base = [] if name in WITHOUT_BASE else [""]
-    return base + [variant["name"] for variant in content.get("variant", ())]
+    return base + [variant["name"] for variant in content.get("variant", ())] + list(EXTRA.get(name, ()))
 
 
 def measure(name: str, seeds: int | None = None, reports: Path | None = None) -> None:
@@ -68,10 +70,10 @@ def read(name: str) -> dict[str, Any]:
 
 
 def _measured(name: str, variant: str, seeds: int | None, folder: Path) -> dict[str, Any]:
-    path = folder / f"{name}{'.' + variant if variant else ''}.json"
+    path = folder / f"{name}{'.' + variant.replace(' ', '-') if variant else ''}.json"
     if not path.exists():
         words = [sys.executable, "-P", "-m", "bptui", "train", name, "--seeds", str(seeds or SEEDS.get(name, 5))]
-        words += ["--variant", variant] if variant else []
+        words += EXTRA.get(name, {}).get(variant) or (["--variant", variant] if variant else [])
         subprocess.run([*words, "--report", str(path), "--quiet"], stdout=subprocess.DEVNULL, check=False)
     summary = json.loads(path.read_text("utf-8"))
     reports = list(summary["runs"].values())

@@ -92,9 +92,13 @@ def index() -> str:
         variant, row = next(iter(base.items()))
         metric = next((m for m in HEADLINE if m in row["values"]), "")
         figure = _value(metric, band(row["values"][metric]).median) if metric else "–"
-        others = " ".join(f"`{v}`" for v in base if v) or "–"
-        rows.append([f"[`{name}`]({name}.md)", about, f"{FIGURES.get(metric, '')} {figure}", f"{row['seconds']:g} s", others])
+        others = " ".join(f"`{v}`" for v in base if v and v not in measure.EXTRA.get(name, ())) or "–"
+        rows.append([f"[`{name}`]({name}.md)", about, f"{FIGURES.get(metric, '')} {figure}", _time(row), others])
     return table(["preset", "what it shows", "reached (median)", "time", "variants"], rows)
+
+
+def _time(row: Row) -> str:
+    return "under 1 s" if row["seconds"] < 1 else f"{row['seconds']:.0f} s"
 
 
 # -- pictures --------------------------------------------------------------------------------------------
@@ -119,7 +123,8 @@ def losses(name: str) -> str:
         FIGURES[metric],
         [
             Line(_called(name, v), _points(row["series"][metric]), at, marks=len(row["series"][metric]) < 12)
-            for at, (v, row) in enumerate(found.items()) if metric in row["series"]
+            for at, (v, row) in enumerate(found.items())
+            if metric in row["series"] and v not in measure.EXTRA.get(name, ())
         ],
         "step",
     )  # fmt: skip
@@ -182,19 +187,20 @@ def _ratio(values: list[float | None]) -> str:
     return f"{_norm(whole)} = {whole ** (1 / 6):.2f}⁶"
 
 
-def scales(name: str, column: str) -> str:
-    """Block ``scales NAME COLUMN``: the factor a layer at step 0, with seed 0."""
-    rows = []
+def scales(name: str, column: str, direction: str = "backward") -> str:
+    """Block ``scales NAME COLUMN [forward]``: the factor from layer to layer at step 0, with seed 0."""
+    rows, forward = [], direction == "forward"
     for variant, row in runs(name).items():
         values = row["tables"]["first"][column]
-        rows.append([f"`{name}`" + (f" `{variant}`" if variant else ""), *_steps(values)])
+        pairs = [(b, a) if forward else (a, b) for a, b in zip(values, values[1:], strict=False)]
+        rows.append([f"`{name}`" + (f" `{variant}`" if variant else ""), *(_factor(*pair) for pair in pairs)])
     count = len(rows[0]) - 1
-    return table(["run", *(f"{k + 1} ← {k + 2}" for k in range(count))], rows, "l" + "r" * count)
+    heads = [f"{k} → {k + 1}" if forward else f"{k} ← {k + 1}" for k in range(1, count + 1)]
+    return table(["run", *heads], rows, "l" + "r" * count)
 
 
-def _steps(values: list[float | None]) -> list[str]:
-    """Value of each layer over that of the next."""
-    return [f"{a / b:.2f}" if a and b else "–" for a, b in zip(values, values[1:], strict=False)]
+def _factor(value: float | None, other: float | None) -> str:
+    return f"{value / other:.2g}" if value and other else "–"
 
 
 def pictures() -> dict[str, str]:
