@@ -20,7 +20,13 @@ COMMANDS = {
     "stop": "end a run after its current step, and keep it",
     "gradcheck": "hold gradients against finite differences",
     "datasets": "list the data there are, take a first look, fetch MNIST or Fashion-MNIST",
+    "predict": "classes, probabilities or values for new rows and pictures",
+    "export": "a run in another format: pytorch, onnx, safetensors, csv, json",
     "presets": "list the experiments that come with bptui",
+    "explain": "what a fault is, its evidence, what it is taken for, and its fix",
+    "lesson": "a lesson in twelve steps on a small network: bptui lesson backprop",
+    "serve": "the screen in a browser of this machine",
+    "doctor": "what this terminal and this machine can do, with advice",
 }
 
 

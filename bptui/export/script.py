@@ -1,0 +1,362 @@
+"""The text of a PyTorch script that repeats a run: each part of an experiment is a few plain lines of it.
+
+A new loss, optimiser, schedule or activation is a row in a table here; what has none is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bptui.export.errors import ExportError
+from bptui.export.script_text import AFTER_EPOCH, DROPOUT, HEAD, MODEL_STATE, PLATEAU, TRAIN, WITHOUT_LABELS
+from bptui.spec.experiment import (
+    AdamW,
+    BinaryCrossEntropy,
+    Constant,
+    Cosine,
+    CrossEntropy,
+    Experiment,
+    Exponential,
+    Huber,
+    Plateau,
+    RMSprop,
+    StepDecay,
+    Warmup,
+    layer_names,
+)
+
+ACTIVATIONS = {
+    "relu": "nn.ReLU()", "leaky_relu": "nn.LeakyReLU()", "elu": "nn.ELU()", "selu": "nn.SELU()", "gelu": "nn.GELU()",
+    "silu": "nn.SiLU()", "softplus": "nn.Softplus()", "sigmoid": "nn.Sigmoid()", "tanh": "nn.Tanh()",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a script needs to know beside the experiment."""
+
+    run: str
+    title: str
+    task: str
+    features: int
+    rows: int
+    """Training rows."""
+    steps: int
+    """Updates to do."""
+    planned: int | None
+    """Updates that the experiment asks for; some schedules stretch over them."""
+    reason: str
+    """Why the run ended."""
+    validation: bool
+    narrow: bool
+    """Features are whole numbers below 256, which are scaled in the run's own precision."""
+    changes: tuple[str, ...]
+
+
+def script(experiment: Experiment, facts: Facts) -> str:
+    """The whole script. ExportError names what cannot be exported."""
+    batch = min(experiment.data.batch_size, facts.rows)
+    per_epoch = math.ceil(math.ceil(facts.rows / batch) / experiment.optimizer.accumulate)
+    plateau = isinstance(experiment.schedule, Plateau)
+    stop = experiment.stop
+    watches = plateau or stop.patience is not None or stop.loss_below is not None
+    dropout = any(layer.dropout for layer in experiment.model)
+    fields = {
+        "about": _about(experiment, facts),
+        "seed": experiment.experiment.seed,
+        "dtype": {"f32": "torch.float32", "f64": "torch.float64"}[experiment.experiment.dtype],
+        "batch": batch,
+        "accumulate": experiment.optimizer.accumulate,
+        "per_epoch": per_epoch,
+        "steps": f"{facts.steps}{_why_so_many(facts)}",
+        "lr": _number(experiment.optimizer.lr),
+        "threads": "torch.set_num_threads(1)  # for a model of this size more threads only cost\n" * _small(experiment),
+        "dropout": DROPOUT * dropout,
+        "model": _model(experiment, facts.features),
+        "names": repr(list(layer_names(experiment.model))),
+        "state": MODEL_STATE,
+        "criterion": _criterion(experiment),
+        "plain": _plain(experiment),
+        "optimizer": _optimizer(experiment),
+        "plateau": _plateau(experiment.schedule) if plateau else "",
+        "schedule": _schedule(experiment, per_epoch, facts.planned),
+        "order": _order(experiment),
+        "scaled": _scaled(facts.narrow),
+        "target": _target(experiment),
+        "metric": METRICS.get((facts.task, _logits(experiment)), WITHOUT_LABELS),
+        "masks": _MASKS * dropout,
+        "gradient": _gradient(experiment),
+        "after_epoch": AFTER_EPOCH.format(watching=_watching(experiment, plateau) if watches else ""),
+        "best": "    best, bad_epochs = math.inf, 0\n" * (stop.patience is not None),
+        "loss": _loss(experiment),
+    }
+    return (HEAD + TRAIN).format(**fields)
+
+
+def _number(value: float) -> str:
+    """A number as it is written in Python; whole ones keep their point, so that they stay floats."""
+    return repr(float(value))
+
+
+def _plain_words(text: str) -> str:
+    """Text of an experiment, made safe to stand inside a docstring."""
+    return "".join(c for c in text if c.isprintable() and c not in '\\"')[:200]
+
+
+def _about(experiment: Experiment, facts: Facts) -> str:
+    widths = "-".join(str(width) for width in [facts.features, *(layer.units for layer in experiment.model)])
+    lines = [f"{_plain_words(facts.title)}: {widths}, exported from the bptui run {_plain_words(facts.run)}."]
+    if facts.changes:
+        lines += ["", "The run was changed by hand while it ran; this script does what its experiment says, so that"]
+        lines.append("losses agree up to there:")
+        lines += [f"    {_plain_words(change)}" for change in facts.changes[:20]]
+    return "\n".join(lines)
+
+
+def _why_so_many(facts: Facts) -> str:
+    if facts.reason in ("completed", "running") or facts.steps == facts.planned:
+        return ""
+    return f"  # here the run ended ({_plain_words(facts.reason)})"
+
+
+def _small(experiment: Experiment) -> bool:
+    widths = [layer.units for layer in experiment.model]
+    return sum(a * b for a, b in zip(widths, widths[1:], strict=False)) + 64 * widths[0] < 100_000
+
+
+# -- the model and its loss ----------------------------------------------------------------------------
+def _model(experiment: Experiment, features: int) -> str:
+    lines, inputs = [], features
+    for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True):
+        lines.append(f"    nn.Linear({inputs}, {layer.units}),  # {name}")
+        if layer.activation != "identity":
+            if layer.activation not in ACTIVATIONS:
+                raise ExportError(f"{name}: the activation {layer.activation} cannot be exported to pytorch")
+            lines.append(f"    {ACTIVATIONS[layer.activation]},")
+        if layer.dropout:
+            lines.append(f'    Dropout("{name}", {layer.units}, {_number(layer.dropout)}),')
+        inputs = layer.units
+    return "\n".join(lines)
+
+
+def _cross_entropy(loss: CrossEntropy) -> str:
+    options = []
+    if loss.class_weights is not None:
+        options.append(f"weight=torch.tensor([{', '.join(map(_number, loss.class_weights))}], dtype=DTYPE)")
+    if loss.label_smoothing:
+        options.append(f"label_smoothing={_number(loss.label_smoothing)}")
+    return f"nn.CrossEntropyLoss({', '.join(options)})"
+
+
+def _binary_cross_entropy(loss: BinaryCrossEntropy) -> str:
+    weight = "" if loss.pos_weight == 1.0 else f"pos_weight=torch.tensor({_number(loss.pos_weight)}, dtype=DTYPE)"
+    return f"nn.BCEWithLogitsLoss({weight})"
+
+
+#: Loss → how it is made.
+LOSSES: dict[str, Callable[[Any], str]] = {
+    "cross_entropy": _cross_entropy,
+    "binary_cross_entropy": _binary_cross_entropy,
+    "mse": lambda loss: "nn.MSELoss()",
+    "mae": lambda loss: "nn.L1Loss()",
+    "huber": lambda loss: f"nn.HuberLoss(delta={_number(loss.delta)})",
+}
+
+
+def _criterion(experiment: Experiment) -> str:
+    tag = str(experiment.loss.__struct_config__.tag)
+    if tag not in LOSSES:
+        raise ExportError(f"the loss {tag} cannot be exported to pytorch")
+    return LOSSES[tag](experiment.loss)
+
+
+def _plain(experiment: Experiment) -> str:
+    """The loss that evaluations show: without smoothing and weights."""
+    loss = experiment.loss
+    return {CrossEntropy: "nn.CrossEntropyLoss()", BinaryCrossEntropy: "nn.BCEWithLogitsLoss()"}.get(
+        type(loss), f"nn.HuberLoss(delta={_number(loss.delta)})" if isinstance(loss, Huber) else _criterion(experiment)
+    )
+
+
+def _target(experiment: Experiment) -> str:
+    """How the targets of a batch are read."""
+    if isinstance(experiment.loss, CrossEntropy):
+        return "torch.from_numpy(y).long()"
+    return "torch.from_numpy(y).to(DTYPE)"
+
+
+def _loss(experiment: Experiment) -> str:
+    loss = experiment.loss
+    if isinstance(loss, BinaryCrossEntropy) and loss.label_smoothing:
+        smooth = _number(loss.label_smoothing)
+        return f"criterion(model(x[part]), y[part] * (1.0 - {smooth}) + 0.5 * {smooth})"
+    return "criterion(model(x[part]), y[part])"
+
+
+def _logits(experiment: Experiment) -> bool:
+    return isinstance(experiment.loss, CrossEntropy | BinaryCrossEntropy)
+
+
+_IDS = "    return {'accuracy': (outputs.argmax(dim=1) == y).double().mean().item()}\n"
+_HOT = "    return {'accuracy': (outputs.argmax(dim=1) == y.argmax(dim=1)).double().mean().item()}\n"
+_ABOVE = "    return {{'accuracy': ((outputs > {0}) == (y > 0.5)).double().mean().item()}}\n"
+_R2 = "    return {'r2': 1 - ((outputs - y) ** 2).sum().item() / ((y - y.mean(dim=0)) ** 2).sum().item()}\n"
+#: (task, whether the outputs are logits) → the metric of outputs and targets.
+METRICS = {
+    ("classification", True): _IDS, ("classification", False): _HOT,
+    ("binary", True): _ABOVE.format(0), ("binary", False): _ABOVE.format(0.5),
+    ("multilabel", True): _ABOVE.format(0), ("multilabel", False): _ABOVE.format(0.5),
+    ("regression", False): _R2,
+}  # fmt: skip
+
+
+# -- the optimiser and its learning rate ---------------------------------------------------------------
+#: Optimiser → torch's class, and torch's names of the fields that differ from its defaults.
+OPTIMIZERS: dict[str, tuple[str, dict[str, str]]] = {
+    "sgd": ("SGD", {"momentum": "momentum", "dampening": "dampening", "nesterov": "nesterov"}),
+    "rmsprop": ("RMSprop", {"alpha": "alpha", "eps": "eps", "momentum": "momentum", "centered": "centered"}),
+    "adagrad": ("Adagrad", {"lr_decay": "lr_decay", "eps": "eps", "initial_accumulator": "initial_accumulator_value"}),
+    "adam": ("Adam", {"eps": "eps"}),
+    "adamw": ("AdamW", {"eps": "eps"}),
+}
+
+
+def _optimizer(experiment: Experiment) -> str:
+    optimizer = experiment.optimizer
+    tag = str(optimizer.__struct_config__.tag)
+    if tag not in OPTIMIZERS:
+        raise ExportError(f"the optimiser {tag} cannot be exported to pytorch")
+    name, fields = OPTIMIZERS[tag]
+    options = ["model.parameters()", "lr=LEARNING_RATE"]
+    if hasattr(optimizer, "beta1"):
+        options.append(f"betas=({_number(optimizer.beta1)}, {_number(optimizer.beta2)})")
+    for field, theirs in fields.items():
+        value = getattr(optimizer, field)
+        if isinstance(value, bool):
+            options += [f"{theirs}=True"] * value
+        elif value or isinstance(optimizer, RMSprop):
+            options.append(f"{theirs}={_number(value)}")
+    if optimizer.weight_decay or isinstance(optimizer, AdamW):
+        options.append(f"weight_decay={_number(optimizer.weight_decay)}")
+    return f"torch.optim.{name}({', '.join(options)})"
+
+
+def _place(schedule: Any) -> str:
+    return "step" if schedule.per == "step" else "step // STEPS_PER_EPOCH"
+
+
+def _step(schedule: StepDecay, total: int, per_epoch: int) -> str:
+    return f"LEARNING_RATE * {_number(schedule.gamma)} ** ({_place(schedule)} // {schedule.every})"
+
+
+def _exponential(schedule: Exponential, total: int, per_epoch: int) -> str:
+    return f"LEARNING_RATE * {_number(schedule.gamma)} ** ({_place(schedule)})"
+
+
+def _cosine(schedule: Cosine, total: int, per_epoch: int) -> str:
+    length = schedule.length
+    if length is None:
+        length = total if schedule.per == "step" else math.ceil(total / per_epoch)
+    if not length:
+        return "LEARNING_RATE"
+    share = f"(1 + math.cos(math.pi * min({_place(schedule)}, {length}) / {length})) / 2"
+    if not schedule.min_lr:
+        return f"LEARNING_RATE * ({share})"
+    low = _number(schedule.min_lr)
+    return f"LEARNING_RATE * ({share}) + {low} * (1 - ({share}))"
+
+
+def _warmup(schedule: Warmup, total: int, per_epoch: int) -> str:
+    start, length = _number(schedule.start), schedule.length
+    return f"LEARNING_RATE * ({start} + (1 - {start}) * min({_place(schedule)}, {length}) / {length})"
+
+
+#: Schedule → the rate at ``step``, by the planned updates and those of an epoch.
+SCHEDULES: dict[type, Callable[[Any, int, int], str]] = {
+    Constant: lambda schedule, total, per_epoch: "LEARNING_RATE",
+    StepDecay: _step,
+    Exponential: _exponential,
+    Cosine: _cosine,
+    Warmup: _warmup,
+    Plateau: lambda schedule, total, per_epoch: (
+        f"max(LEARNING_RATE * plateau.factor, min({_number(schedule.min_lr)}, LEARNING_RATE))"
+    ),
+}
+
+
+def _schedule(experiment: Experiment, per_epoch: int, planned: int | None) -> str:
+    kind = type(experiment.schedule)
+    if kind not in SCHEDULES:
+        tag = str(experiment.schedule.__struct_config__.tag)
+        raise ExportError(f"the schedule {tag} cannot be exported to pytorch")
+    return SCHEDULES[kind](experiment.schedule, planned or 1, per_epoch)
+
+
+def _plateau(schedule: Any) -> str:
+    values = (schedule.factor, schedule.patience, schedule.threshold, schedule.cooldown, schedule.min_lr)
+    factor, patience, threshold, cooldown, min_lr = (repr(value) for value in values)
+    return PLATEAU.format(
+        factor=factor, patience=patience, threshold=threshold, cooldown=cooldown, min_lr=min_lr
+    )  # fmt: skip
+
+
+# -- data and updates ----------------------------------------------------------------------------------
+def _order(experiment: Experiment) -> str:
+    if not experiment.data.shuffle:
+        return '    """The rows as they are: this experiment does not shuffle."""\n    return torch.arange(ROWS)\n'
+    return (
+        '    """The training rows in the order of an epoch."""\n'
+        '    return torch.from_numpy(np.argsort(words("batches", epoch, ROWS), kind="stable"))\n'
+    )
+
+
+def _scaled(narrow: bool) -> str:
+    """As the run did it, to the bit."""
+    if narrow:
+        return "    x, mean, scale = (torch.from_numpy(each).to(DTYPE) for each in (x, mean, scale))\n    return (x - mean) / scale\n"
+    return "    return torch.from_numpy((x - mean) / scale).to(DTYPE)\n"
+
+
+_MASKS = """            for layer in model:
+                if isinstance(layer, Dropout):
+                    layer.step, layer.first = step, number * BATCH_SIZE
+"""
+
+
+def _gradient(experiment: Experiment) -> str:
+    """What happens to the gradient before the update: penalties, then clipping by value, then by norm."""
+    lines = []
+    for index, (name, layer) in enumerate(zip(layer_names(experiment.model), experiment.model, strict=True)):
+        terms = [f"{_number(layer.l1)} * weight.sign()"] * bool(layer.l1)
+        terms += [f"2.0 * {_number(layer.l2)} * weight"] * bool(layer.l2)
+        if terms:
+            lines.append(f"        weight = linears[{index}].weight.detach()  # {name}: penalties act on the gradient alone")
+            lines.append(f"        linears[{index}].weight.grad += {' + '.join(terms)}")
+    optimizer = experiment.optimizer
+    if optimizer.clip_value is not None:
+        lines.append(f"        nn.utils.clip_grad_value_(model.parameters(), {_number(optimizer.clip_value)})")
+    if optimizer.clip_norm is not None:
+        lines.append(f"        nn.utils.clip_grad_norm_(model.parameters(), {_number(optimizer.clip_norm)})")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _watching(experiment: Experiment, plateau: bool) -> str:
+    """What an end of an epoch may change: the rate on a plateau, and whether to go on."""
+    stop = experiment.stop
+    lines = ["            mean = sum(losses[-STEPS_PER_EPOCH:]) / STEPS_PER_EPOCH"]
+    if plateau or stop.patience is not None:
+        lines.append('            watched = found.get("loss", mean)')
+    if plateau:
+        lines.append("            plateau.epoch_ended(watched)")
+    if stop.loss_below is not None:
+        lines += [f"            if mean < {_number(stop.loss_below)}:", "                break"]
+    if stop.patience is not None:
+        lines += [
+            "            best, bad_epochs = (watched, 0) if watched < best else (best, bad_epochs + 1)",
+            f"            if bad_epochs >= {max(stop.patience, 1)}:",
+            "                break",
+        ]
+    return "".join(f"{line}\n" for line in lines)
