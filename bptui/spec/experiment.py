@@ -29,17 +29,24 @@ class Header(Spec, frozen=True, kw_only=True):
     """``[experiment]``."""
 
     name: str = ""
+    """What the run is called."""
     seed: int = 0
+    """Chooses initial values, split, batch order and dropout masks; the same seed gives the same run."""
     dtype: Dtype = "f32"
+    """Precision of all numbers: ``f32`` is fast, ``f64`` is for comparing digits."""
     description: str = ""
+    """One line about the experiment, for lists."""
 
 
 class Data(Spec, frozen=True, kw_only=True):
     """``[data]``: where the rows come from and how they are split, scaled and batched."""
 
     source: str
+    """A built-in name, or the path of a file."""
     task: Task = "auto"
+    """What the labels mean; ``auto`` finds it out from them."""
     batch_size: int = 32
+    """Rows whose mean gradient makes one update."""
     validation: float = 0.2
     """Fraction of the rows (of the training part, where the source has a test part) held out."""
     test: float = 0.0
@@ -47,35 +54,50 @@ class Data(Spec, frozen=True, kw_only=True):
     scale: Scale = "auto"
     """``standard`` a feature, ``global`` one mean and σ for all (pictures); learned on the training part."""
     label: str | int | None = None
+    """Name or number of the column to predict (files); empty: the last one, or one called label or target."""
     delimiter: str | None = None
+    """What stands between the columns of a text file; empty: found out."""
     header: bool | None = None
+    """Whether the first line of a text file names the columns; empty: found out."""
     missing: Literal["error", "drop", "mean"] = "error"
+    """What to do with a row in which a value is missing."""
     shuffle: bool = True
+    """Whether each epoch takes the rows in another order."""
     samples: int | None = None
     """Rows to generate (generated sources), or to read at the most (files)."""
     noise: float | None = None
+    """How far generated points are scattered; empty: the source's own."""
 
 
 class Dense(Spec, frozen=True, tag_field="type", tag="dense", kw_only=True):
     """``z = aW + b``, ``a = g(z)``; W is ``(inputs, units)``."""
 
     units: int
+    """Outputs of this layer; the last layer has one a class (or one a value to predict)."""
     name: str = ""
+    """What the layer is called; empty: its kind and number."""
     activation: Activation = "identity"
+    """g in a = g(z); the last layer has none where the loss takes logits."""
     init: Initialiser | None = None
-    """``None``: ``he_normal`` before relu-like activations, ``glorot_uniform`` elsewhere."""
+    """How W begins. ``None``: ``he_normal`` before relu-like activations, ``glorot_uniform`` elsewhere."""
     low: float = -0.1
+    """Least initial weight, for init ``uniform``."""
     high: float = 0.1
+    """Largest initial weight, for init ``uniform``."""
     std: float = 0.01
+    """Spread (standard deviation) of the initial weights, for init ``normal``."""
     gain: float = 1.0
+    """Factor on the initial weights, for the inits that scale themselves and ``orthogonal``."""
     value: float = 0.0
+    """Every initial weight, for init ``constant``."""
     bias: float = 0.0
     """Initial value of every bias."""
     dropout: float = 0.0
     """Share of this layer's outputs zeroed in training (inverted dropout)."""
     l1: float = 0.0
+    """Penalty ``l1·Σ|W|``: pulls small weights to 0. It acts on the gradient; the loss shown is the data loss."""
     l2: float = 0.0
-    """Penalties ``l1·Σ|W|`` and ``l2·ΣW²``: they act on the gradient; the loss shown is the data loss."""
+    """Penalty ``l2·ΣW²``: keeps weights small. It acts on the gradient; the loss shown is the data loss."""
 
 
 Layer = Dense  # becomes a union when further kinds arrive
@@ -85,14 +107,18 @@ class CrossEntropy(Spec, frozen=True, tag_field="name", tag="cross_entropy", kw_
     """Softmax and negative log-likelihood, fused; logits in, class ids as targets."""
 
     label_smoothing: float = 0.0
+    """Share of each target spread evenly over all classes."""
     class_weights: tuple[float, ...] | None = None
+    """How much each class counts, one number a class; empty: all alike."""
 
 
 class BinaryCrossEntropy(Spec, frozen=True, tag_field="name", tag="binary_cross_entropy", kw_only=True):
     """Sigmoid and binary cross-entropy, fused; logits in, targets in [0, 1]."""
 
     label_smoothing: float = 0.0
+    """How far targets 0 and 1 are moved towards one half."""
     pos_weight: float = 1.0
+    """How much a positive sample counts against a negative one."""
 
 
 class MeanSquaredError(Spec, frozen=True, tag_field="name", tag="mse", kw_only=True):
@@ -107,6 +133,7 @@ class Huber(Spec, frozen=True, tag_field="name", tag="huber", kw_only=True):
     """Quadratic within ``delta`` of the target, linear beyond (torch's ``HuberLoss``)."""
 
     delta: float = 1.0
+    """Distance from the target at which the quadratic becomes linear."""
 
 
 Loss = CrossEntropy | BinaryCrossEntropy | MeanSquaredError | MeanAbsoluteError | Huber
@@ -116,40 +143,65 @@ class OptimizerBase(Spec, frozen=True, tag_field="name", kw_only=True):
     """Fields every optimiser has."""
 
     lr: float
+    """Learning rate η: how far one update goes against the gradient."""
     weight_decay: float = 0.0
+    """Share of each weight taken off in each update."""
     clip_norm: float | None = None
+    """Longest gradient: a longer one is scaled down to it; empty: no limit."""
     clip_value: float | None = None
+    """Largest entry of the gradient: larger ones are cut to it; empty: no limit."""
     accumulate: int = 1
     """Batches whose mean gradient makes one update."""
 
 
 class SGD(OptimizerBase, frozen=True, tag="sgd", kw_only=True):
+    """W ← W − η·∂L/∂W, with momentum if wanted."""
+
     lr: float = 0.1
     momentum: float = 0.0
+    """How much of the last step is kept in the next one; 0.9 is usual."""
     dampening: float = 0.0
+    """Share of each new gradient left out of the momentum."""
     nesterov: bool = False
+    """Whether the gradient is taken where momentum is about to lead (needs momentum)."""
 
 
 class RMSprop(OptimizerBase, frozen=True, tag="rmsprop", kw_only=True):
+    """Divides each gradient by the root of its recent mean square."""
+
     lr: float = 0.01
     alpha: float = 0.99
+    """How slowly the mean of squared gradients forgets."""
     eps: float = 1e-8
+    """Added to the divisor, so that it is never 0."""
     momentum: float = 0.0
+    """How much of the last step is kept in the next one."""
     centered: bool = False
+    """Whether the gradients' mean is taken off their mean square."""
 
 
 class Adagrad(OptimizerBase, frozen=True, tag="adagrad", kw_only=True):
+    """Divides each gradient by the root of the sum of all its squares."""
+
     lr: float = 0.01
     lr_decay: float = 0.0
+    """How fast the rate falls with the number of updates."""
     eps: float = 1e-10
+    """Added to the divisor, so that it is never 0."""
     initial_accumulator: float = 0.0
+    """Where the sum of squared gradients begins."""
 
 
 class Adam(OptimizerBase, frozen=True, tag="adam", kw_only=True):
+    """Momentum and a step size of its own for each weight; a good first choice."""
+
     lr: float = 0.001
     beta1: float = 0.9
+    """How slowly the mean of the gradients forgets."""
     beta2: float = 0.999
+    """How slowly the mean of their squares forgets."""
     eps: float = 1e-8
+    """Added to the divisor, so that it is never 0."""
 
 
 class AdamW(OptimizerBase, frozen=True, tag="adamw", kw_only=True):
@@ -157,8 +209,11 @@ class AdamW(OptimizerBase, frozen=True, tag="adamw", kw_only=True):
 
     lr: float = 0.001
     beta1: float = 0.9
+    """How slowly the mean of the gradients forgets."""
     beta2: float = 0.999
+    """How slowly the mean of their squares forgets."""
     eps: float = 1e-8
+    """Added to the divisor, so that it is never 0."""
     weight_decay: float = 0.01
 
 
@@ -166,46 +221,64 @@ Optimizer = SGD | RMSprop | Adagrad | Adam | AdamW
 
 
 class Constant(Spec, frozen=True, tag_field="name", tag="constant", kw_only=True):
-    pass
+    """lr stays as it is."""
 
 
 class StepDecay(Spec, frozen=True, tag_field="name", tag="step", kw_only=True):
     """lr × gamma every ``every`` epochs (torch's ``StepLR``)."""
 
     every: int = 10
+    """Epochs (or steps) between two cuts."""
     gamma: float = 0.1
+    """Factor on lr at each cut."""
     per: Literal["epoch", "step"] = "epoch"
+    """Whether it counts epochs or updates."""
 
 
 class Exponential(Spec, frozen=True, tag_field="name", tag="exponential", kw_only=True):
+    """lr × gamma at each epoch (or step)."""
+
     gamma: float = 0.95
+    """Factor on lr at each epoch (or step)."""
     per: Literal["epoch", "step"] = "epoch"
+    """Whether it counts epochs or updates."""
 
 
 class Cosine(Spec, frozen=True, tag_field="name", tag="cosine", kw_only=True):
     """From lr to ``min_lr`` over ``length`` epochs or steps (default: the whole run)."""
 
     length: int | None = None
+    """Epochs (or steps) of the fall; empty: the whole run."""
     min_lr: float = 0.0
+    """Where the fall ends."""
     per: Literal["epoch", "step"] = "step"
+    """Whether it counts epochs or updates."""
 
 
 class Warmup(Spec, frozen=True, tag_field="name", tag="warmup", kw_only=True):
     """Linear from ``start``·lr to lr over ``length`` steps, then constant (torch's ``LinearLR``)."""
 
     length: int = 100
+    """Epochs (or steps) of the rise."""
     start: float = 0.01
+    """Share of lr with which it begins."""
     per: Literal["epoch", "step"] = "step"
+    """Whether it counts epochs or updates."""
 
 
 class Plateau(Spec, frozen=True, tag_field="name", tag="plateau", kw_only=True):
     """lr × factor after ``patience`` epochs without a better validation loss (``ReduceLROnPlateau``)."""
 
     factor: float = 0.1
+    """Factor on lr at each cut."""
     patience: int = 10
+    """Epochs without a better validation loss before a cut."""
     threshold: float = 1e-4
+    """Share by which a loss must be lower to count as better."""
     cooldown: int = 0
+    """Epochs after a cut that do not count."""
     min_lr: float = 0.0
+    """lr is never cut below this."""
 
 
 Schedule = Constant | StepDecay | Exponential | Cosine | Warmup | Plateau
@@ -215,8 +288,11 @@ class Stop(Spec, frozen=True, kw_only=True):
     """``[stop]``: the first of these that holds ends the run."""
 
     epochs: int | None = None
+    """Ends after so many times through the training rows."""
     steps: int | None = None
+    """Ends after so many updates."""
     loss_below: float | None = None
+    """Ends once the mean training loss of an epoch is below this."""
     patience: int | None = None
     """Epochs without a better validation loss (training loss where nothing is held out)."""
 
