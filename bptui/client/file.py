@@ -12,6 +12,8 @@ from bptui.client.session import RequestRefused, Session
 from bptui.protocol.framing import Body, Frame
 from bptui.protocol.messages import (
     AnyMessage,
+    EventRow,
+    Events,
     FindingRow,
     Findings,
     Histograms,
@@ -22,6 +24,7 @@ from bptui.protocol.messages import (
     Status,
 )
 from bptui.protocol.model import model_info
+from bptui.runs.events import read_events
 from bptui.runs.findings import read_findings
 from bptui.runs.history import History
 from bptui.runs.load import Loaded, ended, load
@@ -98,6 +101,8 @@ class FileSession(Session):
                 yield Histograms(rank=rank, step=found[-1].step, quantity=quantity, counts=counts), body.bytes()
         findings = read_findings(self.directory)
         yield Findings(findings=tuple(msgspec.convert(one, FindingRow, from_attributes=True) for one in findings)), b""
+        events = read_events(self.directory)
+        yield Events(events=tuple(msgspec.convert(one, EventRow, from_attributes=True) for one in events)), b""
         if lines := tail_lines(self.directory / "trainer.log"):
             yield Output(lines=lines), b""
 

@@ -15,7 +15,7 @@ INTERVAL = 0.1
 """Seconds between two rounds of topics to one face, unless something is urgent."""
 CHUNK_BYTES = 256 << 10
 HIGH_WATER = 32 << 10
-TOPICS = ("model", "status", "findings", "layers", "histograms", "output")
+TOPICS = ("model", "status", "findings", "events", "layers", "histograms", "output")
 """In the order in which they are sent."""
 
 Source = Callable[[str, "Face"], Iterable[bytes]]

@@ -12,6 +12,7 @@ from bptui.diagnose.diagnosis import Diagnosis
 from bptui.diagnose.rule import Model
 from bptui.runs import findings as findings_file
 from bptui.runs.digest import Digest
+from bptui.runs.events import MOST, charted, read_events
 from bptui.runs.findings import Finding, read_findings
 from bptui.runs.info import RunInfo, write_info
 from bptui.runs.load import crash_text
@@ -38,6 +39,9 @@ class Recorder:
         self.reader = RingReader(ring, self.log.position)
         self.diagnosis = Diagnosis()
         self.findings: tuple[Finding, ...] = read_findings(run)
+        self.events = read_events(run)
+        """Interventions that charts mark."""
+        self._new_events = False
         self._problems: dict[str, str] = {}
         self.pace = info.pace
         self._written = {finding.key: finding for finding in self.findings}
@@ -140,6 +144,9 @@ class Recorder:
         for note in digest.events:
             self.event(note.step, source="trainer", time_=note.time, rank=note.rank, content=note.content)
         digest.events.clear()
+        if self._new_events:
+            self._new_events = False
+            topics.add("events")
         if self._diagnose():
             topics |= {"findings", "urgent"}
         if "state" in changed and digest.state != "RUNNING":
@@ -212,6 +219,10 @@ class Recorder:
             "after": after, "time": time.time() if time_ is None else time_, "source": source, **(content or {}),
         }  # fmt: skip
         self._append("events.jsonl", msgspec.json.encode(line) + b"\n")
+        marked = charted(line)
+        if marked is not None:
+            self.events = [*self.events[1 - MOST :], marked]
+            self._new_events = True
 
     def _append(self, name: str, data: bytes) -> bool:
         try:

@@ -20,6 +20,7 @@ from bptui.hub.trainer_link import TrainerGone, TrainerLink, readdress
 from bptui.protocol.messages import (
     AnyRequest,
     Inspect,
+    Look,
     MicroStep,
     Ok,
     Pace,
@@ -196,9 +197,9 @@ class Hub:
 
     # -- requests ----------------------------------------------------------------------------------
     async def _answer(self, face: Face, message: Request) -> Reply:
-        if not isinstance(message, Run | Pause | Step | MicroStep | Pace | Stop | Inspect | Set):
+        if not isinstance(message, Run | Pause | Step | MicroStep | Pace | Stop | Inspect | Look | Set):
             return Refused(id=message.id, code="unsupported", message="not a request that the hub knows"), b""
-        if not isinstance(message, Inspect) and self._faces.controller is not face:
+        if not isinstance(message, Inspect | Look) and self._faces.controller is not face:
             text = "another face controls this run; take control first"
             return Refused(id=message.id, code="not-controller", message=text), b""
         if self._ended:
@@ -239,7 +240,7 @@ class Hub:
         after: Any = None
         change = type(message).__name__.lower()
         match message:
-            case Inspect():
+            case Inspect() | Look():
                 return
             case Set(key=change, value=after):
                 before = recorder.digest.last.get(change)

@@ -9,7 +9,7 @@ import msgspec
 from bptui.hub.faces import Face, Faces
 from bptui.hub.recorder import Recorder
 from bptui.protocol.framing import Body, encode
-from bptui.protocol.messages import FindingRow, Findings, Histograms, Layers, Output, Status
+from bptui.protocol.messages import EventRow, Events, FindingRow, Findings, Histograms, Layers, Output, Status
 from bptui.protocol.model import model_info
 from bptui.runs.output import tail_lines
 from bptui.runs.records import QUANTITIES
@@ -26,7 +26,7 @@ class Topics:
         self._output_size = -1
         self._makers: dict[str, Callable[[], Iterable[bytes]]] = {
             "model": self._model, "layers": self._layers, "histograms": self._histograms,
-            "findings": self._findings, "output": self._output,
+            "findings": self._findings, "events": self._events, "output": self._output,
         }  # fmt: skip
 
     def changed(self, topics: Iterable[str]) -> None:
@@ -95,6 +95,10 @@ class Topics:
             msgspec.convert(finding, FindingRow, from_attributes=True) for finding in self._recorder.findings
         )
         yield encode(Findings(findings=rows))
+
+    def _events(self) -> Iterable[bytes]:
+        rows = tuple(msgspec.convert(event, EventRow, from_attributes=True) for event in self._recorder.events)
+        yield encode(Events(events=rows))
 
     def _output(self) -> Iterable[bytes]:
         lines = tail_lines(self._recorder.run / "trainer.log")

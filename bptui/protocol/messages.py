@@ -110,6 +110,20 @@ class Set(Request, frozen=True, kw_only=True):
     value: float
 
 
+class Look(Request, frozen=True, kw_only=True):
+    """How the model does at large, between two updates; also while RUNNING, and by an observer. Answered by ``Looked``.
+
+    ``confusion``: over the validation part (at most 5,000 rows of it). ``boundary``: which class it gives each point
+    of a grid of ``columns`` × ``rows`` (at most 120 × 60) over data with two features; ``points``: so many training
+    rows with it, to be drawn on the grid.
+    """
+
+    kind: Literal["confusion", "boundary"]
+    columns: int = 60
+    rows: int = 30
+    points: int = 0
+
+
 class TakeControl(Request, frozen=True, kw_only=True):
     """Become the one controller."""
 
@@ -140,6 +154,27 @@ class Inspection(Request, frozen=True, kw_only=True):
     shapes: dict[str, tuple[int, ...]]
     """Whole shapes, where ``limit`` cut an array."""
     note: str = ""
+
+
+class Looked(Request, frozen=True, kw_only=True):
+    """``confusion``: ``counts`` int32 (classes, classes), a row a true class, a column what was predicted.
+
+    ``boundary``: ``classes`` uint8 (rows, columns), the first row the highest y; ``sure`` uint8, its probability
+    × 255; ``box`` f64 (4,): x of the first and last column, y of the last and first row, in the data's own units;
+    ``points`` f64 (n, 2) and ``labels`` int32 (n,) where they were asked for.
+    """
+
+    kind: str
+    step: int
+    part: str
+    """Of which part of the data: ``validation``, or ``train`` where there is none."""
+    samples: int
+    seconds: float
+    """What it cost the trainer: a face that asks again waits in proportion."""
+    arrays: dict[str, ArrayRef]
+    names: tuple[str, ...] = ()
+    """Of the classes."""
+    features: tuple[str, ...] = ()
 
 
 # -- stream (hub → face) ---------------------------------------------------------------------------
@@ -235,6 +270,21 @@ class Findings(Message, frozen=True, kw_only=True):
     findings: tuple[FindingRow, ...]
 
 
+class EventRow(msgspec.Struct, frozen=True):
+    """One intervention: what was changed in state ``step``, from what to what."""
+
+    step: int
+    change: str
+    before: float | str | None = None
+    after: float | str | None = None
+
+
+class Events(Message, frozen=True, kw_only=True):
+    """Topic ``events``: interventions that a chart marks, oldest first (the last ``runs.events.MOST``)."""
+
+    events: tuple[EventRow, ...]
+
+
 class Output(Message, frozen=True, kw_only=True):
     """Topic ``output``: the tail of trainer.log, control characters escaped."""
 
@@ -247,7 +297,7 @@ class Goodbye(Message, frozen=True, kw_only=True):
     reason: str
 
 
-AnyRequest = Hello | Run | Pause | Step | MicroStep | Pace | Stop | Inspect | Set | TakeControl | Leave
-AnyReply = Welcome | Ok | Refused | Inspection
-AnyTopic = LogChunk | ModelInfo | Status | Layers | Histograms | Findings | Output | Goodbye
+AnyRequest = Hello | Run | Pause | Step | MicroStep | Pace | Stop | Inspect | Set | Look | TakeControl | Leave
+AnyReply = Welcome | Ok | Refused | Inspection | Looked
+AnyTopic = LogChunk | ModelInfo | Status | Layers | Histograms | Findings | Events | Output | Goodbye
 AnyMessage = AnyRequest | AnyReply | AnyTopic

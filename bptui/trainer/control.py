@@ -18,6 +18,7 @@ from bptui.protocol.messages import (
     AnyReply,
     AnyRequest,
     Inspect,
+    Look,
     MicroStep,
     Pace,
     Pause,
@@ -32,7 +33,7 @@ from bptui.runs.ring import Ring
 _WRITE_TIMEOUT = 5.0
 
 
-_ASKED = (Inspect, MicroStep, Pace, Pause, Run, Set, Step, Stop)
+_ASKED = (Inspect, Look, MicroStep, Pace, Pause, Run, Set, Step, Stop)
 
 
 class Asked(NamedTuple):

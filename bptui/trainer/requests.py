@@ -13,6 +13,7 @@ from bptui.protocol.messages import (
     ArrayRef,
     Inspect,
     Inspection,
+    Look,
     MicroStep,
     Ok,
     Pace,
@@ -25,6 +26,7 @@ from bptui.protocol.messages import (
     Stop,
 )
 from bptui.runs.ring import Record
+from bptui.trainer.looks import look
 
 if TYPE_CHECKING:
     from bptui.trainer.control import Asked
@@ -45,6 +47,9 @@ def answer(trainer: Trainer, asked: Asked) -> None:
         return
     if isinstance(request, Inspect):
         _inspect(trainer, request, asked)
+        return
+    if isinstance(request, Look):
+        look(trainer, request, asked)
         return
     handler = _HANDLERS.get(type(request))
     if handler is None:

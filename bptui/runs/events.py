@@ -1,0 +1,64 @@
+"""Interventions of a run, from ``events.jsonl``: those that a chart marks on its axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+MOST = 500
+"""So many of the last events are told to faces."""
+_TRANSPORT = frozenset({"run", "pause", "step", "microstep", "pace", "leave", "takecontrol", "inspect", "look", ""})
+"""Changes that move the run on or hold it, and leave the computation as it is."""
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What was changed in state ``step``. ``before`` is None where it is not known or there was nothing."""
+
+    step: int
+    change: str
+    before: float | str | None = None
+    after: float | str | None = None
+
+
+def charted(line: Mapping[str, Any]) -> Event | None:
+    """The event of one line of ``events.jsonl``; None for what no chart marks.
+
+    A request that the trainer carried out has two lines: as it was asked, and as it was done. The second counts.
+    """
+    change, step = str(line.get("change") or ""), line.get("step")
+    if change in _TRANSPORT or not isinstance(step, int) or isinstance(step, bool):
+        return None
+    if line.get("source") == "request" and change not in ("stop", "kill"):
+        return None
+    return Event(step, change[:80], _value(line.get("before")), _value(line.get("after")))
+
+
+def _value(value: Any) -> float | str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)[:80]
+    return float(value)
+
+
+def read_events(run: Path) -> list[Event]:
+    """The charted events of a run directory; lines that are torn or no events are passed over."""
+    return list(_events(run / "events.jsonl"))[-MOST:]
+
+
+def _events(path: Path) -> Iterator[Event]:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return
+    for raw in data.splitlines():
+        try:
+            line = msgspec.json.decode(raw)
+        except msgspec.DecodeError:
+            continue
+        event = charted(line) if isinstance(line, dict) else None
+        if event is not None:
+            yield event

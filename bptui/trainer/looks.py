@@ -1,0 +1,150 @@
+"""How the model does at large: a confusion matrix, a decision boundary. Taken between two updates, also while running.
+
+Each look is a few forward passes whose size is bounded; while the run runs, its time counts as the probes' own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bptui.protocol.framing import Body
+from bptui.protocol.messages import ArrayRef, Look, Looked, Refused
+from bptui.trainer.evaluate import BLOCK, confusion
+
+if TYPE_CHECKING:
+    from bptui.data import Part
+    from bptui.trainer.control import Asked
+    from bptui.trainer.loop import Trainer
+
+MOST_ROWS = 5000
+"""Rows that a confusion matrix is taken over at the most: evenly spaced ones of a larger part."""
+MOST_COLUMNS, MOST_LINES = 120, 60
+MOST_POINTS = 1000
+MARGIN = 0.08
+"""Of the data's extent, around them."""
+
+
+class _Cannot(ValueError):
+    """This data, or this model, has no such thing; one line."""
+
+
+def look(trainer: Trainer, request: Look, asked: Asked) -> None:
+    """Answer one ``Look``."""
+    started = time.perf_counter()
+    body = Body()
+    try:
+        arrays, part, samples = _LOOKS[request.kind](trainer, request, body)
+    except _Cannot as error:
+        refused = Refused(id=request.id, code="bad-request", message=str(error))
+        trainer.control.reply(asked.link, refused)
+        return
+    seconds = time.perf_counter() - started
+    if trainer.state == "RUNNING":
+        trainer.probe.governor.spent += seconds
+    data = trainer.setup.data
+    reply = Looked(
+        id=request.id, kind=request.kind, step=trainer.step, part=part, samples=samples, seconds=seconds,
+        arrays=arrays, names=_texts(data.class_names), features=_texts(data.feature_names),
+    )  # fmt: skip
+    trainer.control.reply(asked.link, reply, body.bytes())
+
+
+def _confusion(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, ArrayRef], str, int]:
+    data = trainer.setup.data
+    if data.task not in ("classification", "binary"):
+        raise _Cannot(f"a confusion matrix needs classes; the task is {data.task}")
+    name, part = ("validation", data.validation) if data.validation is not None else ("train", data.train)
+    assert part is not None
+    rows = _spaced(len(part), MOST_ROWS)
+    outputs, truth = _predict(trainer, _rows(part, rows)), class_ids(part.y[rows])
+    counts = confusion(outputs, truth).astype("<i4")
+    return {"counts": body.add(counts)}, name, len(rows)
+
+
+def _boundary(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, ArrayRef], str, int]:
+    data = trainer.setup.data
+    if data.features != 2:
+        raise _Cannot(f"a decision boundary needs data with two features; {data.name} has {data.features}")
+    if data.task not in ("classification", "binary"):
+        raise _Cannot(f"a decision boundary needs classes; the task is {data.task}")
+    columns, lines = max(2, min(request.columns, MOST_COLUMNS)), max(2, min(request.rows, MOST_LINES))
+    sample = _rows(data.train, _spaced(len(data.train), MOST_ROWS))
+    low, high = np.asarray(sample, np.float64).min(axis=0), np.asarray(sample, np.float64).max(axis=0)
+    margin = np.where(high > low, (high - low) * MARGIN, 1.0)
+    low, high = low - margin, high + margin
+    grid = grid_points(low, high, columns, lines).astype(sample.dtype)
+    outputs = _predict(trainer, grid)
+    classes, sure = classes_of(outputs), certainty(outputs, str(trainer.setup.experiment.loss.__struct_config__.tag))
+    scale, mean = np.asarray(data.scaler.scale, np.float64), np.asarray(data.scaler.mean, np.float64)
+    box = np.stack([low * scale + mean, high * scale + mean], axis=1).reshape(-1)  # x0, x1, y0, y1
+    arrays = {
+        "classes": body.add(classes.astype(np.uint8).reshape(lines, columns)),
+        "sure": body.add(np.rint(sure * 255).astype(np.uint8).reshape(lines, columns)),
+        "box": body.add(box),
+    }
+    if request.points > 0:
+        rows = _spaced(len(data.train), min(request.points, MOST_POINTS))
+        points = np.asarray(_rows(data.train, rows), np.float64) * scale + mean
+        arrays["points"] = body.add(points)
+        arrays["labels"] = body.add(class_ids(data.train.y[rows]).astype("<i4"))
+    return arrays, "train", columns * lines
+
+
+_LOOKS: dict[str, Any] = {"confusion": _confusion, "boundary": _boundary}
+
+
+def grid_points(
+    low: npt.NDArray[np.float64], high: npt.NDArray[np.float64], columns: int, lines: int
+) -> npt.NDArray[np.float64]:
+    """(lines · columns, 2) points: line by line from the highest y, each from the lowest x."""
+    x = np.linspace(low[0], high[0], columns)
+    y = np.linspace(high[1], low[1], lines)
+    return np.stack([np.tile(x, lines), np.repeat(y, columns)], axis=1)
+
+
+def class_ids(y: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """(N,) of targets that are ids (N,), one-hot rows (N, classes) or one column of 0 and 1."""
+    y = np.asarray(y)
+    if y.ndim == 1 and np.issubdtype(y.dtype, np.integer):
+        return y.astype(np.int64)
+    y = y.reshape(len(y), -1)
+    return y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(np.int64)
+
+
+def classes_of(outputs: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    """(N,): the largest output's, or of one output whether it is above 0 (as accuracy is counted)."""
+    return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(np.int64)
+
+
+def certainty(outputs: npt.NDArray[np.floating], loss: str) -> npt.NDArray[np.float64]:
+    """(N,): probability of the class given; 1 where the loss has no such meaning, 0 where it is not finite."""
+    z = np.asarray(outputs, np.float64)
+    if z.shape[1] > 1 and loss == "cross_entropy":
+        sure = 1 / np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1)
+    elif z.shape[1] == 1 and loss == "binary_cross_entropy":
+        sure = 1 / (1 + np.exp(-np.abs(z[:, 0])))
+    else:
+        sure = np.ones(len(z))
+    return np.where(np.isfinite(sure), sure, 0.0)
+
+
+def _texts(names: Sequence[object] | None) -> tuple[str, ...]:
+    return tuple(map(str, names if names is not None else ()))
+
+
+def _predict(trainer: Trainer, x: npt.NDArray[Any]) -> npt.NDArray[np.floating]:
+    return np.concatenate([trainer.engine.predict(x[at : at + BLOCK]) for at in range(0, len(x), BLOCK)])
+
+
+def _spaced(total: int, most: int) -> npt.NDArray[np.int64]:
+    """At most ``most`` of ``total`` row numbers, evenly spaced."""
+    return np.arange(total) if total <= most else np.arange(most) * total // most
+
+
+def _rows(part: Part, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    return np.asarray(part.x[rows])
