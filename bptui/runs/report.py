@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from bptui.runs.confusion import read_confusion
 from bptui.runs.findings import read_findings
 from bptui.runs.history import History
 from bptui.runs.load import Loaded, ended, load
@@ -45,6 +46,7 @@ def report(run: Path) -> dict[str, Any]:
         "losses": losses[::every].tolist(),
         "losses_every": every,
         "metrics": _metrics(history, losses),
+        "confusion": read_confusion(run),
         "timing": _timing(history, len(losses)),
         "layers": [_layer(row) for row in meta.get("layers", ())],
         "findings": [msgspec.to_builtins(finding) for finding in read_findings(run)],

@@ -12,16 +12,20 @@ from bptui.engine.base import Engine
 BLOCK = 2048
 
 
-def evaluate(engine: Engine, part: Part, task: str) -> dict[str, float]:
-    """``loss`` and the task's metrics over all rows of a part that has any (accuracies 0 to 1)."""
-    outputs = np.concatenate([engine.predict(block.x) for block in part.blocks(BLOCK)])
-    return {"loss": engine.data_loss(outputs, part.y), **METRICS[task](outputs, part.y)}
+def outputs_of(engine: Engine, part: Part) -> npt.NDArray[np.floating]:
+    """``(N, outputs)`` of all rows of a part that has any."""
+    return np.concatenate([engine.predict(block.x) for block in part.blocks(BLOCK)])
+
+
+def metrics_of(
+    engine: Engine, outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic], task: str
+) -> dict[str, float]:
+    """``loss`` and the task's metrics of a part's outputs (accuracies 0 to 1)."""
+    return {"loss": engine.data_loss(outputs, y), **METRICS[task](outputs, y)}
 
 
 def _classification(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> dict[str, float]:
-    if y.ndim != 1:  # class ids as one-hot rows, for a loss that compares outputs with targets
-        y = y.argmax(axis=1) if y.shape[1] > 1 else (np.asarray(y)[:, 0] > 0.5).astype(np.int64)
-    predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(np.int64)
+    y, predicted = class_ids(y), predicted_ids(outputs)
     metrics = {"accuracy": float(np.mean(predicted == y)), "f1": macro_f1(predicted, y)}
     if outputs.shape[1] > 5:
         own = np.take_along_axis(outputs, y[:, None].astype(np.intp), axis=1)
@@ -71,8 +75,20 @@ def macro_f1(predicted: npt.NDArray[np.integer], truth: npt.NDArray[np.generic])
     )
 
 
-def confusion(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+def class_ids(y: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
+    """Targets as class ids (N,): they are that already, or one-hot rows, or one column of 0 and 1."""
+    if y.ndim == 1:
+        return np.asarray(y, dtype=np.int64)
+    return np.asarray(y.argmax(axis=1) if y.shape[1] > 1 else np.asarray(y)[:, 0] > 0.5, dtype=np.int64)
+
+
+def predicted_ids(outputs: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    """The class (N,) of each row of outputs: the largest logit, or the sign of the only one."""
+    return np.asarray(outputs.argmax(axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > 0, dtype=np.int64)
+
+
+def confusion(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     """``(classes, classes)``: rows are the truth, columns what was predicted."""
     classes = max(outputs.shape[1], 2)
-    predicted = outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(np.int64)
-    return np.bincount(y * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+    cells = class_ids(y) * classes + predicted_ids(outputs)
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)

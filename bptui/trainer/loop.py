@@ -6,6 +6,7 @@ the end of an epoch, where a probe is due, where the run ends, or as soon as the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import signal
@@ -15,15 +16,17 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
+import numpy.typing as npt
 
 from bptui.data import Batches, Part
 from bptui.engine.base import Batch, Micro, micro_steps
 from bptui.expr import parse
 from bptui.probe.measure import Probe, write_series
+from bptui.runs.confusion import write_confusion
 from bptui.runs.info import RunInfo
 from bptui.runs.ring import Record, Ring
 from bptui.trainer.control import Control
-from bptui.trainer.evaluate import evaluate
+from bptui.trainer.evaluate import confusion, metrics_of, outputs_of
 from bptui.trainer.keep import keep
 from bptui.trainer.requests import answer
 from bptui.trainer.schedule import LearningRate
@@ -345,9 +348,8 @@ class Trainer:
     _reported = 0.0
 
     def _epoch_ended(self) -> str:
-        metrics = self._validate()
+        validation = self._validate()
         mean, self._epoch_loss = self._epoch_loss / self.steps_per_epoch, 0.0
-        validation = metrics.get("loss")
         self.lr.epoch_ended(mean if validation is None else validation)
         self._record_lr()
         keep(self, only_if_due=True)
@@ -403,25 +405,35 @@ class Trainer:
             self.enter("STOPPED")
 
     # -- figures ---------------------------------------------------------------------------------------
-    def _validate(self) -> dict[str, float]:
-        """Metrics of the validation part, as series of this state."""
+    def _validate(self) -> float | None:
+        """Metrics of the validation part, as series of this state; returns its loss."""
         part = self.setup.data.validation
-        return {} if part is None or not len(part) else self._evaluate("val", part)
+        if part is None or not len(part):
+            return None
+        self._evaluate("val", part)
+        return self._scalars["val_loss"]
 
     def _measure_parts(self) -> None:
-        """Final figures of every part."""
+        """Final figures of every part, and which classes are taken for which."""
         data = self.setup.data
+        matrices = {}
         for prefix, part in (("train", data.train), ("val", data.validation), ("test", data.test)):
             if part is not None and len(part):
-                self._evaluate(prefix, part)
+                outputs = self._evaluate(prefix, part)
+                if data.task in ("classification", "binary"):
+                    matrices[prefix] = confusion(outputs, part.y).tolist()
+        if matrices:
+            with contextlib.suppress(OSError):  # a full disk costs this file, not the run
+                write_confusion(self.directory, matrices)
 
-    def _evaluate(self, prefix: str, part: Part) -> dict[str, float]:
-        metrics = evaluate(self.engine, part, self.setup.data.task)
+    def _evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
+        """Metrics of a part as series of this state; returns its outputs."""
+        outputs = outputs_of(self.engine, part)
         now = time.time()
-        for name, value in metrics.items():
+        for name, value in metrics_of(self.engine, outputs, part.y, self.setup.data.task).items():
             self._scalars[f"{prefix}_{name}"] = value
             write_series(self.ring, self.step, f"{prefix}_{name}", value, now)
-        return metrics
+        return outputs
 
     def _record_lr(self) -> None:
         write_series(self.ring, self.step, "lr", self.lr.at(self.step))

@@ -63,6 +63,9 @@ def test_the_report_has_every_field_of_the_contract(tmp_path: Path) -> None:
     assert report["losses"][0] > 2 > report["losses"][-1]
     assert 0.5 < report["metrics"]["val_accuracy"] <= 1
     assert {"train_loss", "val_loss", "train_accuracy"} <= set(report["metrics"])
+    assert sum(map(sum, report["confusion"]["val"])) == 359
+    right = sum(report["confusion"]["val"][k][k] for k in range(10))
+    assert right / 359 == pytest.approx(report["metrics"]["val_accuracy"])
     assert set(report["timing"]) == {"wall_s", "steps_per_s", "probe_share"}
     assert [(layer["name"], layer["shape"], layer["parameters"]) for layer in report["layers"]] == [
         ("dense1", [32], 2080), ("dense2", [16], 528), ("dense3", [10], 170)

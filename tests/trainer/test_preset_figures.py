@@ -1,0 +1,59 @@
+"""Each preset's figure, reached from the command line: the median of five seeds.
+
+Slow, and left out unless asked for: ``make test ARGS="-m slow"``. Those that need the true MNIST skip without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MNIST = Path(os.environ.get("BPTUI_DATA", "/nonexistent")) / "mnist"
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the true MNIST is not here (BPTUI_DATA)")
+needs_fashion = pytest.mark.skipif(not FASHION.is_dir(), reason="dataset-fashion-mnist is not installed")
+
+#: Words of the command, metric, least and most that the median may be.
+FIGURES = [
+    pytest.param(("digits",), "val_accuracy", 0.96, 1.0),
+    pytest.param(("spiral",), "val_accuracy", 0.95, 1.0),
+    pytest.param(("moons",), "val_accuracy", 0.95, 1.0),
+    pytest.param(("binary",), "val_accuracy", 0.95, 1.0),
+    pytest.param(("xor",), "val_accuracy", 0.95, 1.0),
+    pytest.param(("xor", "--variant", "one-layer"), "val_accuracy", 0.0, 0.7),
+    pytest.param(("regression",), "val_r2", 0.95, 1.0),
+    pytest.param(("overfit",), "train_accuracy", 0.999, 1.0),
+    pytest.param(("vanishing",), "val_accuracy", 0.0, 0.2),
+    pytest.param(("vanishing", "--variant", "cure"), "val_accuracy", 0.93, 1.0),
+    pytest.param(("exploding", "--variant", "cure"), "val_accuracy", 0.93, 1.0),
+    pytest.param(("dead-relu",), "val_accuracy", 0.0, 0.2),
+    pytest.param(("dead-relu", "--variant", "tenth"), "val_accuracy", 0.93, 1.0),
+    pytest.param(("init", "--variant", "zeros"), "val_accuracy", 0.0, 0.2),
+    pytest.param(("init", "--variant", "glorot"), "val_accuracy", 0.93, 1.0),
+    pytest.param(("fashion",), "test_accuracy", 0.87, 1.0, marks=needs_fashion),
+    pytest.param(("mnist-plain",), "test_accuracy", 0.97, 1.0, marks=needs_mnist),
+    pytest.param(("mnist",), "test_accuracy", 0.98, 1.0, marks=needs_mnist),
+    pytest.param(("mnist-deep",), "test_accuracy", 0.98, 1.0, marks=needs_mnist),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "metric", "least", "most"), FIGURES, ids=lambda value: str(value))
+def test_figure(tmp_path: Path, words: tuple[str, ...], metric: str, least: float, most: float) -> None:
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "bptui", "train", *words, "--seeds", "5", "--report", str(report)],
+        env={**os.environ, "BPTUI_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    median = json.loads(report.read_text())["metrics"][metric]["median"]
+    print(f"{' '.join(words)}: {metric} {median:.4f}")
+    assert least <= median <= most
