@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
-from making import measure, pages
+from making import measure, pages  # noqa: E402  the checkout comes first
 
 
 def main() -> int:

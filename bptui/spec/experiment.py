@@ -301,7 +301,9 @@ class Variant(Spec, frozen=True, kw_only=True):
     """``[[variant]]``: the same experiment with some keys changed (``--variant NAME``)."""
 
     name: str
+    """What ``--variant`` takes."""
     about: str = ""
+    """One line about it, for lists."""
     set: tuple[str, ...] = ()
     """Overrides as on the command line: ``model.1-5.activation=relu``."""
 

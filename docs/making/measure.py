@@ -156,6 +156,6 @@ def _finding_seeds(reports: list[dict[str, Any]]) -> dict[str, int]:
     """In how many of the seeds' runs each fault was found."""
     counts: dict[str, int] = {}
     for report in reports:
-        for fault in {row["fault"] for row in report["findings"]}:
+        for fault in dict.fromkeys(row["fault"] for row in report["findings"]):
             counts[fault] = counts.get(fault, 0) + 1
     return counts

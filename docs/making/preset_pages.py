@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from bptui.client.seeds import Band, band
@@ -18,6 +19,8 @@ FIGURES = {
     "test_accuracy": "test accuracy",
 }  # fmt: skip
 HEADLINE = ("test_accuracy", "val_r2", "val_accuracy")
+#: The run that stands for a preset in the index and in its picture of losses, where it is not the first.
+BASE = {"init": "glorot"}
 
 
 def runs(name: str) -> dict[str, Row]:
@@ -72,7 +75,7 @@ def findings(name: str) -> str:
     for variant, row in runs(name).items():
         for fault, count in row["finding_seeds"].items():
             said = next((f for f in row["findings"] if f["fault"] == fault), None)
-            text = f"step {said['first_step']}: {said['message']}" if said else "not with seed 0"
+            text = f"step {said['first_step']}: {said['message']}" if said else "not found"
             rows.append([f"`{_called(name, variant)}`", f"`{fault}`", f"{count} of {len(row['seeds'])}", text])
     if not rows:
         return "The diagnosis has nothing to say about these runs."
@@ -89,7 +92,7 @@ def index() -> str:
     rows = []
     for name, about in reference.presets_list():
         base = runs(name)
-        variant, row = next(iter(base.items()))
+        row = base[BASE.get(name, next(iter(base)))]
         metric = next((m for m in HEADLINE if m in row["values"]), "")
         figure = _value(metric, band(row["values"][metric]).median) if metric else "–"
         others = " ".join(f"`{v}`" for v in base if v and v not in measure.EXTRA.get(name, ())) or "–"
@@ -111,11 +114,13 @@ def _points(rows: list[list[float | None]], at: int = 1) -> list[tuple[float, fl
 def losses(name: str) -> str:
     """Loss of the preset with seed 0, and the validation figure of it and its variants."""
     found = runs(name)
-    variant, first = next(iter(found.items()))
+    variant = BASE.get(name, "")
+    first = found[variant]
     rows = first["losses"]
     lines = [Line("training", _points(rows, 2), 0, low=_points(rows, 1), high=_points(rows, 3))]
     if "val_loss" in first["series"]:
-        lines.append(Line("validation", _points(first["series"]["val_loss"]), 1, dashed=True, marks=len(first["series"]["val_loss"]) < 12))
+        points = _points(first["series"]["val_loss"])
+        lines.append(Line("validation", points, 1, dashed=True, marks=len(points) < 12))
     called = "" if not variant else f" ({variant})"
     left = Panel(f"loss{called}", lines, "step", "log")
     metric = "val_r2" if "val_r2" in first["series"] else "val_accuracy"
@@ -142,9 +147,8 @@ def initialisers() -> str:
         middle.append(100 * band(values).median)
     lines = [Line("", points, 0, marks=True, joined=False) for points in dots]
     lines += [Line("", [(at - 0.25, v), (at + 0.25, v)], 1) for at, v in enumerate(middle)]
-    panel = Panel(
-        "validation accuracy after 10 epochs, ten seeds and their median (%)", lines, names=tuple(found), y_range=(0, 100)
-    )
+    title = "validation accuracy after 10 epochs, ten seeds and their median (%)"
+    panel = Panel(title, lines, names=tuple(found), y_range=(0, 100))
     return picture([panel], width=560, height=260, about="Validation accuracy from five initialisers, ten seeds each")
 
 
@@ -192,7 +196,7 @@ def scales(name: str, column: str, direction: str = "backward") -> str:
     rows, forward = [], direction == "forward"
     for variant, row in runs(name).items():
         values = row["tables"]["first"][column]
-        pairs = [(b, a) if forward else (a, b) for a, b in zip(values, values[1:], strict=False)]
+        pairs = [(b, a) if forward else (a, b) for a, b in pairwise(values)]
         rows.append([f"`{name}`" + (f" `{variant}`" if variant else ""), *(_factor(*pair) for pair in pairs)])
     count = len(rows[0]) - 1
     heads = [f"{k} → {k + 1}" if forward else f"{k} ← {k + 1}" for k in range(1, count + 1)]
@@ -200,7 +204,7 @@ def scales(name: str, column: str, direction: str = "backward") -> str:
 
 
 def _factor(value: float | None, other: float | None) -> str:
-    return f"{value / other:.2g}" if value and other else "–"
+    return f"{value / other:.2f}" if value and other else "–"
 
 
 def pictures() -> dict[str, str]:

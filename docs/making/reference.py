@@ -17,73 +17,6 @@ import msgspec
 from making.blocks import table
 
 
-#: Keys of an experiment file whose field has no docstring; one in the code wins.
-FIELD_WORDS = {
-    "name": "Name: in the header, in run directories, in messages.",
-    "Header.seed": "Everything random follows from it: initial values, split, order of the batches, dropout.",
-    "Header.dtype": "Numbers of 32 or 64 bit.",
-    "Header.description": "One line, shown by `bptui presets`.",
-    "Data.source": "A name from the table below, or the path of a file.",
-    "Data.task": "What the targets are; `auto` tells by the loss and the labels.",
-    "Data.batch_size": "Rows of one batch; an epoch's last batch may be shorter.",
-    "Data.label": "The column of the targets: its name, or its number from 0; negative ones count from the end.",
-    "Data.delimiter": "Between the columns of a text file; left out, it is sniffed and shown.",
-    "Data.header": "Whether the first line of a text file holds names; left out, it is sniffed and shown.",
-    "Data.missing": "A missing value is an error, drops its row, or becomes the mean of its column.",
-    "Data.shuffle": "A new order of the rows for each epoch.",
-    "Data.noise": "Standard deviation of the noise of a generated source; left out, the source's own.",
-    "Dense.units": "Outputs of the layer.",
-    "Dense.name": "Left empty: the kind and a running number, as `dense1`.",
-    "Dense.activation": "g, by torch's definition.",
-    "Dense.low": "Lower bound of the initialiser `uniform`.",
-    "Dense.high": "Upper bound of the initialiser `uniform`.",
-    "Dense.std": "Standard deviation of the initialiser `normal`.",
-    "Dense.gain": "Factor of the glorot, he, lecun and orthogonal initialisers.",
-    "Dense.value": "Value of the initialiser `constant`.",
-    "Dense.l1": "See `l2`.",
-    "label_smoothing": "Share of the target spread evenly over all classes.",
-    "class_weights": "Weight of each class in the mean.",
-    "pos_weight": "Weight of the samples with target 1.",
-    "delta": "Where the square turns into a line.",
-    "lr": "Learning rate η.",
-    "weight_decay": "λ: λW is added to the gradient.",
-    "AdamW.weight_decay": "λ: W shrinks by the factor 1 − ηλ before the step.",
-    "clip_norm": "The gradient of all layers together is scaled down to this Euclidean norm.",
-    "clip_value": "Each element of the gradient is cut to ± this.",
-    "momentum": "μ: share of the last step's velocity that is kept.",
-    "dampening": "The gradient enters the velocity times 1 − dampening.",
-    "nesterov": "Nesterov's momentum; needs `momentum` above 0 and `dampening` 0.",
-    "alpha": "Share of the mean square that is kept.",
-    "centered": "Divide by the standard deviation of the gradient, not by its root mean square.",
-    "eps": "Added to the denominator.",
-    "lr_decay": "η / (1 + (t − 1)·lr_decay) in the t-th update.",
-    "initial_accumulator": "Where the sum of squares starts.",
-    "beta1": "Share of the mean gradient that is kept.",
-    "beta2": "Share of the mean square that is kept.",
-    "every": "Epochs or steps (`per`) between two cuts.",
-    "gamma": "Factor of each cut.",
-    "Exponential.gamma": "Factor of each epoch or step.",
-    "per": "What is counted.",
-    "length": "Epochs or steps (`per`).",
-    "min_lr": "The rate never goes below it.",
-    "start": "Share of lr at which it begins.",
-    "factor": "Of each cut.",
-    "Plateau.patience": "Epochs without a better validation loss before a cut.",
-    "threshold": "By which share a loss must be lower to count as better.",
-    "cooldown": "Epochs after a cut that do not count.",
-    "Stop.epochs": "Epochs to train.",
-    "Stop.steps": "Updates to train.",
-    "Stop.loss_below": "End when the mean training loss of an epoch is below this.",
-    "Variant.name": "What `--variant` takes.",
-    "about": "One line, shown by `bptui presets`.",
-}
-
-
-def meaning(cls: type, name: str) -> str:
-    """What a field is for: its docstring, or else its line here."""
-    return documented(cls).get(name) or FIELD_WORDS.get(f"{cls.__name__}.{name}") or FIELD_WORDS.get(name, "")
-
-
 def documented(cls: type) -> dict[str, str]:
     """Field (or member) → the docstring that follows it, of a class and its bases."""
     found: dict[str, str] = {}
@@ -138,7 +71,7 @@ def _toml(value: Any) -> str:
 def default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "**required**"
-    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()  # type: ignore[operator]
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if value is None:
         return "–"
     if isinstance(value, dict | tuple):
@@ -148,11 +81,11 @@ def default(field: msgspec.structs.FieldInfo) -> str:
 
 def struct_table(cls: type[msgspec.Struct], *, defaults: bool = True) -> str:
     """Key, type, default and meaning of each field."""
+    docs = documented(cls)
     rows = []
     for field in msgspec.structs.fields(cls):
         row = [f"`{field.encode_name}`", kind(field.type)]
-        says = meaning(cls, field.name) if defaults else documented(cls).get(field.name, "")
-        rows.append([*row, *([default(field)] if defaults else []), says])
+        rows.append([*row, *([default(field)] if defaults else []), docs.get(field.name, "")])
     return table(["key", "type", *(["default"] if defaults else []), "meaning"], rows)
 
 
@@ -163,6 +96,11 @@ def struct(module: str, name: str) -> str:
 
 def _summary(cls: type) -> str:
     return prose(inspect.cleandoc(cls.__dict__.get("__doc__") or ""))
+
+
+def _sentence(text: str) -> str:
+    """With a capital, unless it begins with the name of a thing."""
+    return text if text.startswith(("lr ", "`")) else text[:1].upper() + text[1:]
 
 
 def experiment_tables() -> str:
@@ -192,7 +130,7 @@ def experiment_tables() -> str:
                 parts.append(f'### `{config.tag_field} = "{config.tag}"`\n')
             summary = _summary(choice)
             if summary and summary != f"`{head}`.":
-                parts.append(re.sub(rf"^`{re.escape(head)}`:? ?", "", summary) + "\n")
+                parts.append(_sentence(summary.removeprefix(f"`{head}`").lstrip(": ")) + "\n")
             fields = msgspec.structs.fields(choice)
             parts.append((struct_table(choice) if fields else "No further keys.") + "\n")
     return "\n".join(parts)

@@ -7,6 +7,7 @@ and central differences are exact to many digits.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -136,7 +137,7 @@ def relative_error(ours: list[Array], reference: list[Array]) -> float:
 def initial() -> Parameters:
     """The program's initial values of this network (glorot_uniform, seed 0)."""
     sizes, out = [20, 10, 10, 1], []
-    for at, (inputs, units) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for at, (inputs, units) in enumerate(pairwise(sizes)):
         layer = Dense(units=units, activation="tanh" if at < 2 else "identity")
         out.append((initialise.weight(layer, f"dense{at + 1}", inputs, 0), np.zeros(units)))
     return out
@@ -182,7 +183,8 @@ def slips_table() -> str:
             SLIPS[slip], _error(found.right_loss), _error(found.own_loss), f"{found.train_loss:.3g}",
             f"{100 * found.val_accuracy:.1f} %",
         ])  # fmt: skip
-    head = ["form", "error against the right loss", "error against its own loss", "training loss", "validation accuracy"]
+    errors = ["error against the right loss", "error against its own loss"]
+    head = ["form", *errors, "training loss", "validation accuracy"]
     return table(head, rows, "lrrrr")
 
 

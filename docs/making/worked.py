@@ -16,7 +16,8 @@ from bptui.client.launch import launch
 from bptui.engine import create
 from bptui.engine.base import Batch, micro_steps
 from bptui.protocol.messages import Inspect, Inspection, Step, Stop
-from bptui.spec.experiment import SGD, BinaryCrossEntropy, Data, Dense, Experiment, Stop as StopTable
+from bptui.spec.experiment import SGD, BinaryCrossEntropy, Data, Dense, Experiment
+from bptui.spec.experiment import Stop as StopTable
 from bptui.spec.load import load
 from making.blocks import table
 from making.plain import Matrix, Pass, PlainNetwork
@@ -58,7 +59,7 @@ def small_in_program() -> tuple[float, float, Arrays]:
         if micro.phase == "clip":
             for layer in range(2):
                 for kind in ("z", "a", "delta", "grad_W", "grad_b"):
-                    value = engine.tensor(kind, layer)  # type: ignore[arg-type]
+                    value = engine.tensor(kind, layer)
                     assert value is not None
                     arrays[f"{kind}{layer + 1}"] = value
     losses.append(engine.data_loss(engine.predict(batch.x), batch.y))
@@ -67,13 +68,14 @@ def small_in_program() -> tuple[float, float, Arrays]:
 
 def small_example() -> str:
     """The block of the page."""
-    before, one, after, two = small()
+    _, one, after, two = small()
     loss, later, arrays = small_in_program()
-    z, a, d2, d1 = one.z[0][0], one.a[0][0], one.delta[1][0][0], one.delta[0][0]
-    p, z2 = one.p[0][0], one.z[1][0][0]
-    up, gate = one.upstream[0], one.gate[0]
-    assert up is not None and gate is not None
-    f = "{:.4f}".format
+    z, a, z2, p = one.z[0][0], one.a[0][0], one.z[1][0][0], one.p[0][0]
+    d2, d1, upstream, gate = one.delta[1][0][0], one.delta[0][0], one.upstream[0], one.gate[0]
+    g1, g2 = one.grad_W[0], one.grad_W[1]
+    assert upstream is not None and gate is not None
+    up, slope = upstream[0], gate[0]
+    f = _signed
     lines = [
         "```",
         "x  = ( 1        2      )      y = 1",
@@ -81,26 +83,28 @@ def small_example() -> str:
         "     ( 0.25     0.5    )           ( −1 )",
         "",
         "forward",
-        f"z¹ = ( 1·0.5 + 2·0.25 + 0     1·(−0.5) + 2·0.5 − 0.5 )  = ( {f(z[0])}   {f(z[1])} )",
-        f"a¹ = ( σ({z[0]:g})   σ({z[1]:g}) )                                   = ( {f(a[0])}   {f(a[1])} )",
-        f"z² = {f(a[0])}·1 + {f(a[1])}·(−1) + 0                         = {f(z2)}",
-        f"p  = σ({f(z2)})                                         = {f(p)}",
-        f"L  = −log {f(p)}                                        = {f(one.loss)}",
+        _row("z¹ = ( 1·0.5 + 2·0.25 + 0   1·(−0.5) + 2·0.5 − 0.5 )", *z),
+        _row(f"a¹ = ( σ({z[0]:g})   σ({z[1]:g}) )", *a),
+        _row(f"z² = {f(a[0])}·1 + {f(a[1])}·(−1) + 0", z2),
+        _row(f"p  = σ({f(z2)})", p),
+        _row(f"L  = −log {f(p)}", one.loss),
         "",
         "backward",
-        f"δ² = p − y = {f(p)} − 1                                 = {_signed(d2)}",
-        f"δ²W²ᵀ   = ( {_signed(d2)}·1   {_signed(d2)}·(−1) )                = ( {_signed(up[0][0])}   {_signed(up[0][1])} )",
-        f"σ′(z¹)  = a¹(1 − a¹)                                   = ( {f(gate[0][0])}   {f(gate[0][1])} )",
-        f"δ¹ = ( {_signed(up[0][0])}·{f(gate[0][0])}   {f(up[0][1])}·{f(gate[0][1])} )                = ( {_signed(d1[0])}   {_signed(d1[1])} )",
+        _row(f"δ² = p − y = {f(p)} − 1", d2),
+        _row(f"δ²W²ᵀ  = ( {f(d2)}·1   {f(d2)}·(−1) )", *up),
+        _row("σ′(z¹) = a¹(1 − a¹)", *slope),
+        _row(f"δ¹ = ( {f(up[0])}·{f(slope[0])}   {f(up[1])}·{f(slope[1])} )", *d1),
         "",
-        f"∂L/∂W² = a¹ᵀδ² = ( {_signed(one.grad_W[1][0][0])}   {_signed(one.grad_W[1][1][0])} )ᵀ       ∂L/∂b² = {_signed(one.grad_b[1][0])}",
-        f"∂L/∂W¹ = xᵀδ¹  = ( {_signed(one.grad_W[0][0][0])}   {_signed(one.grad_W[0][0][1])} )        ∂L/∂b¹ = ( {_signed(d1[0])}   {_signed(d1[1])} )",
-        f"                 ( {_signed(one.grad_W[0][1][0])}   {_signed(one.grad_W[0][1][1])} )",
+        _row("∂L/∂W² = a¹ᵀδ², transposed", g2[0][0], g2[1][0]),
+        _row("∂L/∂b² = δ²", one.grad_b[1][0]),
+        _row("∂L/∂W¹ = xᵀδ¹, first row", *g1[0]),
+        _row("               second row", *g1[1]),
+        _row("∂L/∂b¹ = δ¹", *one.grad_b[0]),
         "",
         f"update with η = {RATE:g}",
-        f"W² = ( 1 + {RATE:g}·{f(-one.grad_W[1][0][0])}   −1 + {RATE:g}·{f(-one.grad_W[1][1][0])} )ᵀ            = ( {_signed(after.W[1][0][0])}   {_signed(after.W[1][1][0])} )ᵀ",
-        f"W¹[1, 0] = 0.25 + {RATE:g}·{f(-one.grad_W[0][1][0])}                          = {f(after.W[0][1][0])}",
-        f"L of the new weights                                   = {f(two.loss)}",
+        _row(f"W² = ( 1 + {RATE:g}·{f(-g2[0][0])}   −1 + {RATE:g}·{f(-g2[1][0])} )ᵀ", *(row[0] for row in after.W[1])),
+        _row(f"W¹, row 2, column 1 = 0.25 + {RATE:g}·{f(-g1[1][0])}", after.W[0][1][0]),
+        _row("L with all new weights and biases", two.loss),
         "```",
         "",
     ]
@@ -114,6 +118,12 @@ def small_example() -> str:
         f"{_tiny(worst)}."
     )
     return "\n".join(lines)
+
+
+def _row(left: str, *values: float) -> str:
+    """A line of the derivation with its result."""
+    shown = "   ".join(_signed(value) for value in values)
+    return f"{left:<58} = {f'( {shown} )' if len(values) > 1 else shown}"
 
 
 def _signed(value: float) -> str:
@@ -235,13 +245,16 @@ def binary_sample() -> str:
     ]
     bias, z, p, y = network.b[2][0], last.z[2][0][0], last.p[0][0], last.y[0][0]
     delta = last.delta[2][0][0]
+    theirs = shown.layers[2]
     text = [
         table(["i", "a²ᵢ", "W³ᵢ", "a²ᵢ · W³ᵢ"], rows, "rrrr"),
         "",
         "```",
-        f"z³ = Σᵢ a²ᵢ·W³ᵢ + b³ = {_five(z - bias)} + {_five(bias)} = {_five(z)}        the program: {_five(shown.layers[2]['z'][0, 0])}",
+        f"z³ = Σᵢ a²ᵢ·W³ᵢ + b³ = {_five(z - bias)} + ({_five(bias)}) = {_five(z)}",
+        f"     the program: {_five(theirs['z'][0, 0])}",
         f"p  = σ({_five(z)}) = {_five(p)}        y = {y:g}",
-        f"δ³ = (p − y)/N = ({_five(p)} − {y:g})/{n} = {_exact(delta)}        the program: {_exact(shown.layers[2]['delta'][0, 0])}",
+        f"δ³ = (p − y)/N = ({_five(p)} − {y:g})/{n} = {_exact(delta)}",
+        f"     the program: {_exact(theirs['delta'][0, 0])}",
         "```",
     ]
     return "\n".join(text)
@@ -284,9 +297,11 @@ def binary_gradient() -> str:
         [
             "```",
             f"∂L/∂W³[0] = Σₙ a²ₙ₀·δ³ₙ = {head} + … ({n} terms)",
-            f"          = {_exact(gradient)}        the program: {_exact(shown.layers[2]['grad_W'][0, 0])}",
+            f"          = {_exact(gradient)}",
+            f"            the program: {_exact(shown.layers[2]['grad_W'][0, 0])}",
             f"v  ← 0.9·({_exact(velocity)}) + ({_exact(gradient)}) = {_exact(moved)}",
-            f"W³[0] ← {_five(weight)} − 0.1·({_exact(moved)}) = {_five(ahead.W[2][0][0])}        the program, one step later: {_five(after)}",
+            f"W³[0] ← {_five(weight)} − 0.1·({_exact(moved)}) = {_five(ahead.W[2][0][0])}",
+            f"            the program, one step later: {_five(after)}",
             "```",
         ]
     )
