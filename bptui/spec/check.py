@@ -134,6 +134,12 @@ def _head(experiment: Experiment) -> Iterator[Problem]:
         )
 
 
+def needed_units(experiment: Experiment) -> int:
+    """Units that the last layer must have; 0 where only the data can tell."""
+    source = SOURCES.get(experiment.data.source)
+    return _expected_units(experiment, source.task, source.outputs) if source else 0
+
+
 def _expected_units(experiment: Experiment, task: str, outputs: int) -> int:
     if isinstance(experiment.loss, CrossEntropy):
         return max(outputs, 2)

@@ -157,6 +157,14 @@ class Pane(Drawn, can_focus=True):
         """Lines of ``width`` cells."""
         raise NotImplementedError
 
+    def lit(self) -> bool:
+        """Whether keys go to this pane: its frame shows it."""
+        return self.has_focus
+
+    def heading(self) -> list[tuple[int, str, str]]:
+        """The texts at the left of the upper border."""
+        return [(1, f" {self.number} ", "key"), (4, f"{self.title} ", "title")]
+
     def top(self, width: int) -> list[tuple[int, str, str]]:
         """Texts in the upper border: column (−1: at the right end), text, style."""
         return []
@@ -169,9 +177,8 @@ class Pane(Drawn, can_focus=True):
         if width < 6 or height < 2:
             return []
         corners = self.glyphs.frame
-        border = "key" if self.has_focus else "border"
-        title = [(1, f" {self.number} ", "key"), (4, f"{self.title} ", "title")]
-        lines = [self._edge(corners[0], corners[2], width, border, title + self.top(width))]
+        border = "key" if self.lit() else "border"
+        lines = [self._edge(corners[0], corners[2], width, border, self.heading() + self.top(width))]
         inner = self.inside(width - 4, height - 2)[: height - 2]
         for index in range(height - 2):
             line = inner[index] if index < len(inner) else []

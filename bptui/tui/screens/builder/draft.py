@@ -1,0 +1,251 @@
+"""The experiment that is being built, with every step back: no screen in here."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from bptui.spec.changes import Change, between, changes
+from bptui.spec.check import Problem, check, needed_units
+from bptui.spec.describe import Row, describe
+from bptui.spec.experiment import Dense, EngineName, Experiment, Spec, layer_names
+from bptui.spec.fields import TAGGED, Field, fields_of, switched
+from bptui.spec.sources import SOURCES
+
+NEW_UNITS = 16
+
+
+class Machine(Spec, frozen=True, kw_only=True):
+    """What the run is computed with, and where. (The precision is a key of the experiment: dtype.)"""
+
+    engine: EngineName = "auto"
+    """auto: torch where there is CUDA, else NumPy where it can run the model, else torch."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:1; the NumPy engine runs on the cpu."""
+
+
+class Item(NamedTuple):
+    """One table of the outline; ``layer`` counts the layers."""
+
+    table: str
+    layer: int = 0
+
+
+class State(msgspec.Struct, frozen=True):
+    """What is undone and redone."""
+
+    experiment: Experiment
+    machine: Machine
+
+
+#: The outline's order: layers stand between data and loss.
+ABOVE, BELOW = ("data",), ("loss", "optimizer", "schedule", "stop", "experiment", "machine")
+
+
+@cache
+def kind_field(table: str) -> Field:
+    """The row that chooses between the kinds of a tagged table."""
+    key, kinds = TAGGED[table]
+    return Field(key, "choice", tuple(kinds), None, False, "")
+
+
+def chooses_kind(item: Item, field: Field) -> bool:
+    return item.table in TAGGED and field is kind_field(item.table)
+
+
+class Draft:
+    """``now`` is what stands there; ``running`` is what it is compared with."""
+
+    def __init__(self, running: Experiment, machine: Machine | None = None, features: int = 0) -> None:
+        """``features``: columns of the running experiment's data, where only the trainer knows them."""
+        self.running = State(running, machine or Machine())
+        self._features = features
+        self._past: list[State] = []
+        self._future: list[State] = []
+        self._merging: Hashable = None
+        self.now = self.running
+
+    # -- looking -----------------------------------------------------------------------------------
+    @property
+    def experiment(self) -> Experiment:
+        return self.now.experiment
+
+    def items(self) -> list[Item]:
+        layers = [Item("model", index) for index in range(len(self.experiment.model))]
+        return [*map(Item, ABOVE), *layers, *map(Item, BELOW)]
+
+    def struct(self, item: Item) -> Any:
+        """The Struct that an item stands for."""
+        if item.table == "machine":
+            return self.now.machine
+        if item.table == "model":
+            return self.experiment.model[item.layer]
+        return getattr(self.experiment, item.table)
+
+    def fields(self, item: Item) -> tuple[Field, ...]:
+        """The rows of an item's form; the first one of a tagged table chooses its kind."""
+        kind: type[msgspec.Struct] = type(self.struct(item))
+        own = fields_of(kind)
+        return (kind_field(item.table), *own) if item.table in TAGGED else own
+
+    def value(self, item: Item, field: Field) -> Any:
+        struct = self.struct(item)
+        return str(struct.__struct_config__.tag) if chooses_kind(item, field) else getattr(struct, field.key)
+
+    @property
+    def features(self) -> int:
+        """Columns of the data, 0 where they are not known before they are read."""
+        source = self.experiment.data.source
+        if source in SOURCES:
+            return SOURCES[source].features
+        return self._features if source == self.running.experiment.data.source else 0
+
+    def rows(self) -> tuple[Row, ...]:
+        """Names, shapes and parameter counts of the layers as they now are."""
+        return describe(self.experiment, self.features or None)
+
+    def problems(self) -> list[Problem]:
+        found = list(check(self.experiment))
+        machine = self.now.machine
+        if machine.engine == "numpy" and machine.device not in ("auto", "cpu", ""):
+            found.append(Problem("machine", "device", "the NumPy engine runs on the cpu: take auto or cpu"))
+        return found
+
+    def problems_of(self, item: Item) -> list[Problem]:
+        if item.table != "model":
+            return [p for p in self.problems() if p.table == item.table]
+        name = layer_names(self.experiment.model)[item.layer]
+        own = self.experiment.model[item.layer].name
+        return [
+            p for p in self.problems()
+            if p.table == f"model.{name}" or (p.table == "model" and p.key == "name" and repr(own[:64]) in p.message)
+        ]  # fmt: skip
+
+    def changes(self) -> list[Change]:
+        """What differs from the running experiment."""
+        return changes(self.running.experiment, self.experiment) + between(
+            "machine", self.running.machine, self.now.machine
+        )
+
+    # -- changing ----------------------------------------------------------------------------------
+    def put(self, state: State, merge: Hashable = None) -> bool:
+        """Another state; changes with the same ``merge`` in a row are undone as one. Whether anything changed."""
+        if state == self.now:
+            return False
+        if merge is None or merge != self._merging:
+            self._past.append(self.now)
+        self._merging = merge
+        self._future.clear()
+        self.now = state
+        return True
+
+    def separate(self) -> None:
+        """What comes next is undone on its own."""
+        self._merging = None
+
+    def undo(self) -> bool:
+        return self._travel(self._past, self._future)
+
+    def redo(self) -> bool:
+        return self._travel(self._future, self._past)
+
+    def _travel(self, source: list[State], into: list[State]) -> bool:
+        self._merging = None
+        if not source:
+            return False
+        into.append(self.now)
+        self.now = source.pop()
+        return True
+
+    def load(self, experiment: Experiment) -> None:
+        """A whole other experiment, from a preset or a file."""
+        self.put(replace(self.now, experiment=experiment))
+
+    def set(self, item: Item, field: Field, value: Any, merge: Hashable = None) -> str:
+        """One key. Returns what else was changed with it, in words; empty: nothing."""
+        struct = self.struct(item)
+        if chooses_kind(item, field):
+            changed = switched(struct, TAGGED[item.table][1][value])
+        else:
+            changed = replace(struct, **{field.key: value})
+        state = self._with(item, changed)
+        said = ""
+        if item.table in ("data", "loss"):
+            state, said = _head_follows(self.now, state)
+        self.put(state, merge)
+        return said
+
+    def _with(self, item: Item, struct: Any) -> State:
+        if item.table == "machine":
+            return replace(self.now, machine=struct)
+        if item.table == "model":
+            model = list(self.experiment.model)
+            model[item.layer] = struct
+            return self._model(model)
+        return replace(self.now, experiment=replace(self.experiment, **{item.table: struct}))
+
+    def _model(self, layers: list[Any]) -> State:
+        return replace(self.now, experiment=replace(self.experiment, model=tuple(layers)))
+
+    # -- layers ------------------------------------------------------------------------------------
+    def add(self, after: int) -> int:
+        """A new layer behind layer ``after`` (−1: the first), but before the last, which belongs to the data.
+
+        Into an empty network the output layer comes first. Returns its index.
+        """
+        layers = list(self.experiment.model)
+        if not layers:
+            self.put(self._model([Dense(units=needed_units(self.experiment) or NEW_UNITS)]))
+            return 0
+        place = min(max(after + 1, 0), len(layers) - 1)
+        beside = layers[place - 1] if place else None
+        activation = beside.activation if beside is not None and beside.activation != "identity" else "relu"
+        units = beside.units if beside is not None else NEW_UNITS
+        layers.insert(place, Dense(units=units, activation=activation))
+        self.put(self._model(layers))
+        return place
+
+    def remove(self, index: int) -> int:
+        """Take a layer away; returns the index of the one to look at next."""
+        layers = list(self.experiment.model)
+        del layers[index]
+        self.put(self._model(layers))
+        return max(0, min(index, len(layers) - 1))
+
+    def duplicate(self, index: int) -> int:
+        """The same layer once more, behind it (a copy of the last comes before it)."""
+        layers = list(self.experiment.model)
+        layers.insert(index + 1, replace(layers[index], name=""))
+        self.put(self._model(layers))
+        return index + 1
+
+    def move(self, index: int, by: int) -> int:
+        """Change places with a neighbour; returns where the layer is then."""
+        layers = list(self.experiment.model)
+        place = index + by
+        if not 0 <= place < len(layers):
+            return index
+        layers[index], layers[place] = layers[place], layers[index]
+        self.put(self._model(layers))
+        return place
+
+    def blank(self) -> None:
+        """No layer at all; data, loss and the rest stay."""
+        self.put(self._model([]))
+
+
+def _head_follows(before: State, after: State) -> tuple[State, str]:
+    """Other data or another loss: a last layer that fitted before shall fit again."""
+    experiment = after.experiment
+    if not experiment.model or not before.experiment.model:
+        return after, ""
+    last, needed = experiment.model[-1], needed_units(experiment)
+    if not needed or last.units == needed or before.experiment.model[-1].units != needed_units(before.experiment):
+        return after, ""
+    model = (*experiment.model[:-1], replace(last, units=needed))
+    name = layer_names(model)[-1]
+    return replace(after, experiment=replace(experiment, model=model)), f"{name} follows: {last.units} → {needed} units"
