@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from bptui.client.seeds import Band, band
 from making import measure, reference
 from making.blocks import table
-from making.svg import Line, Panel, picture
+from making.svg import Line, Panel, Point, picture
 
 Row = dict[str, Any]
 
@@ -124,16 +125,21 @@ def losses(name: str) -> str:
     called = "" if not variant else f" ({variant})"
     left = Panel(f"loss{called}", lines, "step", "log")
     metric = "val_r2" if "val_r2" in first["series"] else "val_accuracy"
-    right = Panel(
-        FIGURES[metric],
-        [
-            Line(_called(name, v), _points(row["series"][metric]), at, marks=len(row["series"][metric]) < 12)
-            for at, (v, row) in enumerate(found.items())
-            if metric in row["series"] and v not in measure.EXTRA.get(name, ())
-        ],
-        "step",
-    )  # fmt: skip
+    shown = {v: row["series"][metric] for v, row in found.items() if v not in measure.EXTRA.get(name, ())}
+    lines = [
+        Line(_called(name, v), _points(series), at, marks=len(series) < 12)
+        for at, (v, series) in enumerate(shown.items())
+    ]
+    right = Panel(FIGURES[metric], lines, "step", y_range=_after_start([line.points for line in lines]))
     return picture([left, right], about=f"Loss and validation of the preset {name}, seed 0")
+
+
+def _after_start(lines: list[Sequence[Point]]) -> tuple[float, float]:
+    """From the lowest to the highest value once training has begun: where a run starts says little."""
+    values = [y for points in lines for _, y in points[1:] if y == y]
+    low, high = min(values), max(values)
+    pad = max(0.06 * (high - low), 0.002)
+    return low - pad, high + pad
 
 
 def initialisers() -> str:
@@ -193,11 +199,14 @@ def _ratio(values: list[float | None]) -> str:
 
 def scales(name: str, column: str, direction: str = "backward") -> str:
     """Block ``scales NAME COLUMN [forward]``: the factor from layer to layer at step 0, with seed 0."""
-    rows, forward = [], direction == "forward"
+    rows: list[list[str]] = []
+    forward = direction == "forward"
     for variant, row in runs(name).items():
         values = row["tables"]["first"][column]
         pairs = [(b, a) if forward else (a, b) for a, b in pairwise(values)]
-        rows.append([f"`{name}`" + (f" `{variant}`" if variant else ""), *(_factor(*pair) for pair in pairs)])
+        cells = [_factor(*pair) for pair in pairs]
+        if cells not in [row[1:] for row in rows]:  # a variant that begins alike says nothing new
+            rows.append([f"`{name}`" + (f" `{variant}`" if variant else ""), *cells])
     count = len(rows[0]) - 1
     heads = [f"{k} → {k + 1}" if forward else f"{k} ← {k + 1}" for k in range(1, count + 1)]
     return table(["run", *heads], rows, "l" + "r" * count)

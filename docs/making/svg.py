@@ -30,7 +30,7 @@ text { fill: #9198a1 } .title { fill: #e6edf3 } .grid { stroke: #3d444d }
 }
 """.strip()
 
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 24.0, 46.0, 34.0
+LEFT, RIGHT, TOP, BOTTOM, ROW = 52.0, 24.0, 46.0, 34.0, 15.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ def _superscript(value: int) -> str:
 
 
 def _panel(panel: Panel, left: float, width: float, height: float) -> str:
-    x0, x1, y0, y1 = left + LEFT, left + width - RIGHT, height - BOTTOM, TOP
+    x0, x1 = left + LEFT, left + width - RIGHT
+    legend, rows = _legend(panel, x0, left + width)
+    y0, y1 = height - BOTTOM, TOP + ROW * (rows - 1)
     low, high = _range(panel)
     xs = [x for line in panel.lines for x, _ in line.points]
     x_low, x_high = (-0.4, len(panel.names) - 0.6) if panel.names else (min(xs), max(xs)) if xs else (0.0, 1.0)
@@ -140,15 +142,15 @@ def _panel(panel: Panel, left: float, width: float, height: float) -> str:
         y = place((x_low, tick))[1]
         out.append(f'<path class="grid" d="M{x0:.1f} {y:.1f}H{x1:.1f}"/>')
         out.append(f'<text x="{x0 - 5:.1f}" y="{y + 4:.1f}" text-anchor="end">{number(tick)}</text>')
-    ticks = list(enumerate(panel.names)) if panel.names else [(t, number(t)) for t in _linear_ticks(x_low, x_high)]
-    for at, text in ticks:
+    steps = [tick for tick in _linear_ticks(x_low, x_high) if float(tick).is_integer()]
+    for at, text in enumerate(panel.names) if panel.names else [(tick, number(tick)) for tick in steps]:
         x = place((at, high))[0]
         out.append(f'<text x="{x:.1f}" y="{y0 + 15:.1f}" text-anchor="middle">{escape(text)}</text>')
     if panel.x_label:
         label = escape(panel.x_label)
         out.append(f'<text x="{(x0 + x1) / 2:.1f}" y="{y0 + 29:.1f}" text-anchor="middle">{label}</text>')
     out += [text for line in panel.lines for text in _line(panel, line, place)]
-    out += _legend(panel, x0)
+    out += legend
     return "\n".join(out)
 
 
@@ -175,13 +177,18 @@ def _line(panel: Panel, line: Line, place: Callable[[Point], Point]) -> list[str
     return out
 
 
-def _legend(panel: Panel, x: float) -> list[str]:
-    out = []
+def _legend(panel: Panel, left: float, right: float) -> tuple[list[str], int]:
+    """The labelled lines' names, and in how many rows they stand."""
+    out, x, rows = [], left, 1
     for line in panel.lines:
         if not line.label:
             continue
+        size = 28 + 6.4 * len(line.label)
+        if x > left and x + size > right:
+            x, rows = left, rows + 1
+        y = 30 + ROW * (rows - 1)
         dash = " dash" if line.dashed else ""
-        out.append(f'<path class="line c{line.colour}{dash}" d="M{x:.1f} 30h16"/>')
-        out.append(f'<text x="{x + 20:.1f}" y="34">{escape(line.label)}</text>')
-        x += 30 + 6.2 * len(line.label)
-    return out
+        out.append(f'<path class="line c{line.colour}{dash}" d="M{x:.1f} {y:g}h16"/>')
+        out.append(f'<text x="{x + 20:.1f}" y="{y + 4:g}">{escape(line.label)}</text>')
+        x += size
+    return out, rows
