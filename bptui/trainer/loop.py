@@ -275,16 +275,12 @@ class Trainer:
         return [self.batches.next() for _ in range(min(self._group, left))]
 
     def one_step(self, *, everything: bool = False) -> None:
-        """One whole watched update; from inside an update, its rest."""
+        """One whole update, watched where a probe is due; from inside an update, its rest."""
         if self._steps is not None:
             self._finish_update()
             return
-        step, lr = self.step, self.lr.at(self.step)
-        self.engine.watch(True)
-        group = self._next_group()
-        loss = (
-            self.engine.train_step(group[0], step, lr) if len(group) == 1 else self.engine.accumulate(group, step, lr)
-        )
+        self.engine.watch(everything or self.step >= self.probe.governor.next_step())
+        loss = self._update(self.step, self.lr.at(self.step))
         self.engine.watch(False)
         self._done_step(loss, everything=everything)
 
