@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bptui.client.reference import Reference
     from bptui.spec.experiment import Experiment
+    from bptui.tui.config import GlyphChoice
+    from bptui.tui.glyphs import GlyphName
 
 #: The TUI draws nothing useful on a smaller terminal.
 SMALLEST = (40, 12)
@@ -46,7 +49,11 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
 
 def add_screen(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--glyphs", choices=("braille", "block", "ascii"), default="braille", help="what charts are drawn with"
+        "--glyphs", choices=("auto", "braille", "block", "ascii"), help="what charts are drawn with (default: auto)"
+    )
+    parser.add_argument("--theme", metavar="NAME", help="dark, light, colour-blind, auto, or a name of Textual's")
+    parser.add_argument(
+        "--notices", choices=("auto", "bell", "desktop", "off"), help="what tells of the end while you look elsewhere"
     )
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
 
@@ -136,9 +143,16 @@ def show(
     *,
     files_only: bool = False,
     observe: bool = False,
+    at: Reference | None = None,
 ) -> int:
-    """The screen of a run; ``run_of`` gives its directory after the first frame."""
+    """The screen of a run; ``run_of`` gives its directory after the first frame. What is not given: config.toml."""
+    from bptui.tui.config import read_config
     from bptui.tui.start import start
+    from bptui.tui.themes import theme_name
+
+    liked = read_config()
+    theme = arguments.theme or liked.theme
+    theme_name(theme)  # a word that is no theme is told before the screen is taken
 
     return start(
         run_of,
@@ -146,12 +160,30 @@ def show(
         relaunch,
         files_only=files_only,
         observe=observe,
-        glyphs=arguments.glyphs,
-        mouse=not arguments.no_mouse,
+        glyphs=glyphs_for(arguments.glyphs or liked.glyphs),
+        mouse=liked.mouse and not arguments.no_mouse,
+        theme=theme,
+        notices=arguments.notices or liked.notices,
+        at=at,
     )
 
 
+def glyphs_for(choice: GlyphChoice) -> GlyphName:
+    """``auto``: braille, but ASCII where the terminal would show it badly."""
+    if choice != "auto":
+        return choice
+    from bptui.doctor.terminal import ambiguous_is_wide, east_asian
+
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    if encoding != "utf8" or os.environ.get("TERM") == "linux":
+        return "ascii"
+    # Only there is the question worth a round trip to the terminal.
+    return "ascii" if east_asian(os.environ) and ambiguous_is_wide() else "braille"
+
+
 def check_terminal() -> None:
+    if "TEXTUAL_DRIVER" in os.environ:  # served to a browser: what is needed comes over pipes
+        return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("no terminal here; 'bptui train' works without one")
     if os.environ.get("TERM") in ("dumb", ""):

@@ -5,17 +5,25 @@ from __future__ import annotations
 import argparse
 
 from bptui.commands.attach import recorded, relauncher
-from bptui.commands.common import add_named_run, add_screen, check_terminal, show
+from bptui.commands.common import add_screen, check_terminal, show
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    add_named_run(parser)
+    parser.add_argument(
+        "run",
+        metavar="RUN|PLACE",
+        help="id, unique prefix, 'latest', pid or path; or RUN@STEP/layer/quantity, as Y copies",
+    )
     add_screen(parser)
 
 
 def act(arguments: argparse.Namespace) -> int:
     from bptui.client.discover import resolve
+    from bptui.client.reference import is_reference, parse
 
-    directory = resolve(arguments.run)
+    at = None
+    if is_reference(arguments.run):
+        at = parse(arguments.run)
+    directory = resolve(at.run if at is not None else arguments.run)
     check_terminal()
-    return show(arguments, lambda: directory, recorded(directory), relauncher(directory), files_only=True)
+    return show(arguments, lambda: directory, recorded(directory), relauncher(directory), files_only=True, at=at)

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from textual import events
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
 
+from bptui.client.reference import Reference
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import AnyRequest, Pace, Pause, Run, Stop
+from bptui.protocol.messages import AnyRequest, Findings, Pace, Pause, Run, Stop
 from bptui.spec.experiment import Experiment
+from bptui.tui.config import ConfigError, NoticeChoice
 from bptui.tui.glyphs import SETS, GlyphName
+from bptui.tui.notices import Attention, happened, passed_through, sequence
+from bptui.tui.plain import AsciiOnly
 from bptui.tui.ports import ConnectionLost, Curves, RequestRefused, Session
 from bptui.tui.screens.base import TransportScreen
 from bptui.tui.screens.main import MainScreen
 from bptui.tui.store import ENDED, Snapshot, Store
 from bptui.tui.text import clean, integer, loss_text
+from bptui.tui.themes import OWN
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -70,8 +77,21 @@ class BptuiApp(App[ExitResult]):
         connect: Connector | None = None,
         glyphs: GlyphName = "braille",
         curves: Callable[[], Curves] | None = None,
+        theme: str = "bptui-dark",
+        notices: NoticeChoice = "auto",
+        remember: Callable[[str, str], None] | None = None,
+        at: Reference | None = None,
     ) -> None:
+        self._theme_given, self._remember = theme, remember
         super().__init__()
+        for own in OWN:
+            self.register_theme(own)
+        self.theme = theme
+        self._notices: NoticeChoice = notices
+        self._at = at
+        self.attention = Attention()
+        if glyphs == "ascii":
+            self._filters.append(AsciiOnly())
         self._open_session = open_session
         self.experiment = experiment
         self.relaunch = relaunch
@@ -97,6 +117,41 @@ class BptuiApp(App[ExitResult]):
     def on_mount(self) -> None:
         self.set_interval(PAINT_SECONDS, self._tick)
         self.call_after_refresh(self._begin)
+
+    # -- the terminal ------------------------------------------------------------------------------
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key):
+            self.attention.key()
+        await super().on_event(event)
+
+    def on_app_focus(self) -> None:
+        self.attention.focus(True)
+
+    def on_app_blur(self) -> None:
+        self.attention.focus(False)
+
+    def watch_theme(self, theme: str) -> None:
+        """A theme that was chosen in the palette is there the next time."""
+        if theme == self._theme_given or self._remember is None or not self.is_running:
+            return
+        self._theme_given = theme
+        try:
+            self._remember("theme", theme.removeprefix("bptui-"))
+        except ConfigError as error:
+            self.notice(clean(str(error)), "warn")
+
+    def copy(self, text: str) -> None:
+        """To the terminal's clipboard (OSC 52); inside tmux and screen also to that of the terminal outside."""
+        self.copy_to_clipboard(text)
+        wrapped = passed_through("\x1b]52;c;" + _base64(text) + "\x1b\\", os.environ)
+        if self._driver is not None and wrapped.startswith("\x1bP"):
+            self._driver.write(wrapped)
+
+    def _tell(self, before: Snapshot) -> None:
+        """The bell, or a desktop notice, about what happened while its user looks elsewhere."""
+        text = happened(before, self.store.snapshot)
+        if text and self.attention.elsewhere and self._driver is not None:
+            self._driver.write(sequence(text, self._notices, os.environ))
 
     # -- the session -------------------------------------------------------------------------------
     def _begin(self) -> None:
@@ -156,9 +211,14 @@ class BptuiApp(App[ExitResult]):
                 return session
 
     def _take(self, frame: Frame) -> None:
+        before = self.store.snapshot
         urgent = self.store.apply(frame)
         self._dirty = True
         snapshot = self.store.snapshot
+        self._tell(before)
+        if self._at is not None and isinstance(frame.message, Findings):  # the last that files give
+            at, self._at = self._at, None
+            self.call_later(self.main.go_to, at)
         if snapshot.pace == self.pace_wanted:
             self.pace_wanted = None
         if snapshot.state == "FAILED" and snapshot.code == 2 and snapshot.step == 0 and self.session is not None:
@@ -379,6 +439,12 @@ def _one_line(error: BaseException) -> str:
     return clean(text.splitlines()[0] if text.splitlines() else text, 400)
 
 
+def _base64(text: str) -> str:
+    from base64 import b64encode
+
+    return b64encode(text.encode()).decode()
+
+
 def _history_curves() -> Curves:
     from bptui.tui.curves import HistoryCurves  # numpy: only once data come
 
@@ -394,8 +460,15 @@ def run(
     connect: Connector | None = None,
     glyphs: GlyphName = "braille",
     mouse: bool = True,
+    theme: str = "bptui-dark",
+    notices: NoticeChoice = "auto",
+    remember: Callable[[str, str], None] | None = None,
+    at: Reference | None = None,
 ) -> ExitResult:
     """Run the app in this terminal until its user leaves; the caller prints ``lines`` and exits with ``code``."""
-    app = BptuiApp(open_session, title=title, experiment=experiment, relaunch=relaunch, connect=connect, glyphs=glyphs)
+    app = BptuiApp(
+        open_session, title=title, experiment=experiment, relaunch=relaunch, connect=connect, glyphs=glyphs,
+        theme=theme, notices=notices, remember=remember, at=at,
+    )  # fmt: skip
     result = app.run(mouse=mouse)
     return result if result is not None else ExitResult(app.return_code or 0)

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bptui.client.reference import Reference
 from bptui.spec.experiment import Experiment
 from bptui.spec.load import title
 from bptui.tui.app import run
+from bptui.tui.config import NoticeChoice, remember
 from bptui.tui.glyphs import GlyphName
 from bptui.tui.ports import Session
+from bptui.tui.themes import theme_name
 
 
 def start(
@@ -22,6 +25,9 @@ def start(
     observe: bool = False,
     glyphs: GlyphName = "braille",
     mouse: bool = True,
+    theme: str = "auto",
+    notices: NoticeChoice = "auto",
+    at: Reference | None = None,
 ) -> int:
     """Show a run until its user leaves; says in the shell what became of it, and returns the exit status.
 
@@ -37,7 +43,7 @@ def start(
 
     result = run(
         first, title=title(experiment) if experiment else "", experiment=experiment, relaunch=relaunch,
-        connect=further, glyphs=glyphs, mouse=mouse,
+        connect=further, glyphs=glyphs, mouse=mouse, theme=theme_name(theme), notices=notices, remember=remember, at=at,
     )  # fmt: skip
     if result.discard:
         from bptui.client.launch import discard

@@ -19,6 +19,13 @@ PANES: dict[int, str] = {
     "f shows each finding with its evidence and its fix.",
 }
 
+HEADER = (
+    "The line above all panes: the state, the step (the number of updates made so far) and the epoch (how often every "
+    "training row has been used), then data, layers' sizes, engine, pace and what the probes cost. Where it is narrow "
+    "the last go first.\n\n"
+    "    READY waits for space   PAUSED stands between two micro-steps   RUNNING   DONE may go on   STALE has no trainer"
+)
+
 #: Quantity → name in the inspector, ASCII name, formula, what it is.
 QUANTITIES: dict[str, tuple[str, str, str, str]] = {
     "z": ("z", "z", "zˡ = aˡ⁻¹ Wˡ + bˡ", "what each unit sums up, before the activation: samples × units"),

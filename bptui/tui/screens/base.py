@@ -9,10 +9,12 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from bptui.client.reference import Reference
 from bptui.protocol.messages import MicroStep, Pace, Pause, Run, Step, TakeControl
 from bptui.tui.keys import Place, keys_of
 from bptui.tui.spans import SpanCompositor
 from bptui.tui.store import Snapshot
+from bptui.tui.text import clean
 from bptui.tui.widgets.header import pace_word
 from bptui.tui.widgets.pane import STYLES
 
@@ -85,6 +87,32 @@ class TransportScreen(Screen[None]):
             self.notice("you have control already")
         else:
             self.face.send(TakeControl(), "you have control now", watching=True)
+
+    def place(self) -> tuple[Reference, str] | None:
+        """What is under the cursor, and its value in words; None: nothing."""
+        return None
+
+    def reference(self, step: int, layer: str = "", quantity: str = "", cell: tuple[int, ...] = ()) -> Reference:
+        """A place in the run that is shown."""
+        session = self.face.session
+        return Reference(clean(session.run) if session is not None else "?", step, layer, quantity, cell)
+
+    def action_copy(self) -> None:
+        found = self.place()
+        if found is None:
+            self.notice("nothing here to copy")
+            return
+        where, value = found
+        text = f"{where} = {value}" if value else str(where)
+        self.face.copy(text)
+        self.notice(f"copied {text}")
+
+    def action_suspend(self) -> None:
+        driver = self.app._driver
+        if driver is None or not driver.can_suspend:
+            self.notice("there is no shell here to go back to")
+        else:
+            self.app.action_suspend_process()
 
     def action_palette(self) -> None:
         self.app.action_command_palette()

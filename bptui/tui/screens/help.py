@@ -11,7 +11,9 @@ from textual.containers import VerticalScroll
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
+from bptui.tui.glyphs import ASCII
 from bptui.tui.keys import Key, Place, keys_of
+from bptui.tui.plain import spell
 from bptui.tui.store import Snapshot
 from bptui.tui.widgets.pane import STYLES, Drawn, Line
 
@@ -44,11 +46,13 @@ class HelpScreen(ModalScreen[None]):
         self._title, self._text, self._place = title, text, place
 
     def compose(self) -> ComposeResult:
+        ascii_only = getattr(self.app, "glyphs", None) is ASCII
+        text = spell(self._text) if ascii_only else self._text
         width = min(WIDTH, int(self.app.size.width * 0.96)) - 7  # frame, padding, scroll bar
         with VerticalScroll(classes="box wide reading") as box:
             box.border_title = self._title
             box.border_subtitle = "esc closes"
-            yield Lines([[(line, "text")] for line in folded(self._text, width)] + key_table(self._place, width))
+            yield Lines([[(line, "text")] for line in folded(text, width)] + key_table(self._place, width, ascii_only))
 
 
 def folded(text: str, width: int) -> list[str]:
@@ -61,14 +65,14 @@ def folded(text: str, width: int) -> list[str]:
     return out
 
 
-def key_table(place: Place, width: int) -> list[Line]:
+def key_table(place: Place, width: int, ascii_only: bool = False) -> list[Line]:
     """Key, then its sentence under itself."""
     rows = keys_of(place)
     column = max(cell_len(_names(key)) for key in rows) + 2
     lines: list[Line] = [[]]
     for key in rows:
         lead = _names(key)
-        for part in textwrap.wrap(key.help, max(20, width - column)):
+        for part in textwrap.wrap(spell(key.help) if ascii_only else key.help, max(20, width - column)):
             lines.append([(lead + " " * (column - cell_len(lead)), "key"), (part, "text")])
             lead = ""
     return lines

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 
+from bptui.client.reference import Reference
 from bptui.protocol.messages import Inspect, Inspection, Pause
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
+from bptui.tui.plain import spell
 from bptui.tui.ports import ConnectionLost, RequestRefused
 from bptui.tui.screens.base import TransportScreen, bindings
 from bptui.tui.store import Snapshot
@@ -87,6 +89,8 @@ class Inspector(TransportScreen):
             tabs.append((f" {word} ", "key+cursor" if key == self.quantity else "dim"))
         self.tabs.put(tabs)
         formula, meaning = self._words(snapshot)
+        if ascii_only:
+            formula, meaning = spell(formula), spell(meaning)
         self.formula.put([(" ", "text"), (formula, "first"), (f"   {meaning}", "dim")])
         self._cell_line()
 
@@ -174,6 +178,13 @@ class Inspector(TransportScreen):
 
     def action_back(self) -> None:
         self.dismiss()
+
+    def place(self) -> tuple[Reference, str] | None:
+        value = self.matrix.value()
+        if value is None or self.index >= len(self.snapshot.model.layers):
+            return None
+        name = self.snapshot.model.layers[self.index].name
+        return self.reference(self.snapshot.step, name, self.quantity, self.matrix.place()), repr(value)
 
     def explanation(self) -> tuple[str, str, Place]:
         formula, meaning = self._words(self.snapshot)

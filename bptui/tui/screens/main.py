@@ -7,6 +7,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.css.query import NoMatches
 
+from bptui.client.reference import Reference
+from bptui.tui import places
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
 from bptui.tui.screens.base import TransportScreen, bindings
@@ -20,7 +22,7 @@ from bptui.tui.widgets.layers import LayerPane
 from bptui.tui.widgets.loss import LossChart
 from bptui.tui.widgets.model import ModelPane
 from bptui.tui.widgets.pane import Drawn, Pane
-from bptui.tui.words import PANES
+from bptui.tui.words import HEADER, PANES
 
 SMALLEST = (40, 12)
 ONE_PANE = (64, 18)
@@ -169,6 +171,13 @@ class MainScreen(TransportScreen):
 
         self.app.push_screen(OutputScreen(self.snapshot, self.gradients.glyphs))
 
+    def place(self) -> tuple[Reference, str] | None:
+        return places.under_cursor(self)
+
+    def go_to(self, at: Reference) -> None:
+        """Select what a reference names, and say what can be seen of it."""
+        places.go_to(self, at)
+
     def explanation(self) -> tuple[str, str, Place]:
         text = PANES[self.current.number]
         if self.current is self.gradients and (row := self.gradients.describe()):
@@ -176,7 +185,7 @@ class MainScreen(TransportScreen):
         if self.current is self.model and self.snapshot.model.engine:
             model = self.snapshot.model
             text += f"\n\nEngine: {model.engine} on {model.device}, {model.dtype}. {model.engine_reason}"
-        return self.current.title, text, "main"
+        return self.current.title, f"{text}\n\n{HEADER}", "main"
 
 
 def left_width(width: int) -> int:

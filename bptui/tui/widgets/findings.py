@@ -25,6 +25,11 @@ class FindingsPane(Pane):
     number, title = 4, "Findings"
     _first = 0
 
+    @property
+    def at(self) -> int:
+        """Index of the finding that stands first."""
+        return self._first
+
     def top(self, width: int) -> list[tuple[int, str, str]]:
         total = len(self.snapshot.findings)
         return [(-1, f" {total} ", "dim")] if total else []

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from msgspec.structs import replace
+
+from bptui.tui.glyphs import ASCII
 from bptui.tui.keys import Key, Place, keys_of
+from bptui.tui.plain import spell
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean, fit
 from bptui.tui.widgets.pane import Drawn, Line
@@ -47,6 +51,9 @@ class KeyBar(Drawn):
         if self.text:
             return [[(" ", "text"), (fit(self.text, width - 2), self._tone)]]
         line: Line = [(" ", "text")]
-        for key in fitting(keys_of(self.place), width):
+        rows = keys_of(self.place)
+        if getattr(self.app, "glyphs", None) is ASCII:
+            rows = tuple(replace(key, label=spell(key.label)) for key in rows)
+        for key in fitting(rows, width):
             line += [(key.shown, "key"), (f" {key.label}  ", "dim")]
         return [line]

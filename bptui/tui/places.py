@@ -1,0 +1,89 @@
+"""``Y`` on the main screen, and its way back: a place in the run as text, and the place that a text names."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from bptui.client.reference import SERIES, Reference
+from bptui.runs.records import QUANTITIES
+from bptui.tui.text import clean, integer, small
+
+if TYPE_CHECKING:
+    from bptui.tui.screens.main import MainScreen
+
+SAY_SECONDS = 15.0
+
+
+def under_cursor(screen: MainScreen) -> tuple[Reference, str] | None:
+    """The place in the pane that has the focus, and its value in words."""
+    snapshot, pane = screen.snapshot, screen.current
+    if pane is screen.findings and snapshot.findings:
+        finding = snapshot.findings[min(screen.findings.at, len(snapshot.findings) - 1)]
+        return screen.reference(finding.first_step, finding.layer), f"{finding.fault}: {finding.message}"
+    if pane is screen.loss and snapshot.curves is not None and snapshot.curves.last_step >= 0:
+        loss = snapshot.curves.latest("loss")
+        return screen.reference(snapshot.curves.last_step, "loss"), repr(loss) if loss is not None else ""
+    index = screen.gradients.selected
+    if index >= len(snapshot.model.layers):
+        return screen.reference(snapshot.step), snapshot.shown_state
+    layer = snapshot.model.layers[index]
+    if pane is screen.gradients:
+        row = snapshot.rows[index] if index < len(snapshot.rows) else None
+        if row is None:
+            return screen.reference(snapshot.step, layer.name), ""
+        words = [f"norm of grad_W {small(row.grad_norm)}", f"update/W {small(row.update_ratio)}"]
+        if row.dead >= 0:
+            words.append(f"dead {row.dead}/{row.units}")
+        return screen.reference(snapshot.step, layer.name, "grad_W"), ", ".join(words)
+    size = f"{layer.inputs or '?'} to {layer.units} {layer.activation or 'identity'}"
+    return screen.reference(snapshot.step, layer.name), f"{size}, {integer(layer.parameters)} parameters"
+
+
+def go_to(screen: MainScreen, at: Reference) -> None:
+    """Select layer and quantity; what the files do not hold is said."""
+    snapshot = screen.snapshot
+    said = [_step(screen, at)]
+    names = [layer.name for layer in snapshot.model.layers]
+    if at.layer in names:
+        for pane in (screen.model, screen.gradients):
+            pane.select(names.index(at.layer))
+        screen.action_focus_pane(3)
+        if at.quantity:
+            said.append(_quantity(screen, at))
+    elif at.layer in SERIES:
+        screen.action_focus_pane(2)
+    elif at.layer:
+        close = get_close_matches(at.layer, names, n=1)
+        said.append(f"There is no layer {clean(at.layer, 80)!r}" + (f"; nearest: {close[0]!r}." if close else "."))
+    screen.app.notify(
+        " ".join(filter(None, said)), title=clean(str(at), 120), timeout=SAY_SECONDS, markup=False,
+        severity="warning" if at.step > snapshot.step or len(said) > 1 else "information",
+    )  # fmt: skip
+
+
+def _step(screen: MainScreen, at: Reference) -> str:
+    snapshot = screen.snapshot
+    last, wanted = integer(snapshot.step), integer(at.step)
+    if at.step == snapshot.step:
+        return f"Step {wanted} is the run's last step: this is it."
+    if at.step > snapshot.step:
+        return f"There is no step {wanted}: the run ends at step {last}, which is shown."
+    text = f"Shown is step {last}, the run's last"
+    if snapshot.curves is not None:
+        loss = snapshot.curves.reduce("loss", at.step, at.step, 1).low[0]
+        if loss == loss:
+            text = f"At step {wanted} the loss was {small(loss)}. {text}"
+    session = screen.face.session
+    kept = session is not None and (session.directory / "keyframes" / f"{at.step:012d}.safetensors").exists()
+    return text + (f"; the weights of step {wanted} are kept in its keyframe." if kept else
+                   f"; weights and gradients of step {wanted} are not kept.")  # fmt: skip
+
+
+def _quantity(screen: MainScreen, at: Reference) -> str:
+    if at.quantity in QUANTITIES:
+        screen.gradients.quantity = at.quantity
+        screen.gradients.show()
+        if not at.cell:
+            return ""
+    return f"Single values of {at.quantity} are not in the files: i shows them while a run is paused."
