@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from making import preset_pages, reference, slips, worked
+from making import preset_pages, reference, slips, small, worked
 from making.blocks import Maker, filled
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -27,7 +27,7 @@ FAST: dict[str, Maker] = {
     "norms": preset_pages.norms,
     "presets": preset_pages.index,
     "scales": preset_pages.scales,
-    "small-example": worked.small_example,
+    "small-example": small.small_example,
 }
 #: Blocks that start the program or train.
 SLOW: dict[str, Maker] = {

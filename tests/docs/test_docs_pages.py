@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from making import measure, pages, preset_pages, reference
 from making.blocks import content, filled, names
 
 from bptui.expr import language
+from bptui.runs.paths import runs_root
 from bptui.spec import experiment
 from bptui.spec.load import load, presets
 
@@ -128,6 +131,18 @@ def test_commands_in_the_docs_exist() -> None:
         for name in words:
             assert name in presets() or name in commands, f"{page.name}: bptui {name}"
     assert seen > 40
+
+
+def test_files_of_a_run_and_keys_of_its_report_are_all_described(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    words = ["train", "xor", "--epochs", "1", "--quiet", "--report", str(report)]
+    subprocess.run([sys.executable, "-m", "bptui", *words], check=True, capture_output=True)
+    text = (pages.DOCS / "runs.md").read_text("utf-8")
+    content = json.loads(report.read_text("utf-8"))
+    for key in content:
+        assert f"`{key}`" in text, key
+    for path in (runs_root() / content["run"]).iterdir():
+        assert f"`{path.name}{'/' if path.is_dir() else ''}`" in text, path.name
 
 
 def test_measured_files_are_small_and_hold_no_path() -> None:

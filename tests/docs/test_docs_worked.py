@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from making import pages, slips, worked
+from making import pages, slips, small, worked
 from making.blocks import content
 from making.plain import PlainNetwork
 
@@ -32,8 +32,8 @@ def test_by_hand_and_program_agree_to_the_digits_of_32_bits() -> None:
 
 
 def test_the_small_example_is_that_of_the_engine() -> None:
-    before, first, after, second = worked.small()
-    loss, later, arrays = worked.small_in_program()
+    before, first, after, second = small.small()
+    loss, later, arrays = small.small_in_program()
     assert (loss, later) == pytest.approx((first.loss, second.loss), rel=1e-13)
     for kind in ("z", "a", "delta", "grad_W", "grad_b"):
         for layer in range(2):
