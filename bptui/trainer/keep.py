@@ -25,16 +25,9 @@ def keep(trainer: Trainer, *, only_if_due: bool = False) -> None:
     since = now - trainer.kept_at
     if only_if_due and since * _SHARE < max(trainer.keep_cost, 0.01):
         return
-    tensors = {
-        **trainer.engine.state(),
-        **{f"batches.{name}": value for name, value in trainer.batches.state().items()},
-        **{f"scaler.{name}": value for name, value in trainer.setup.data.scaler.state().items()},
-    }
-    metadata = {
-        "schedule": json.dumps(trainer.lr.state()),
-        "stopping": json.dumps(trainer.stopping.state()),
-        "data": json.dumps(trainer.setup.about, ensure_ascii=False),
-    }
+    tensors, words = trainer.capture()
+    tensors |= {f"scaler.{name}": value for name, value in trainer.setup.data.scaler.state().items()}
+    metadata = {**words, "data": json.dumps(trainer.setup.about, ensure_ascii=False)}
     try:
         keyframes.write(trainer.directory, trainer.step, tensors, metadata)
     except OSError as error:

@@ -18,20 +18,19 @@ from types import FrameType
 import numpy as np
 import numpy.typing as npt
 
-from bptui.data import Batches, Part
-from bptui.engine.base import Batch, Micro, micro_steps
+from bptui.data import Part
+from bptui.engine.base import Micro, micro_steps
 from bptui.expr import parse
 from bptui.probe.measure import Probe, write_series
 from bptui.runs.confusion import write_confusion
 from bptui.runs.info import RunInfo
 from bptui.runs.ring import Record, Ring
 from bptui.trainer.control import Control
-from bptui.trainer.evaluate import confusion, metrics_of, outputs_of
+from bptui.trainer.course import Course
+from bptui.trainer.evaluate import confusion
 from bptui.trainer.keep import keep
 from bptui.trainer.requests import answer
-from bptui.trainer.schedule import LearningRate
 from bptui.trainer.setup import Setup, meta
-from bptui.trainer.stopping import Stopping
 from bptui.trainer.where import first_non_finite
 
 #: Micro-steps a second while a face plays them.
@@ -41,28 +40,14 @@ ORPHAN_CHECK = 5.0
 _SPEED_EVERY = 1.0
 
 
-class Trainer:
-    """One run of one experiment. ``step`` is the number of updates done; the state is that of ``step``."""
+class Trainer(Course):
+    """A course that is recorded in a ring and controlled from outside."""
 
     def __init__(self, setup: Setup, info: RunInfo, ring: Ring, directory: Path) -> None:
-        self.setup, self.info, self.ring, self.directory = setup, info, ring, directory
-        self.engine = setup.engine
-        experiment = setup.experiment
-        self.batches = Batches(
-            setup.data.train, experiment.data.batch_size, experiment.experiment.seed, shuffle=experiment.data.shuffle
-        )
-        self._group = experiment.optimizer.accumulate
-        self.steps_per_epoch = -(-self.batches.steps_per_epoch // self._group)
-        self.stopping = Stopping(experiment.stop, self.steps_per_epoch)
-        self.lr = LearningRate(
-            experiment.optimizer.lr, experiment.schedule,
-            steps_per_epoch=self.steps_per_epoch, total_steps=self.stopping.total_steps,
-        )  # fmt: skip
+        super().__init__(setup)
+        self.info, self.ring, self.directory = info, ring, directory
         self.probe = Probe(self.engine, ring, info.probe_budget, setup.data.train.blocks(512))
         self.until = parse(info.until, layers=[layer.name for layer in self.engine.layers]) if info.until else None
-        self.step = 0
-        self.loss = math.nan
-        """Loss of the last step done."""
         self.state = "STARTING"
         self.micro: Micro | None = None
         """The place inside the update that is under way; None between updates."""
@@ -72,8 +57,6 @@ class Trainer:
         """The state whose coming batch the engine's tensors show; −1: they show the last step done."""
         self._steps: Iterator[Micro] | None = None
         self._micro_losses: list[float] = []
-        self._epoch_loss = 0.0
-        self._scalars: dict[str, float | None] = {}
         self.kept_at = 0.0
         self.keep_cost = 0.0
         """When the last keyframe was written (monotonic seconds), and how long it took."""
@@ -105,9 +88,9 @@ class Trainer:
         self.ring.raise_flag()
 
     def _live(self) -> int:
-        self._record_lr()
+        self.record_lr()
         keep(self)
-        self._validate()
+        self.validate()
         self.preview()
         self.probe.measure(0, 0, everything=True)  # there is something to see before the first step, and code is warm
         self.probe.governor.forget()
@@ -189,7 +172,7 @@ class Trainer:
     def finish(self) -> None:
         """End after what has been done; from DONE the run counts as completed."""
         if self.state in ("RUNNING", "PAUSED"):
-            self._finish_update()
+            self.finish_update()
             self._conclude()
         self.enter("STOPPED")
 
@@ -202,7 +185,7 @@ class Trainer:
 
     # -- training --------------------------------------------------------------------------------------
     def _train(self) -> None:
-        self._finish_update()
+        self.finish_update()
         while self.state == "RUNNING":
             if self._flag[0]:
                 self.attend()
@@ -262,22 +245,10 @@ class Trainer:
         self._epoch_loss += total
         self._after_step()
 
-    def _update(self, step: int, lr: float) -> float:
-        """One update from as many batches as accumulate."""
-        group = self._next_group()
-        return (
-            self.engine.train_step(group[0], step, lr) if len(group) == 1 else self.engine.accumulate(group, step, lr)
-        )
-
-    def _next_group(self) -> list[Batch]:
-        """The batches of the coming update; an epoch's last group may be shorter."""
-        left = self.batches.steps_per_epoch - self.batches.offset
-        return [self.batches.next() for _ in range(min(self._group, left))]
-
     def one_step(self, *, everything: bool = False) -> None:
         """One whole update, watched where a probe is due; from inside an update, its rest."""
         if self._steps is not None:
-            self._finish_update()
+            self.finish_update()
             return
         self.engine.watch(everything or self.step >= self.probe.governor.next_step())
         loss = self._update(self.step, self.lr.at(self.step))
@@ -300,7 +271,7 @@ class Trainer:
         if self._steps is None:
             self.engine.watch(True)
             self._micro_losses = []
-            group = self._next_group()
+            group = self.next_group()
             self._steps = micro_steps(self.engine, group, self.step, self.lr.at(self.step))
             self.previewed = -1
         self.micro = next(self._steps)
@@ -318,7 +289,7 @@ class Trainer:
         """Mean loss of the batches that the update under way has taken so far."""
         return sum(self._micro_losses) / max(len(self._micro_losses), 1)
 
-    def _finish_update(self) -> None:
+    def finish_update(self) -> None:
         """Do the rest of an update that was begun in micro-steps."""
         while self._steps is not None:
             self.micro_step()
@@ -332,7 +303,7 @@ class Trainer:
         if now - self._reported >= _SPEED_EVERY:
             self._reported = now
             self.probe.report_share(self.step)
-            self._record_lr()
+            self.record_lr()
         reason = ""
         if self.step % self.steps_per_epoch == 0:
             reason = self._epoch_ended()
@@ -344,17 +315,15 @@ class Trainer:
     _reported = 0.0
 
     def _epoch_ended(self) -> str:
-        validation = self._validate()
-        mean, self._epoch_loss = self._epoch_loss / self.steps_per_epoch, 0.0
-        self.lr.epoch_ended(mean if validation is None else validation)
-        self._record_lr()
+        reason = self.end_epoch()
+        self.record_lr()
         keep(self, only_if_due=True)
-        return self.stopping.epoch_ended(mean, validation)
+        return reason
 
     def _until_holds(self) -> bool:
         assert self.until is not None
         scalars = {
-            **self._scalars, "loss": self.loss, "step": float(self.step),
+            **self.scalars, "loss": self.loss, "step": float(self.step),
             "epoch": self.step / self.steps_per_epoch, "lr": self.lr.at(self.step),
         }  # fmt: skip
         return self.until.holds(scalars, self.probe.functions())
@@ -401,37 +370,29 @@ class Trainer:
             self.enter("STOPPED")
 
     # -- figures ---------------------------------------------------------------------------------------
-    def _validate(self) -> float | None:
-        """Metrics of the validation part, as series of this state; returns its loss."""
-        part = self.setup.data.validation
-        if part is None or not len(part):
-            return None
-        self._evaluate("val", part)
-        return self._scalars["val_loss"]
-
     def _measure_parts(self) -> None:
         """Final figures of every part, and which classes are taken for which."""
         data = self.setup.data
         matrices = {}
         for prefix, part in (("train", data.train), ("val", data.validation), ("test", data.test)):
             if part is not None and len(part):
-                outputs = self._evaluate(prefix, part)
+                outputs = self.evaluate(prefix, part)
                 if data.task in ("classification", "binary"):
                     matrices[prefix] = confusion(outputs, part.y).tolist()
         if matrices:
             with contextlib.suppress(OSError):  # a full disk costs this file, not the run
                 write_confusion(self.directory, matrices)
 
-    def _evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
-        """Metrics of a part as series of this state; returns its outputs."""
-        outputs = outputs_of(self.engine, part)
+    def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
+        """Metrics of a part, as series of this state too."""
+        outputs = super().evaluate(prefix, part)
         now = time.time()
-        for name, value in metrics_of(self.engine, outputs, part.y, self.setup.data.task).items():
-            self._scalars[f"{prefix}_{name}"] = value
-            write_series(self.ring, self.step, f"{prefix}_{name}", value, now)
+        for name, value in self.scalars.items():
+            if name.startswith(f"{prefix}_") and value is not None:
+                write_series(self.ring, self.step, name, value, now)
         return outputs
 
-    def _record_lr(self) -> None:
+    def record_lr(self) -> None:
         write_series(self.ring, self.step, "lr", self.lr.at(self.step))
 
     def preview(self) -> None:

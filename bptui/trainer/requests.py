@@ -13,6 +13,7 @@ from bptui.protocol.messages import (
     ArrayRef,
     Inspect,
     Inspection,
+    Keep,
     Look,
     MicroStep,
     Ok,
@@ -26,6 +27,7 @@ from bptui.protocol.messages import (
     Stop,
 )
 from bptui.runs.ring import Record
+from bptui.trainer.keep import keep
 from bptui.trainer.looks import look
 
 if TYPE_CHECKING:
@@ -116,23 +118,21 @@ def _stop(trainer: Trainer, request: Stop) -> None:
     trainer.finish()
 
 
+def _keep(trainer: Trainer, request: Keep) -> None:
+    if trainer.state == "FAILED":
+        raise NotNow("training has failed: its weights are not worth keeping")
+    trainer.finish_update()
+    keep(trainer)
+
+
 def _set(trainer: Trainer, request: Set) -> None:
-    key, value = request.key, request.value
-    if not math.isfinite(value):
-        raise NotNow(f"{key}: expected a finite number, got {value!r}")
-    if key == "lr":
-        if value <= 0:
-            raise NotNow(f"lr: expected a number above 0, got {value!r}")
-        before = trainer.lr.at(trainer.step)
-        _event(trainer, key, before, value)
-        trainer.lr.set_now(value, trainer.step)
-        trainer._record_lr()
-        return
     try:
-        before = trainer.engine.set(key, value)
+        before = trainer.change(request.key, request.value)
     except ValueError as error:
         raise NotNow(str(error)) from None
-    _event(trainer, key, before, value)
+    _event(trainer, request.key, before, request.value)
+    if request.key == "lr":
+        trainer.record_lr()
 
 
 def _event(trainer: Trainer, change: str, before: float, after: float) -> None:
@@ -185,5 +185,5 @@ def _note(trainer: Trainer) -> str:
 
 
 _HANDLERS: dict[type[Request], Callable[[Trainer, Any], None]] = {
-    Run: _run, Pause: _pause, Step: _step, MicroStep: _micro_step, Pace: _pace, Stop: _stop, Set: _set,
+    Run: _run, Pause: _pause, Step: _step, MicroStep: _micro_step, Pace: _pace, Stop: _stop, Set: _set, Keep: _keep,
 }  # fmt: skip

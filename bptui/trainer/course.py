@@ -1,0 +1,140 @@
+"""The course of a training: all that the next update depends on, and the updates themselves.
+
+Nothing here records, waits or draws. The trainer is a course that is recorded and controlled; a replay is
+one that starts from a keyframe. The same state and the same changes give the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bptui.data import Batches, Part
+from bptui.engine.base import Batch
+from bptui.trainer.evaluate import metrics_of, outputs_of
+from bptui.trainer.schedule import LearningRate
+from bptui.trainer.setup import Setup
+from bptui.trainer.stopping import Stopping
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+class Course:
+    """One experiment under way. ``step`` is the number of updates done; the state is that of ``step``."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.engine = setup.engine
+        experiment = setup.experiment
+        self.batches = Batches(
+            setup.data.train, experiment.data.batch_size, experiment.experiment.seed, shuffle=experiment.data.shuffle
+        )
+        self._group = experiment.optimizer.accumulate
+        self.steps_per_epoch = -(-self.batches.steps_per_epoch // self._group)
+        self.stopping = Stopping(experiment.stop, self.steps_per_epoch)
+        self.lr = LearningRate(
+            experiment.optimizer.lr, experiment.schedule,
+            steps_per_epoch=self.steps_per_epoch, total_steps=self.stopping.total_steps,
+        )  # fmt: skip
+        self.step = 0
+        self.loss = math.nan
+        """Loss of the last step done."""
+        self.scalars: dict[str, float | None] = {}
+        """Figures last measured: ``val_loss``, ``val_accuracy`` …"""
+        self._epoch_loss = 0.0
+
+    # -- updates ---------------------------------------------------------------------------------------
+    def update(self) -> float:
+        """One whole update, and what ends with it; returns its loss."""
+        loss = self._update(self.step, self.lr.at(self.step))
+        self.step += 1
+        self.loss = loss
+        self._epoch_loss += loss
+        if self.step % self.steps_per_epoch == 0:
+            self.end_epoch()
+        return loss
+
+    def _update(self, step: int, lr: float) -> float:
+        """One update from as many batches as accumulate."""
+        group = self.next_group()
+        if len(group) == 1:
+            return self.engine.train_step(group[0], step, lr)
+        return self.engine.accumulate(group, step, lr)
+
+    def next_group(self) -> list[Batch]:
+        """The batches of the coming update; an epoch's last group may be shorter."""
+        left = self.batches.steps_per_epoch - self.batches.offset
+        return [self.batches.next() for _ in range(min(self._group, left))]
+
+    def end_epoch(self) -> str:
+        """Validation, plateau, patience; returns why to stop now (empty: go on)."""
+        validation = self.validate()
+        mean, self._epoch_loss = self._epoch_loss / self.steps_per_epoch, 0.0
+        self.lr.epoch_ended(mean if validation is None else validation)
+        return self.stopping.epoch_ended(mean, validation)
+
+    # -- figures ---------------------------------------------------------------------------------------
+    def validate(self) -> float | None:
+        """Metrics of the validation part; returns its loss."""
+        part = self.setup.data.validation
+        if part is None or not len(part):
+            return None
+        self.evaluate("val", part)
+        return self.scalars["val_loss"]
+
+    def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
+        """Metrics of a part, into ``scalars``; returns its outputs."""
+        outputs = outputs_of(self.engine, part)
+        for name, value in metrics_of(self.engine, outputs, part.y, self.setup.data.task).items():
+            self.scalars[f"{prefix}_{name}"] = value
+        return outputs
+
+    # -- state -----------------------------------------------------------------------------------------
+    def capture(self) -> tuple[Tensors, dict[str, str]]:
+        """Everything that the next update depends on: arrays, and words as JSON. Between updates only."""
+        tensors: Tensors = {
+            **self.engine.state(),
+            **{f"batches.{name}": value for name, value in self.batches.state().items()},
+            "course.epoch_loss": np.array(self._epoch_loss),
+            "course.loss": np.array(self.loss),
+        }
+        words = {
+            "schedule": json.dumps(self.lr.state()),
+            "stopping": json.dumps(self.stopping.state()),
+            "scalars": json.dumps(self.scalars),
+        }
+        return tensors, words
+
+    def restore(self, step: int, tensors: Mapping[str, npt.NDArray[Any]], words: Mapping[str, str]) -> None:
+        """Be in the state that ``capture`` gave at ``step``; ValueError names the first thing missing or misfitting."""
+        self.engine.load_state({name: value for name, value in tensors.items() if not name.startswith(_NOT_ENGINE)})
+        self.batches.load_state(
+            {name.removeprefix("batches."): value for name, value in tensors.items() if name.startswith("batches.")}
+        )
+        try:
+            self._epoch_loss, self.loss = float(tensors["course.epoch_loss"]), float(tensors["course.loss"])
+            self.lr.load_state(json.loads(words["schedule"]))
+            self.stopping.load_state(json.loads(words["stopping"]))
+            self.scalars = json.loads(words["scalars"])
+        except KeyError as error:
+            raise ValueError(f"the keyframe of step {step} has no {error.args[0]}") from None
+        self.step = step
+
+    # -- changes ---------------------------------------------------------------------------------------
+    def change(self, key: str, value: float) -> float:
+        """Change a setting from the next update on; returns what it was. ValueError: unknown or impossible."""
+        if not math.isfinite(value):
+            raise ValueError(f"{key}: expected a finite number, got {value!r}")
+        if key != "lr":
+            return self.engine.set(key, value)
+        if value <= 0:
+            raise ValueError(f"lr: expected a number above 0, got {value!r}")
+        return self.lr.set_now(value, self.step)
+
+
+_NOT_ENGINE = ("batches.", "course.", "scaler.")
