@@ -24,6 +24,15 @@ from bptui.runs.ring import Ring
 if TYPE_CHECKING:
     from bptui.spec.experiment import Experiment
 
+class Start(msgspec.Struct, frozen=True):
+    """How a changed experiment is started, where not as the run before it. Empty texts: as that one."""
+
+    engine: str = ""
+    device: str = ""
+    weights: str = ""
+    """A keyframe: the layers whose name and shape fit start from its weights."""
+
+
 _hubs: dict[Path, subprocess.Popen[bytes]] = {}
 """The hub last started here for each run."""
 _running: list[subprocess.Popen[bytes]] = []
@@ -41,7 +50,8 @@ def _let_go() -> None:
 def launch(
     experiment: Experiment, *, title: str, engine: str = "auto", device: str = "auto", interactive: bool = False,
     pace: float = 0.0, probe_budget: float = 0.03, data_dirs: Sequence[str | Path] = (),
-    until: str = "", weights: str = "", parent: Parent | None = None, argv: Sequence[str] = (),
+    until: str = "", weights: str = "", weights_partial: bool = False, parent: Parent | None = None,
+    argv: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Make the run directory and start its hub, which starts the trainer; returns the directory at once.
 
@@ -67,7 +77,8 @@ def launch(
             id=run.name, title=title, created=time.time(), interactive=interactive,
             spec=msgspec.to_builtins(experiment), engine=engine, device=device, pace=pace,
             probe_budget=probe_budget, until=until, data_dirs=tuple(os.path.abspath(folder) for folder in data_dirs),
-            weights=weights, argv=tuple(argv), cwd=os.getcwd(), host=platform.node(), boot_id=boot_id(),
+            weights=weights, weights_partial=weights_partial,
+            argv=tuple(argv), cwd=os.getcwd(), host=platform.node(), boot_id=boot_id(),
             versions={"python": platform.python_version()},
             address=hub_address, trainer_address=trainer_address, parent=parent,
         ))  # fmt: skip

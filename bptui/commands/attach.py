@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bptui.commands.common import add_screen, check_terminal, launch_run, show
 
 if TYPE_CHECKING:
+    from bptui.client.launch import Start
     from bptui.spec.experiment import Experiment
 
 
@@ -40,7 +41,7 @@ def recorded(directory: Path) -> Experiment | None:
         return None
 
 
-def relauncher(directory: Path) -> Callable[[Experiment], Path]:
+def relauncher(directory: Path) -> Callable[..., Path]:
     """Starts a changed experiment as the run in ``directory`` was started."""
     from bptui.runs.info import read_info
 
@@ -49,4 +50,7 @@ def relauncher(directory: Path) -> Callable[[Experiment], Path]:
         engine=info.engine, device=info.device, probe_budget=info.probe_budget * 100, data_dir=info.data_dirs,
         weights=info.weights,
     )
-    return lambda changed: launch_run(changed, arguments, interactive=True, pace=info.pace)
+    def relaunch(changed: Experiment, start: Start | None = None) -> Path:
+        return launch_run(changed, arguments, interactive=True, pace=info.pace, start=start)
+
+    return relaunch

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bptui.client.launch import Start
     from bptui.client.reference import Reference
     from bptui.spec.experiment import Experiment
     from bptui.tui.config import GlyphChoice
@@ -100,16 +101,25 @@ def check_engine(arguments: argparse.Namespace) -> None:
 
 
 def launch_run(
-    experiment: Experiment, arguments: argparse.Namespace, *, interactive: bool, pace: float, until: str = ""
-) -> Path:
-    from bptui.client.launch import launch
+    experiment: Experiment, arguments: argparse.Namespace, *, interactive: bool, pace: float, until: str = "",
+    start: Start | None = None,
+) -> Path:  # fmt: skip
+    """Start a run; ``start``: what is asked for otherwise than on the command line."""
+    from bptui.client.launch import Start, launch
     from bptui.spec.load import title
 
+    start = start or Start()
     return launch(
-        experiment, title=title(experiment), engine=arguments.engine, device=arguments.device, interactive=interactive,
+        experiment, title=title(experiment), engine=start.engine or arguments.engine,
+        device=start.device or arguments.device, interactive=interactive,
         pace=pace, probe_budget=arguments.probe_budget / 100, data_dirs=tuple(map(os.path.abspath, arguments.data_dir)),
-        until=until, weights=getattr(arguments, "weights", None) or "", argv=tuple(sys.argv),
+        until=until, weights=start.weights or _given_weights(arguments),
+        weights_partial=bool(start.weights), argv=tuple(sys.argv),
     )  # fmt: skip
+
+
+def _given_weights(arguments: argparse.Namespace) -> str:
+    return getattr(arguments, "weights", None) or ""
 
 
 def weights_file(given: str | None) -> str:
@@ -139,7 +149,7 @@ def show(
     arguments: argparse.Namespace,
     run_of: Callable[[], Path],
     experiment: Experiment | None,
-    relaunch: Callable[[Experiment], Path] | None,
+    relaunch: Callable[..., Path] | None,
     *,
     files_only: bool = False,
     observe: bool = False,

@@ -17,6 +17,7 @@ from bptui.commands.common import (
 )
 
 if TYPE_CHECKING:
+    from bptui.client.launch import Start
     from bptui.spec.experiment import Experiment
 
 #: Updates a second at which a bare ``bptui`` begins, so that there is something to watch.
@@ -38,8 +39,8 @@ def act(arguments: argparse.Namespace) -> int:
     check_terminal()
     pace = arguments.pace if arguments.pace is not None else (FIRST_PACE if bare else 0.0)
 
-    def relaunch(changed: Experiment) -> Path:
-        return launch_run(changed, arguments, interactive=True, pace=pace)
+    def relaunch(changed: Experiment, start: Start | None = None) -> Path:
+        return launch_run(changed, arguments, interactive=True, pace=pace, start=start)
 
     make_runs_root()  # a home that cannot be written is told before the screen is taken
     return show(arguments, lambda: relaunch(experiment), experiment, relaunch)

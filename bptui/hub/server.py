@@ -19,7 +19,10 @@ from bptui.hub.topics import Topics
 from bptui.hub.trainer_link import TrainerGone, TrainerLink, readdress
 from bptui.protocol.messages import (
     AnyRequest,
+    Back,
+    GoTo,
     Inspect,
+    Keep,
     Look,
     MicroStep,
     Ok,
@@ -197,7 +200,7 @@ class Hub:
 
     # -- requests ----------------------------------------------------------------------------------
     async def _answer(self, face: Face, message: Request) -> Reply:
-        if not isinstance(message, Run | Pause | Step | MicroStep | Pace | Stop | Inspect | Look | Set):
+        if not isinstance(message, Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Inspect | Look | Set | Keep):
             return Refused(id=message.id, code="unsupported", message="not a request that the hub knows"), b""
         if not isinstance(message, Inspect | Look) and self._faces.controller is not face:
             text = "another face controls this run; take control first"
@@ -246,7 +249,7 @@ class Hub:
                 before = recorder.digest.last.get(change)
             case Pace(steps_per_second=after):
                 before = recorder.pace
-            case Step(count=after) | MicroStep(count=after):
+            case Step(count=after) | MicroStep(count=after) | Back(count=after) | GoTo(step=after):
                 pass
         recorder.event(recorder.digest.step, change=change, before=before, after=after)
 

@@ -80,6 +80,19 @@ class MicroStep(Request, frozen=True, kw_only=True):
     count: int = 1
 
 
+class Back(Request, frozen=True, kw_only=True):
+    """``count`` updates back (from inside an update, first to its beginning), or micro-steps; then paused."""
+
+    count: int = 1
+    micro: bool = False
+
+
+class GoTo(Request, frozen=True, kw_only=True):
+    """Be paused in state ``step`` of what was recorded."""
+
+    step: int
+
+
 class Pace(Request, frozen=True, kw_only=True):
     """Updates a second; 0: as fast as it goes; −1: micro-play (a few micro-steps a second)."""
 
@@ -122,6 +135,10 @@ class Look(Request, frozen=True, kw_only=True):
     columns: int = 60
     rows: int = 30
     points: int = 0
+
+
+class Keep(Request, frozen=True, kw_only=True):
+    """Write a keyframe of the present state; an update that is under way is done first."""
 
 
 class TakeControl(Request, frozen=True, kw_only=True):
@@ -297,7 +314,7 @@ class Goodbye(Message, frozen=True, kw_only=True):
     reason: str
 
 
-AnyRequest = Hello | Run | Pause | Step | MicroStep | Pace | Stop | Inspect | Set | Look | TakeControl | Leave
+AnyRequest = Hello | Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Inspect | Set | Look | Keep | TakeControl | Leave
 AnyReply = Welcome | Ok | Refused | Inspection | Looked
 AnyTopic = LogChunk | ModelInfo | Status | Layers | Histograms | Findings | Events | Output | Goodbye
 AnyMessage = AnyRequest | AnyReply | AnyTopic

@@ -47,6 +47,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     data_dirs: tuple[str, ...] = ()
     weights: str = ""
     """The safetensors file with the initial weights; empty: they are drawn."""
+    weights_partial: bool = False
+    """Only the layers whose name and shape fit are taken from it; the others are drawn."""
     argv: tuple[str, ...] = ()
     cwd: str = ""
     host: str = ""

@@ -72,7 +72,7 @@ def prepare(info: RunInfo) -> Setup:
             dtype=experiment.experiment.dtype, seed=experiment.experiment.seed,
         )  # fmt: skip
         if info.weights:
-            load_weights(built, Path(info.weights))
+            load_weights(built, Path(info.weights), partial=info.weights_partial)
     except (SpecError, DataError, EngineError, WeightsError) as error:
         raise SetupError(str(error)) from None
     except MemoryError:

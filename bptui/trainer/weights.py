@@ -7,6 +7,7 @@ those of ``Engine.state``: ``dense1.weight`` (inputs, units) and ``dense1.bias``
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from bptui.engine.base import Engine
 
-#: What a keyframe holds beside the parameters.
-_STATE = ("optimizer.", "batches.", "scaler.")
+#: What only a keyframe holds. In one, all but ``<layer>.weight`` and ``<layer>.bias`` is other state of the run.
 _KEYFRAME_MARK = "optimizer.step"
+_PARAMETER = re.compile(r"[^.]+\.(weight|bias)")
 _FLOATS = frozenset({"F16", "F32", "F64"})
 
 
@@ -27,13 +28,38 @@ class WeightsError(ValueError):
     """A file of weights that does not fit; one line that names the tensor."""
 
 
-def load_weights(engine: Engine, path: Path) -> None:
-    """Put the parameters in ``path`` in place; before any of them is, WeightsError where one does not fit."""
+def load_weights(engine: Engine, path: Path, *, partial: bool = False) -> None:
+    """Put the parameters in ``path`` in place; before any of them is, WeightsError where one does not fit.
+
+    ``partial``: of the layers whose name and shapes are those in the file; the others stay as they were drawn.
+    """
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in engine.layers:
         shapes[f"{layer.name}.weight"] = (layer.inputs, *layer.shape)
         shapes[f"{layer.name}.bias"] = layer.shape
-    engine.load_state({**engine.state(), **_read(path, shapes)})
+    engine.load_state({**engine.state(), **(_read_fitting(path, shapes) if partial else _read(path, shapes))})
+
+
+def _read_fitting(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+    """The tensors of layers that are whole in the file and of the same shapes."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            held = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            layers = {name.rpartition(".")[0] for name in shapes}
+            fitting = [
+                layer for layer in layers
+                if all(held.get(name) == shapes[name] for name in (f"{layer}.weight", f"{layer}.bias"))
+            ]  # fmt: skip
+            names = [f"{layer}.{part}" for layer in fitting for part in ("weight", "bias")]
+            return {name: np.asarray(file.get_tensor(name)) for name in names}
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file") from None
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: not a whole safetensors file ({error})") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}") from None
 
 
 def _read(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
@@ -52,7 +78,7 @@ def _read(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArr
                 if about.get_dtype() not in _FLOATS:
                     raise WeightsError(f"{path}: {name} is of type {about.get_dtype()}, expected F32 or F64")
             for name in sorted(held - set(shapes)):
-                if not (_KEYFRAME_MARK in held and name.startswith(_STATE)):
+                if _KEYFRAME_MARK not in held or _PARAMETER.fullmatch(name):
                     found = _size(file.get_slice(name).get_shape())
                     raise WeightsError(
                         f"{path}: {name} ({found}) is not a tensor of this model{_nearest(name, shapes)}"
@@ -71,8 +97,9 @@ def _size(shape: Iterable[int]) -> str:
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1)
+    parameters = sorted(filter(_PARAMETER.fullmatch, names))
+    close = difflib.get_close_matches(name, parameters, n=1)
     if close:
         return f"; nearest: {close[0]}"
-    some = sorted(n for n in names if not n.startswith(_STATE))[:4]
+    some = parameters[:4]
     return f" (there: {', '.join(some)})" if some else ""

@@ -17,7 +17,8 @@ from textual.screen import Screen
 
 from bptui.client.reference import Reference
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import AnyRequest, Findings, Pace, Pause, Run, Stop
+from bptui.protocol.messages import AnyRequest, Findings, Keep, Pace, Pause, Run, Stop
+from bptui.runs.info import RunError
 from bptui.spec.experiment import Experiment
 from bptui.tui.config import ConfigError, NoticeChoice
 from bptui.tui.glyphs import SETS, GlyphName
@@ -33,6 +34,10 @@ from bptui.tui.themes import OWN
 if TYPE_CHECKING:
     from textual.command import Provider
 
+    from bptui.client.launch import Start
+    from bptui.tui.plan import Plan
+    from bptui.tui.screens.builder.draft import Machine
+
 PAINT_SECONDS = 0.25
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 STOP_SECONDS = 5.0
@@ -40,7 +45,8 @@ NO_CONTROL = "another face has control; c takes it"
 
 Opener = Callable[[], Awaitable[Session]]
 Connector = Callable[[Path], Awaitable[Session]]
-Relauncher = Callable[[Experiment], Path]
+Relauncher = Callable[..., Path]
+"""Called with the experiment, and a ``client.launch.Start`` where it is not started as the run before."""
 
 
 class ExitResult(msgspec.Struct, frozen=True):
@@ -308,24 +314,38 @@ class BptuiApp(App[ExitResult]):
         task.add_done_callback(self._tasks.discard)
 
     # -- another run -------------------------------------------------------------------------------
-    def edited(self, experiment: Experiment | None) -> None:
-        """What the edit screen gave back."""
-        if experiment is not None:
-            self.restart(experiment, "changed, and started anew: space runs it")
+    def machine(self) -> Machine:
+        """The engine and device that were asked for when the run was started."""
+        from bptui.runs.info import read_info
+        from bptui.tui.screens.builder.draft import Machine
 
-    def restart(self, experiment: Experiment, done: str) -> None:
+        with contextlib.suppress(RunError):
+            if self.session is not None:
+                info = read_info(self.session.directory)
+                return msgspec.convert({"engine": info.engine, "device": info.device}, Machine)
+        return Machine()
+
+    def build(self, plan: Plan) -> None:
+        """What the builder asks for."""
+        if not plan.keep:
+            self.restart(plan.experiment, "changed, and started anew: space runs it", plan)
+        else:
+            self.restart(plan.experiment, "changed, with the weights that fit: space runs it", plan)
+
+    def restart(self, experiment: Experiment, done: str, plan: Plan | None = None) -> None:
         """Launch a new run of ``experiment``, stop the old one and look at the new one."""
         if not (self.store.snapshot.controller or self.store.snapshot.link != "live" or self.store.snapshot.read_only):
             self.notice(NO_CONTROL)
             return
-        self._spawn(self._restart(experiment, done))
+        self._spawn(self._restart(experiment, done, plan))
 
-    async def _restart(self, experiment: Experiment, done: str) -> None:
+    async def _restart(self, experiment: Experiment, done: str, plan: Plan | None) -> None:
         assert self.relaunch is not None
         if self._connect is None:
             return
         try:
-            directory = await asyncio.to_thread(self.relaunch, experiment)
+            start = await self._start_of(plan) if plan is not None else None
+            directory = await asyncio.to_thread(self.relaunch, experiment, *([start] if start is not None else []))
             session = await self._connect(directory)
             await session.start()
         except (OSError, ValueError, RuntimeError, ConnectionLost, RequestRefused) as error:
@@ -344,6 +364,24 @@ class BptuiApp(App[ExitResult]):
         self.store = Store(experiment, self._title, self._curves)
         self._listener = asyncio.create_task(self._listen(session))
         self.notify(done, timeout=3)
+
+    async def _start_of(self, plan: Plan) -> Start | None:
+        """How a planned run is started; None: as the run before it. A keyframe of the present state comes first."""
+        from bptui.client.launch import Start
+
+        weights = ""
+        if plan.keep and (session := self.session) is not None:
+            if self.store.snapshot.link == "live" and not session.read_only:
+                with contextlib.suppress(RequestRefused):  # it has ended meanwhile, and left a keyframe
+                    await session.request(Keep())
+            from bptui.runs.keyframes import keyframes
+
+            kept = await asyncio.to_thread(keyframes, session.directory)
+            if not kept:
+                raise RunError("the run has kept no weights to go on with")
+            weights = str(kept[-1].path)
+        start = Start(engine=plan.engine, device=plan.device, weights=weights)
+        return start if start != Start() else None
 
     # -- leaving -----------------------------------------------------------------------------------
     async def action_quit(self) -> None:

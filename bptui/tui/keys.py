@@ -9,9 +9,10 @@ from typing import Literal
 
 import msgspec
 
-Place = Literal["main", "inspector"]
+Place = Literal["main", "inspector", "builder", "form", "charts"]
 MAIN: tuple[Place, ...] = ("main",)
-BOTH: tuple[Place, ...] = ("main", "inspector")
+BOTH: tuple[Place, ...] = ("main", "inspector", "charts")
+DRAWN: tuple[Place, ...] = ("main", "charts")
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -58,14 +59,26 @@ KEYS: tuple[Key, ...] = (
         "The values z, a, δ, ∇W, W of the selected layer, as exact numbers. Pauses first while running.",
         MAIN, "Inspect", "a layer is selected", 4),
     Key(("e",), "e", "edit", "edit",
-        "Edit the layers and the learning rate, then restart with them.",
+        "Build the model: layers, loss, optimiser, data; apply it as a new run, or keep the weights that fit.",
         MAIN, "Stop", "the run is bptui's own", 6),
     Key(("R",), "R", "restart", "restart",
         "Restart from step 0 with the same experiment, as a new run.",
         MAIN, "Stop", "the run is bptui's own", 9),
     Key(("h",), "h", "histogram", "∇W/W/a/δ",
-        "The histograms' quantity: gradients ∇W, weights W, activations a, deltas δ.", MAIN, "", "", 10),
-    Key(("y",), "y", "log_axis", "log axis", "Logarithmic or linear axis of the loss.", MAIN, "", "", 11),
+        "The histograms' quantity: gradients ∇W, weights W, activations a, deltas δ.", DRAWN, "", "", 10),
+    Key(("v",), "v", "views", "views",
+        "Charts that fill the screen: loss, metrics, histograms, ridge, heat, confusion, boundary.", MAIN, "", "", 7),
+    Key(("y",), "y", "log_axis", "log axis", "Logarithmic or linear axis of the loss.", DRAWN, "", "", 11),
+    Key(("m",), "m", "metric", "metric",
+        "The next series of the loss chart: loss, accuracy, R², learning rate, ‖∇W‖ …", DRAWN, "", "", 12),
+    Key(("a",), "a", "smooth", "smooth",
+        "Smooth the curve: a running mean with weight 0.6, 0.9, 0.97, none; the raw curve stays, faint.",
+        DRAWN, "", "", 13),
+    Key(("greater_than_sign",), ">", "zoom_steps(0.5)", "zoom in",
+        "Half as many steps, around the crosshair. In the chart: up; shift+left and shift+right move, end follows.",
+        DRAWN),
+    Key(("less_than_sign",), "<", "zoom_steps(2.0)", "zoom out",
+        "Twice as many steps. In the chart: down; home shows the whole run.", DRAWN),
     Key(("f",), "f", "findings", "findings", "All findings with their evidence and fix.", MAIN, "", "", 7),
     Key(("t",), "t", "output", "log", "What the trainer printed.", MAIN, "", "", 12),
     Key(("z",), "z", "zoom", "zoom", "Let the focused pane fill the screen, or give the others their place back.",
@@ -99,18 +112,71 @@ INSPECTOR_KEYS: tuple[Key, ...] = (
     Key(("escape",), "esc", "back", "back", "Up one level. It never quits.", ("inspector",), "", "", 1),
 )  # fmt: skip
 
+CHARTS_KEYS: tuple[Key, ...] = (
+    Key(("tab",), "tab", "view(1)", "next chart", "The next chart. Also: 1 to 7.", ("charts",), "", "", 4, True),
+    Key(("shift+tab",), "shift+tab", "view(-1)", "chart before", "The chart before.", ("charts",), "", "", 0, True),
+    *(
+        Key((str(number),), str(number), f"view_at({number})", label, f"The {label} chart.", ("charts",))
+        for number, label in enumerate(
+            ("loss", "metrics", "histogram", "ridge", "heat", "confusion", "boundary"), start=1
+        )
+    ),
+    Key(("left_square_bracket",), "[", "layer(-1)", "layer before", "The layer before.", ("charts",), "", "", 6),
+    Key(("right_square_bracket",), "]", "layer(1)", "next layer", "The next layer.", ("charts",), "", "", 5),
+    Key(("escape", "v"), "esc", "back", "back", "Take the crosshair away, then back to the panes.",
+        ("charts",), "", "", 1),
+)  # fmt: skip
+
+FORM_KEYS: tuple[Key, ...] = (
+    Key(("enter", "down", "tab"), "enter", "next", "next", "The next field; what was typed is taken as it is typed.",
+        ("form",), "", "", 2),
+    Key(("left", "right"), "← →", "turn", "choose", "Another choice; typing its first letters finds it too.",
+        ("form",), "", "", 2),
+    Key(("ctrl+r",), "ctrl+r", "default", "default", "The field's default value.", ("form",), "", "", 5),
+    Key(("ctrl+z",), "ctrl+z", "undo", "undo", "Undo.", ("form",), "", "", 4),
+    Key(("ctrl+s",), "ctrl+s", "apply", "apply", "Apply: a new run with it. Impossible while there are problems.",
+        ("form",), "Stop", "you have control", 1),
+    Key(("f1",), "F1", "explain", "help", "Explain the field, then list the keys.", ("form",), "", "", 3),
+    Key(("escape",), "esc", "back", "rows", "Take back what is being typed, or go back to the rows.",
+        ("form",), "", "", 1),
+)  # fmt: skip
+
+BUILDER_KEYS: tuple[Key, ...] = (
+    Key(("enter",), "enter", "enter", "change", "Change the values of the row: each field explains itself.",
+        ("builder",), "", "", 2),
+    Key(("a",), "a", "add", "add", "Add a layer behind the selected one.", ("builder",), "", "", 3),
+    Key(("x", "delete"), "x", "remove", "remove", "Remove the layer. Also: Delete.", ("builder",), "", "", 4),
+    Key(("d",), "d", "duplicate", "double", "The same layer once more.", ("builder",), "", "", 7),
+    Key(("K", "shift+up"), "K", "earlier", "up", "Move the layer towards the input. Also: Shift-Up.",
+        ("builder",), "", "", 8),
+    Key(("J", "shift+down"), "J", "later", "down", "Move the layer towards the output. Also: Shift-Down.",
+        ("builder",), "", "", 8),
+    Key(("p",), "p", "presets", "presets", "Start from a preset, a variant, or from nothing.",
+        ("builder",), "", "", 5),
+    Key(("o",), "o", "open", "load", "Load an experiment from a TOML file.", ("builder",), "", "", 9),
+    Key(("w",), "w", "write", "save", "Save the experiment as a TOML file.", ("builder",), "", "", 9),
+    Key(("ctrl+z", "u"), "ctrl+z", "undo", "undo", "Undo. Also: u.", ("builder",), "", "", 6),
+    Key(("ctrl+y",), "ctrl+y", "redo", "redo", "Do again what was undone.", ("builder",), "", "", 10),
+    Key(("ctrl+s",), "ctrl+s", "apply", "apply", "Apply: a new run with it. Impossible while there are problems.",
+        ("builder",), "Stop", "you have control", 1),
+    Key(("question_mark", "f1"), "?", "explain", "help", "Explain the row, then list the keys. Also: F1.",
+        ("builder",), "", "", 1),
+    Key(("escape",), "esc", "back", "back", "From a field to the rows, from there to the run.",
+        ("builder",), "", "", 1),
+)  # fmt: skip
+
 
 def keys_of(place: Place) -> tuple[Key, ...]:
     """The rows that work on one screen, its own first."""
-    own = INSPECTOR_KEYS if place == "inspector" else ()
+    own = {"inspector": INSPECTOR_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS, "charts": CHARTS_KEYS}.get(place, ())
     return own + tuple(key for key in KEYS if place in key.places)
 
 
 def markdown() -> str:
     """The table for the docs."""
     lines = ["| key | what it does | works when | sends |", "| --- | --- | --- | --- |"]
-    for key in KEYS + INSPECTOR_KEYS:
-        where = " (inspector)" if key.places == ("inspector",) else ""
+    for key in KEYS + INSPECTOR_KEYS + CHARTS_KEYS + BUILDER_KEYS + FORM_KEYS:
+        where = f" ({key.places[0]})" if len(key.places) == 1 and key.places != MAIN else ""
         lines.append(f"| `{key.shown}`{where} | {key.help} | {key.needs or 'always'} | {key.message or '–'} |")
     return "\n".join(lines)
 

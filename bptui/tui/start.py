@@ -19,7 +19,7 @@ from bptui.tui.themes import theme_name
 def start(
     run_of: Callable[[], Path],
     experiment: Experiment | None,
-    relaunch: Callable[[Experiment], Path] | None,
+    relaunch: Callable[..., Path] | None,
     *,
     files_only: bool = False,
     observe: bool = False,

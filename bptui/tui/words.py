@@ -7,9 +7,11 @@ PANES: dict[int, str] = {
     "Each layer computes z = aW + b from the activations before it, then a = g(z).\n\n"
     "    zˡ = aˡ⁻¹ Wˡ + bˡ      aˡ = g(zˡ)",
     2: "The loss L of each update's batch (solid) and of the validation rows (dotted) over the steps; a column "
-    "with more than one step shows their lowest and highest. What is not finite is a gap with a mark; y changes "
-    "the axis.\n\n"
-    "    losses[k] is computed in state k, the state after k updates",
+    "with more than one step shows their lowest and highest. What is not finite is a gap with a mark; m shows another "
+    "metric, a smooths, y changes the axis.\n\n"
+    "    losses[k] is computed in state k, the state after k updates\n"
+    "    ← →        a crosshair with exact values (ctrl: ten columns; a click puts it there), esc takes it away\n"
+    "    ↑ ↓        zoom in and out around it; shift+← and shift+→ move, home shows all, end follows the newest step",
     3: "How much each layer learns. The rows are sampled, so they may be some steps old.\n\n"
     "    ‖∇W‖   Euclidean norm of ∂L/∂Wˡ = aˡ⁻¹ᵀ δˡ\n"
     "    Δ/W    ‖ΔW‖ / ‖W‖ of the last update; about 1e-3 is usual\n"
@@ -44,4 +46,19 @@ LAST_DELTA: dict[str, str] = {
     "binary_cross_entropy": "δᴸ = ∂L/∂zᴸ = (σ(zᴸ) − y) / N",
     "mse": "δᴸ = ∂L/∂zᴸ = 2 (aᴸ − y) / (N · outputs) ⊙ g′(zᴸ)",
     "mae": "δᴸ = ∂L/∂zᴸ = sign(aᴸ − y) / (N · outputs) ⊙ g′(zᴸ)",
+}
+
+#: Table → what it is, for the builder; "": the builder itself.
+BUILDER: dict[str, str] = {
+    "": "A network is data, then layers, then a loss, and an optimiser that changes the weights. Rows on the left are "
+    "its parts; Enter opens one on the right, where each field explains itself. Nothing happens to the run until you "
+    "apply: then a new run starts, with new weights or with those that still fit.",
+    "data": "data: where the rows come from, and how they are split, scaled and put into batches.",
+    "model": "A layer computes z = aW + b from what comes before it, then gives a = g(z) on.",
+    "loss": "loss: how wrong the outputs are, as one number; training makes it small.",
+    "optimizer": "optimizer: how the weights follow the gradient; its learning rate lr matters most.",
+    "schedule": "schedule: how the learning rate changes while it trains.",
+    "stop": "stop: when the run ends by itself; the first of these that holds.",
+    "experiment": "experiment: name, seed and precision.",
+    "machine": "runs on: the engine and the device; auto takes what is there.",
 }

@@ -27,7 +27,10 @@ Piece = tuple[str, str]
 Line = list[Piece]
 
 #: Names of styles: ``drawn--<name>`` in app.tcss.
-STYLES = ("text", "dim", "strong", "title", "border", "first", "second", "good", "warn", "bad", "info", "cursor", "key")
+STYLES = (
+    "text", "dim", "strong", "title", "border", "first", "second", "good", "warn", "bad", "info", "cursor", "key",
+    "caret",
+)  # fmt: skip
 _GAP = 8  # changed spans nearer than this are one: moving the cursor and setting a colour again costs more
 
 
@@ -102,7 +105,7 @@ class Drawn(Widget):
             self.refresh(*regions)
 
     def style_of(self, name: str) -> Style:
-        """``name`` of STYLES; ``+cursor`` behind it puts it on the cursor's background.
+        """``name`` of STYLES; ``+cursor`` (or ``+caret``) behind it puts it on that one's background.
 
         The styles are component styles of the screen: one set for all, as each costs a look at every CSS rule.
         """
@@ -110,7 +113,7 @@ class Drawn(Widget):
         if style is None:
             base, _, on = name.partition("+")
             screen = self.screen
-            ground = screen.get_component_rich_style("drawn--cursor") if on else self.rich_style
+            ground = screen.get_component_rich_style(f"drawn--{on}") if on else self.rich_style
             style = screen.get_component_rich_style(f"drawn--{base}") + Style(bgcolor=ground.bgcolor)
             self._palette[name] = style
         return style
@@ -178,8 +181,8 @@ class Pane(Drawn, can_focus=True):
             return []
         corners = self.glyphs.frame
         border = "key" if self.lit() else "border"
+        inner = self.inside(width - 4, height - 2)[: height - 2]  # first: the frame tells of what is in it
         lines = [self._edge(corners[0], corners[2], width, border, self.heading() + self.top(width))]
-        inner = self.inside(width - 4, height - 2)[: height - 2]
         for index in range(height - 2):
             line = inner[index] if index < len(inner) else []
             used = width_of(line)

@@ -66,7 +66,7 @@ class Draft:
         self._features = features
         self._past: list[State] = []
         self._future: list[State] = []
-        self._merging: Hashable = None
+        self.merging: Hashable = None
         self.now = self.running
 
     # -- looking -----------------------------------------------------------------------------------
@@ -136,16 +136,16 @@ class Draft:
         """Another state; changes with the same ``merge`` in a row are undone as one. Whether anything changed."""
         if state == self.now:
             return False
-        if merge is None or merge != self._merging:
+        if merge is None or merge != self.merging:
             self._past.append(self.now)
-        self._merging = merge
+        self.merging = merge
         self._future.clear()
         self.now = state
         return True
 
     def separate(self) -> None:
         """What comes next is undone on its own."""
-        self._merging = None
+        self.merging = None
 
     def undo(self) -> bool:
         return self._travel(self._past, self._future)
@@ -154,7 +154,7 @@ class Draft:
         return self._travel(self._future, self._past)
 
     def _travel(self, source: list[State], into: list[State]) -> bool:
-        self._merging = None
+        self.merging = None
         if not source:
             return False
         into.append(self.now)
