@@ -40,17 +40,18 @@ def read_delimited(path: Path, data: Data) -> Raw:
     return assemble(read_table(path, data), data)
 
 
-def read_table(path: Path, data: Data, most_rows: int | None = None) -> Table:
+def read_table(path: Path, data: Data, most_rows: int | None = None, *, labelled: bool = True) -> Table:
     """The columns of a file of text; DataError names row and column of a cell that does not fit.
 
-    Rows are counted from 1 without the header. At most ``most_rows`` (or ``data.samples``) are read.
+    Rows are counted from 1 without the header. ``labelled``: one of the columns is the label, which must not be
+    missing. At most ``most_rows`` (or ``data.samples``) are read.
     """
     most = most_rows if most_rows is not None else data.samples
     with opened(path) as file:
         source = lines(file, path)
         sample = _sample(source)
         layout = sniff(sample, path, delimiter=data.delimiter, header=data.header)
-        labels = _label_columns(path, layout, data)
+        labels = _label_columns(path, layout, data) if labelled else []
         builder = _Builder(path, layout, data.missing, labels)
         if isinstance(file, io.BufferedReader):
             text_bytes = sum(len(line.encode()) for line in sample)

@@ -23,9 +23,11 @@ Values = npt.NDArray[Any]
 def table_rows(path: Path, trained: Trained) -> tuple[Values, Values | None, tuple[str, ...]]:
     """Features (N, features), labels where the file has them, and remarks. ExportError or DataError, one line."""
     data = trained.experiment.data
-    missing = "error" if trained.scaler.fill is None else "mean"
-    reading = Data(source=str(path), delimiter=data.delimiter, header=data.header, missing=missing)
-    table = read_table(path, reading)
+    reading = Data(
+        source=str(path), delimiter=data.delimiter, header=data.header,
+        missing="error" if trained.scaler.fill is None else "mean",
+    )  # fmt: skip
+    table = read_table(path, reading, labelled=False)
     names = trained.about.feature_names
     notes: list[str] = []
     if names is not None and (table.named or _only_numbered(names)):
@@ -64,8 +66,8 @@ def _by_name(table: Table, names: Sequence[str], path: Path, notes: list[str]) -
         unknown = sorted(set(table.texts[column].levels) - known_levels)
         if unknown:
             notes.append(
-                f"column {table.names[column]!r}: {unknown[0]!r} was not there in training and counts as none of its values"
-                + (f" ({len(unknown)} such values)" if len(unknown) > 1 else "")
+                f"column {table.names[column]!r}: {unknown[0]!r} was not there in training and counts as none of its"
+                + (f" values ({len(unknown)} such texts)" if len(unknown) > 1 else " values")
             )
     return used, np.stack(blocks, axis=1)
 
@@ -91,7 +93,7 @@ def _is_level(table: Table, column: int, level: str, path: Path) -> Values:
     if texts is None:
         raise ExportError(f"{path}: column {table.names[column]!r} holds numbers, this run learned from texts in it")
     code = texts.levels.index(level) if level in texts.levels else -2  # −1 is a missing text
-    return (texts.codes == code).astype(np.float64)
+    return np.asarray(texts.codes == code, np.float64)
 
 
 def _by_order(table: Table, trained: Trained, path: Path) -> tuple[list[int], Values]:

@@ -183,7 +183,8 @@ def _from_palette(indices: Bytes, palette: bytes, clear: bytes, path: Path) -> B
 
 # -- PGM and PPM ---------------------------------------------------------------------------------------
 def _pnm(data: bytes, path: Path) -> Bytes:
-    head = re.match(rb"P([56])(?:\s+|#[^\n]*\n)+(\d{1,9})(?:\s+|#[^\n]*\n)+(\d{1,9})(?:\s+|#[^\n]*\n)+(\d{1,9})\s", data)
+    gap = rb"(?:\s+|#[^\n]*\n)+"
+    head = re.match(rb"P([56])" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,9})\s", data)
     if head is None:
         raise ExportError(f"{path}: damaged, not the header of a binary PGM or PPM")
     kind, width, height, most = (int(group) for group in head.groups())

@@ -19,6 +19,7 @@ Values = npt.NDArray[Any]
 SCHEMA = 1
 #: Rows scaled and predicted at once.
 BLOCK = 4096
+_UNKNOWN, _MISSING = -1, -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Prediction:
     chosen: Values | None
     """Class ids (N,), or for several labels a row 0s and 1s (N, outputs)."""
     truth: Values | None
-    """The labels of the file, in the same form as ``chosen`` (−1: a class the run does not know), or values."""
+    """The labels of the file, in the same form as ``chosen`` (−1: a class the run does not know, −2: none there), or
+    values (nan: none there)."""
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -43,11 +45,11 @@ class Prediction:
     def shown(self, row: int, ids: Values) -> str:
         """Class names of one row of ``chosen`` or ``truth``."""
         if ids.ndim == 2:
-            return ", ".join(name for name, on in zip(self.classes, ids[row], strict=True) if on) or "none"
+            return ", ".join(name for name, on in zip(self.classes, ids[row], strict=True) if on > 0) or "none"
         return self.classes[int(ids[row])] if ids[row] >= 0 else "?"
 
     def probability(self, row: int) -> float:
-        """Of the class chosen, or of one output alone that the other class takes the rest of."""
+        """Of what was chosen; one output alone is the second class's, and the first has the rest."""
         assert self.chosen is not None
         outputs = self.outputs[row]
         if self.chosen.ndim == 2:
@@ -61,20 +63,23 @@ class Prediction:
         if self.truth is None:
             return {}
         if self.chosen is not None:
-            return {"accuracy": float(np.mean(self.chosen == self.truth))}
-        residual = float(np.square(self.outputs - self.truth).sum())
-        total = float(np.square(self.truth - self.truth.mean(axis=0)).sum())
-        metrics = {"mae": float(np.abs(self.outputs - self.truth).mean())}
+            there = self.truth != _MISSING
+            return {"accuracy": float(np.mean((self.chosen == self.truth)[there]))} if there.any() else {}
+        there = np.isfinite(self.truth).all(axis=1)
+        if not there.any():
+            return {}
+        truth, difference = self.truth[there], (self.outputs - self.truth)[there]
+        residual, total = float(np.square(difference).sum()), float(np.square(truth - truth.mean(axis=0)).sum())
+        metrics = {"mae": float(np.abs(difference).mean())}
         return {"r2": 1 - residual / total, **metrics} if total > 0 else metrics
 
 
 def predict(trained: Trained, given: Given) -> Prediction:
     """What the run says of the rows; labels that do not fit are left out with a remark."""
-    x = np.concatenate([
-        trained.outputs(trained.scaler.apply(given.x[start : start + BLOCK], DTYPES[trained.experiment.experiment.dtype]))
-        for start in range(0, len(given.x), BLOCK)
-    ])  # fmt: skip
-    outputs, probable = _probabilities(trained, x.astype(np.float64))
+    engine, dtype = trained.engine(), DTYPES[trained.experiment.experiment.dtype]
+    blocks = (given.x[start : start + BLOCK] for start in range(0, len(given.x), BLOCK))
+    raw = np.concatenate([engine.predict(trained.scaler.apply(block, dtype)) for block in blocks])
+    outputs, probable = _probabilities(trained, raw.astype(np.float64))
     chosen = _chosen(trained, outputs)
     classes = _classes(trained)
     truth, notes = None, list(given.notes)
@@ -122,26 +127,30 @@ def _truth(trained: Trained, classes: tuple[str, ...], labels: Values, outputs: 
         if labels.reshape(len(labels), -1).shape != outputs.shape:
             raise ExportError(f"{name} has shape {labels.shape}, this run gives {outputs.shape}")
         values = labels.reshape(outputs.shape).astype(np.float64)
-        return values if task == "regression" else (values > 0.5).astype(np.int64)
+        return values if task == "regression" else np.where(np.isnan(values), _MISSING, values > 0.5)
     if labels.ndim == 2:
         if labels.shape[1] not in (1, len(classes)):
             raise ExportError(f"{name} has {labels.shape[1]} columns, this run knows {len(classes)} classes")
         labels = labels[:, 0] if labels.shape[1] == 1 else labels.argmax(axis=1)
     places = {text: place for place, text in enumerate(classes)}
     distinct, inverse = np.unique(labels, return_inverse=True)
-    ids = np.array([places.get(_as_text(value), -1) for value in distinct], np.int64)
+    texts = [_as_text(value) for value in distinct]
+    ids = np.array([_MISSING if text == "" else places.get(text, _UNKNOWN) for text in texts], np.int64)
     if (ids < 0).all() and labels.dtype.kind in "biuf":  # classes with names, labels as their numbers
-        ids = np.array([int(value) if value == int(value) and 0 <= value < len(classes) else -1 for value in distinct])
+        numbers = {str(number): number for number in range(len(classes))}
+        ids = np.array([_MISSING if text == "" else numbers.get(text, _UNKNOWN) for text in texts], np.int64)
     if (ids < 0).all():
-        raise ExportError(f"{name} holds {_as_text(distinct[0])!r}, this run's classes are {', '.join(classes[:6])}")
-    return np.asarray(ids[inverse])
+        raise ExportError(f"{name} holds {texts[0]!r}, this run's classes are {', '.join(classes[:6])}")
+    return np.asarray(ids[inverse.reshape(-1)])
 
 
 def _as_text(value: Any) -> str:
-    """A label as the names of classes are written: whole numbers without a point."""
-    if isinstance(value, np.floating | np.integer | np.bool_):
-        return str(int(value)) if float(value) == int(value) else str(value)
-    return str(value)
+    """A label as the names of classes are written: whole numbers without a point; empty where there is none."""
+    if isinstance(value, np.floating):
+        if np.isnan(value):
+            return ""
+        return str(int(value)) if value.is_integer() else str(value)
+    return str(int(value)) if isinstance(value, np.integer | np.bool_) else str(value)
 
 
 # -- writing -------------------------------------------------------------------------------------------
@@ -180,7 +189,7 @@ def as_dict(prediction: Prediction, file: str) -> dict[str, Any]:
 
 def _names(prediction: Prediction, row: int, ids: Values) -> str | list[str] | None:
     if ids.ndim == 2:
-        return [name for name, on in zip(prediction.classes, ids[row], strict=True) if on]
+        return [name for name, on in zip(prediction.classes, ids[row], strict=True) if on > 0]
     return prediction.classes[int(ids[row])] if ids[row] >= 0 else None
 
 
@@ -200,13 +209,13 @@ def as_csv(prediction: Prediction) -> bytes:
         labels = [] if truth is None else ["label"] if width == 1 else [f"label_{n + 1}" for n in range(width)]
         writer.writerow(["row", *heads, *labels])
         for row in range(len(prediction)):
-            writer.writerow([row + 1, *prediction.outputs[row].tolist(), *([] if truth is None else truth[row].tolist())])
+            known = [] if truth is None else truth[row].tolist()
+            writer.writerow([row + 1, *prediction.outputs[row].tolist(), *known])
         return text.getvalue().encode()
     each = "p" if prediction.probable else "output"
     heads = [f"{each}_{prediction.classes[n + (width == 1)]}" for n in range(width)]
-    writer.writerow(
-        ["row", "class", *(["probability"] if prediction.probable else []), *heads, *([] if truth is None else ["label"])]
-    )
+    heads = ["probability", *heads] if prediction.probable else heads
+    writer.writerow(["row", "class", *heads, *([] if truth is None else ["label"])])
     for row in range(len(prediction)):
         first = [row + 1, prediction.shown(row, chosen)]
         first += [prediction.probability(row)] if prediction.probable else []
@@ -228,9 +237,10 @@ def as_text(prediction: Prediction, most: int) -> list[str]:
             words.append(prediction.shown(row, prediction.chosen))
             words += [f"{prediction.probability(row):.4f}"] if prediction.probable else []
         if prediction.truth is not None:
+            truth = prediction.truth[row]
             if prediction.chosen is None:
-                words.append("(" + "  ".join(f"{value:.6g}" for value in prediction.truth[row]) + ")")
-            elif not np.array_equal(prediction.chosen[row], prediction.truth[row]):
+                words.append("(" + "  ".join(f"{value:.6g}" for value in truth) + ")")
+            elif not np.array_equal(prediction.chosen[row], truth) and truth.min() > _MISSING:
                 words.append(f"✖ {prediction.shown(row, prediction.truth)}")
         lines.append("  ".join(words))
     if len(prediction) > most:

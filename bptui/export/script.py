@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from bptui.export.errors import ExportError
 from bptui.export.script_text import AFTER_EPOCH, DROPOUT, HEAD, MODEL_STATE, PLATEAU, TRAIN, WITHOUT_LABELS
 from bptui.spec.experiment import (
+    Adam,
     AdamW,
     BinaryCrossEntropy,
     Constant,
@@ -123,8 +125,8 @@ def _why_so_many(facts: Facts) -> str:
 
 
 def _small(experiment: Experiment) -> bool:
-    widths = [layer.units for layer in experiment.model]
-    return sum(a * b for a, b in zip(widths, widths[1:], strict=False)) + 64 * widths[0] < 100_000
+    widths = [64, *(layer.units for layer in experiment.model)]
+    return sum(a * b for a, b in pairwise(widths)) < 100_000
 
 
 # -- the model and its loss ----------------------------------------------------------------------------
@@ -231,7 +233,7 @@ def _optimizer(experiment: Experiment) -> str:
         raise ExportError(f"the optimiser {tag} cannot be exported to pytorch")
     name, fields = OPTIMIZERS[tag]
     options = ["model.parameters()", "lr=LEARNING_RATE"]
-    if hasattr(optimizer, "beta1"):
+    if isinstance(optimizer, Adam | AdamW):
         options.append(f"betas=({_number(optimizer.beta1)}, {_number(optimizer.beta2)})")
     for field, theirs in fields.items():
         value = getattr(optimizer, field)
@@ -316,7 +318,10 @@ def _order(experiment: Experiment) -> str:
 def _scaled(narrow: bool) -> str:
     """As the run did it, to the bit."""
     if narrow:
-        return "    x, mean, scale = (torch.from_numpy(each).to(DTYPE) for each in (x, mean, scale))\n    return (x - mean) / scale\n"
+        return (
+            "    x, mean, scale = (torch.from_numpy(each).to(DTYPE) for each in (x, mean, scale))\n"
+            "    return (x - mean) / scale\n"
+        )
     return "    return torch.from_numpy((x - mean) / scale).to(DTYPE)\n"
 
 
@@ -333,7 +338,7 @@ def _gradient(experiment: Experiment) -> str:
         terms = [f"{_number(layer.l1)} * weight.sign()"] * bool(layer.l1)
         terms += [f"2.0 * {_number(layer.l2)} * weight"] * bool(layer.l2)
         if terms:
-            lines.append(f"        weight = linears[{index}].weight.detach()  # {name}: penalties act on the gradient alone")
+            lines.append(f"        weight = linears[{index}].weight.detach()  # {name}: its penalties")
             lines.append(f"        linears[{index}].weight.grad += {' + '.join(terms)}")
     optimizer = experiment.optimizer
     if optimizer.clip_value is not None:

@@ -207,10 +207,10 @@ plateau = Plateau()
 
 '''
 
-AFTER_EPOCH = '''        if place + 1 == STEPS_PER_EPOCH:
+AFTER_EPOCH = """        if place + 1 == STEPS_PER_EPOCH:
             found = evaluate("validation") if "validation" in parts else {{}}
             figures = "".join(f"  val_{{name}} {{value:.4f}}" for name, value in found.items())
             print(f"epoch {{epoch + 1}}  step {{step + 1}}  loss {{losses[-1]:.6f}}{{figures}}")
-{watching}'''
+{watching}"""
 
 WITHOUT_LABELS = "    return {}\n"

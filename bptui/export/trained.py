@@ -57,11 +57,8 @@ class Trained:
         """Features, then the units of each layer."""
         return [self.about.features, *(layer.units for layer in self.experiment.model)]
 
-    def outputs(self, x: Values) -> Values:
-        """``(N, outputs)`` of scaled rows ``x`` (N, features): logits for the fused losses."""
-        return np.asarray(self._engine().predict(x))
-
-    def _engine(self) -> Engine:
+    def engine(self) -> Engine:
+        """The network with these parameters: its ``predict`` takes scaled rows (N, features)."""
         header = self.experiment.experiment
         try:
             engine = create(
@@ -120,9 +117,7 @@ def _read(run: Path, info: RunInfo, first: bool) -> tuple[dict[str, Values], dic
     raise AssertionError
 
 
-def _parameters(
-    info: RunInfo, experiment: Experiment, about: About, tensors: dict[str, Values]
-) -> dict[str, Values]:
+def _parameters(info: RunInfo, experiment: Experiment, about: About, tensors: dict[str, Values]) -> dict[str, Values]:
     parameters = {}
     inputs = about.features
     for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True):

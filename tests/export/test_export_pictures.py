@@ -1,0 +1,103 @@
+"""PNG, PGM and PPM as pillow reads them; damage is one line."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from bptui.export.errors import ExportError
+from bptui.export.pictures import grey, read_picture, resized
+
+SAMPLES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+
+
+def smooth(height: int, width: int, samples: int) -> npt.NDArray[np.uint8]:
+    """A picture for which an encoder picks every kind of filter."""
+    steps = np.random.default_rng(width).integers(0, 9, (height, width, samples))
+    return (steps.cumsum(axis=0).cumsum(axis=1) % 256).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (61, 40)])
+@pytest.mark.parametrize("mode", SAMPLES)
+def test_a_png_is_read_as_pillow_reads_it(tmp_path: Path, mode: str, size: tuple[int, int]) -> None:
+    pixels = smooth(*size, SAMPLES[mode])
+    Image.fromarray(pixels[:, :, 0] if mode == "L" else pixels, mode if mode == "LA" else None).save(tmp_path / "p.png")
+    wanted = pixels
+    if mode in ("LA", "RGBA"):  # what is transparent is black
+        wanted = ((pixels[:, :, :-1].astype(int) * pixels[:, :, -1:] + 127) // 255).astype(np.uint8)
+    assert np.array_equal(read_picture(tmp_path / "p.png"), wanted[:, :, 0] if mode in ("L", "LA") else wanted)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "I;16"])
+def test_other_depths_and_palettes(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(smooth(9, 13, 3))
+    if mode == "I;16":
+        picture = Image.fromarray(smooth(9, 13, 1)[:, :, 0].astype(np.uint16) * 257)
+        wanted = np.asarray(picture) // 257
+    else:
+        picture = picture.convert(mode, **({"palette": Image.Palette.ADAPTIVE} if mode == "P" else {}))
+        wanted = np.asarray(picture.convert("L" if mode == "1" else "RGB"))
+    picture.save(tmp_path / "p.png")
+    assert np.array_equal(read_picture(tmp_path / "p.png"), wanted)
+
+
+def test_pgm_and_ppm(tmp_path: Path) -> None:
+    for mode, name in (("L", "p.pgm"), ("RGB", "p.ppm")):
+        pixels = smooth(6, 4, SAMPLES[mode])
+        Image.fromarray(pixels[:, :, 0] if mode == "L" else pixels).save(tmp_path / name)
+        assert np.array_equal(read_picture(tmp_path / name), pixels[:, :, 0] if mode == "L" else pixels)
+    (tmp_path / "few.pgm").write_bytes(b"P5 # of few values\n2 1\n15\n\x00\x0f")
+    assert read_picture(tmp_path / "few.pgm").tolist() == [[0, 255]]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (40, 50), (28, 9)])
+def test_resizing_is_pillows_bilinear_up_to_rounding(size: tuple[int, int]) -> None:
+    picture = smooth(28, 28, 1)[:, :, 0]
+    wanted = np.asarray(Image.fromarray(picture).resize(size[::-1], Image.Resampling.BILINEAR))
+    assert np.abs(resized(picture[None], *size)[0] - wanted).max() <= 1.01
+
+
+def test_grey_is_the_luminance_that_pillow_takes() -> None:
+    pixels = smooth(5, 5, 3)
+    assert np.abs(grey(pixels).astype(int) - np.asarray(Image.fromarray(pixels).convert("L"))).max() <= 1
+
+
+def png(tmp_path: Path, change: str) -> Path:
+    path = tmp_path / f"{change}.png"
+    Image.fromarray(smooth(9, 9, 1)[:, :, 0]).save(path)
+    data = path.read_bytes()
+    at = data.index(b"IDAT")
+    damaged = {
+        "cut": data[: at + 20],
+        "flipped": data[: at + 8] + bytes([data[at + 8] ^ 255]) + data[at + 9 :],
+        "no-end": data[:-12],
+        "huge": chunk(data, b"\x00\xff\xff\xff\x00\xff\xff\xff\x08\x00\x00\x00\x00"),
+        "interlaced": chunk(data, data[16:28] + b"\x01"),
+        "nothing-like-it": data[:8],
+    }
+    path.write_bytes(damaged[change])
+    return path
+
+
+def chunk(data: bytes, header: bytes) -> bytes:
+    """The picture with another header."""
+    return data[:16] + header + zlib.crc32(b"IHDR" + header).to_bytes(4, "big") + data[33:]
+
+
+@pytest.mark.parametrize("change", ["cut", "flipped", "no-end", "huge", "interlaced", "nothing-like-it"])
+def test_damage_is_one_line(tmp_path: Path, change: str) -> None:
+    path = png(tmp_path, change)
+    with pytest.raises(ExportError, match=rf"{change}\.png: ") as told:
+        read_picture(path)
+    assert "\n" not in str(told.value)
+
+
+def test_a_cut_pgm_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "p.pgm").write_bytes(b"P5 9 9 255\n\x00\x00")
+    with pytest.raises(ExportError, match="cut short, 2 bytes of pixels of 81"):
+        read_picture(tmp_path / "p.pgm")
