@@ -146,13 +146,16 @@ class MainScreen(TransportScreen):
             self.app.push_screen(Inspector(self.gradients.selected, self.snapshot, self.gradients.glyphs))
 
     def action_edit(self) -> None:
-        from bptui.tui.screens.edit import EditScreen
+        from bptui.tui.screens.builder.screen import BuilderScreen
 
         experiment = self.snapshot.model.experiment or self.face.experiment
         if experiment is None or self.face.relaunch is None:
             self.notice("this run cannot be edited: it was not started from an experiment here")
         else:
-            self.app.push_screen(EditScreen(experiment, self.gradients.selected), self.face.edited)
+            self.app.push_screen(BuilderScreen(
+                experiment, layer=self.gradients.selected, glyphs=self.gradients.glyphs, machine=self.face.machine(),
+                features=self.snapshot.model.features, learned=self.snapshot.step > 0,
+            ))  # fmt: skip
 
     def action_restart(self) -> None:
         experiment = self.snapshot.model.experiment or self.face.experiment
