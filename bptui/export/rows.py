@@ -53,7 +53,7 @@ def read_rows(path: Path, trained: Trained, how: Pictures) -> Given:
     if kind == "parquet":
         raise ExportError(f"{path}: Parquet is read for training only; save the rows as CSV or NPY")
     if kind == "picture":
-        return Given(_fitted(path, _of_run(read_picture(path), trained)[None], trained, how, byte_range=True))
+        return Given(_fitted(path, _of_run(path, read_picture(path), trained)[None], trained, how, byte_range=True))
     if kind == "idx":
         x, labels = _idx(path)
     else:
@@ -132,11 +132,11 @@ def _batch(path: Path, x: Values, trained: Trained) -> Values:
     return x[None] if single else x
 
 
-def _of_run(picture: Values, trained: Trained) -> Values:
+def _of_run(path: Path, picture: Values, trained: Trained) -> Values:
     """Grey for a run that learned from grey pictures, three colours for one that learned from those."""
     shape = trained.about.shape
     if shape is None or len(shape) not in (2, 3):
-        raise ExportError(f"a picture, but this run takes {_needed(trained)}")
+        raise ExportError(f"{path}: a picture, but this run takes {_needed(trained)}")
     if len(shape) == 2 or shape[2] == 1:
         one = grey(picture)
         return one if len(shape) == 2 else one[:, :, None]

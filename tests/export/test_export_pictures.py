@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from bptui.export.errors import ExportError
@@ -101,3 +104,38 @@ def test_a_cut_pgm_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "p.pgm").write_bytes(b"P5 9 9 255\n\x00\x00")
     with pytest.raises(ExportError, match="cut short, 2 bytes of pixels of 81"):
         read_picture(tmp_path / "p.pgm")
+
+
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_bytes_are_it_is_a_picture_or_one_line(tmp_path: Path, data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["L", "RGBA", "P", "1", "pgm"]))
+    buffer = io.BytesIO()
+    picture = Image.fromarray(smooth(5, 6, 4)).convert("L" if kind == "pgm" else kind)
+    picture.save(buffer, "PPM" if kind == "pgm" else "PNG")
+    content = bytearray(buffer.getvalue())
+    for _ in range(data.draw(st.integers(0, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    if kind != "pgm" and data.draw(st.booleans()):
+        content = bytearray(with_right_checksums(bytes(content)))
+    path = tmp_path / "p.png"
+    path.write_bytes(content)
+    try:
+        found = read_picture(path)
+    except ExportError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert found.dtype == np.uint8
+        assert found.ndim in (2, 3)
+
+
+def with_right_checksums(data: bytes) -> bytes:
+    """As far as its chunks can be followed, each with the checksum of what it now holds."""
+    out, at = bytearray(data[:8]), 8
+    while at + 12 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        body = data[at + 4 : at + 8 + size]
+        out += data[at : at + 4] + body + zlib.crc32(body).to_bytes(4, "big")
+        at += 12 + size
+    return bytes(out)

@@ -345,3 +345,8 @@ def test_a_run_that_goes_on_is_asked_at_its_last_keyframe(bptui: Bptui, home: Pa
         training.communicate(timeout=60)
     assert content["step"] % 45 == 0
     assert len(content["predictions"]) == 2
+
+
+def test_a_picture_for_a_run_that_takes_rows_is_one_line(fruit: Path, refused: Refused, tmp_path: Path) -> None:
+    Image.new("L", (4, 1)).save(tmp_path / "p.png")
+    assert "p.png: a picture, but this run takes 4 features" in refused("predict", fruit.name, tmp_path / "p.png")
