@@ -22,18 +22,16 @@ from bptui.protocol.messages import (
     Back,
     GoTo,
     Inspect,
-    Keep,
     Look,
     MicroStep,
     Ok,
     Pace,
-    Pause,
     Refused,
     Request,
-    Run,
     Set,
     Step,
     Stop,
+    TrainerRequest,
 )
 from bptui.runs.paths import remove_socket
 from bptui.runs.ring import shrink
@@ -200,7 +198,7 @@ class Hub:
 
     # -- requests ----------------------------------------------------------------------------------
     async def _answer(self, face: Face, message: Request) -> Reply:
-        if not isinstance(message, Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Inspect | Look | Set | Keep):
+        if not isinstance(message, TrainerRequest):
             return Refused(id=message.id, code="unsupported", message="not a request that the hub knows"), b""
         if not isinstance(message, Inspect | Look) and self._faces.controller is not face:
             text = "another face controls this run; take control first"

@@ -314,7 +314,9 @@ class Goodbye(Message, frozen=True, kw_only=True):
     reason: str
 
 
-AnyRequest = Hello | Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Inspect | Set | Look | Keep | TakeControl | Leave
+TrainerRequest = Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Inspect | Set | Look | Keep
+"""What a hub passes on."""
+AnyRequest = Hello | TrainerRequest | TakeControl | Leave
 AnyReply = Welcome | Ok | Refused | Inspection | Looked
 AnyTopic = LogChunk | ModelInfo | Status | Layers | Histograms | Findings | Events | Output | Goodbye
 AnyMessage = AnyRequest | AnyReply | AnyTopic

@@ -14,32 +14,17 @@ import time
 from typing import NamedTuple
 
 from bptui.protocol.framing import Decoder, FrameError, encode
-from bptui.protocol.messages import (
-    AnyReply,
-    AnyRequest,
-    Inspect,
-    Look,
-    MicroStep,
-    Pace,
-    Pause,
-    Run,
-    Set,
-    Step,
-    Stop,
-)
+from bptui.protocol.messages import AnyReply, TrainerRequest
 from bptui.runs.ring import Ring
 
 #: Seconds that a reply may take to be written before its hub is given up.
 _WRITE_TIMEOUT = 5.0
 
 
-_ASKED = (Inspect, Look, MicroStep, Pace, Pause, Run, Set, Step, Stop)
-
-
 class Asked(NamedTuple):
     """A request, and where its reply goes."""
 
-    request: AnyRequest
+    request: TrainerRequest
     link: socket.socket
 
 
@@ -109,7 +94,7 @@ class Control:
             data, frames = b"", []
         if not data:
             self._drop(link)
-        return [Asked(frame.message, link) for frame in frames if isinstance(frame.message, _ASKED)]
+        return [Asked(frame.message, link) for frame in frames if isinstance(frame.message, TrainerRequest)]
 
     def _drop(self, link: socket.socket) -> None:
         self._links.pop(link, None)

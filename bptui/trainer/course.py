@@ -128,11 +128,9 @@ class Course:
     # -- changes ---------------------------------------------------------------------------------------
     def change(self, key: str, value: float) -> float:
         """Change a setting from the next update on; returns what it was. ValueError: unknown or impossible."""
-        if not math.isfinite(value):
-            raise ValueError(f"{key}: expected a finite number, got {value!r}")
         if key != "lr":
             return self.engine.set(key, value)
-        if value <= 0:
+        if not (math.isfinite(value) and value > 0):
             raise ValueError(f"lr: expected a number above 0, got {value!r}")
         return self.lr.set_now(value, self.step)
 

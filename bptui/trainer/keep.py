@@ -21,6 +21,8 @@ _PICTURES = 1024
 
 def keep(trainer: Trainer, *, only_if_due: bool = False) -> None:
     """Write a keyframe of this state; a disk that does not take it is told, and training goes on."""
+    if trainer.step < trainer.head:
+        return  # this state was passed before
     now = time.monotonic()
     since = now - trainer.kept_at
     if only_if_due and since * _SHARE < max(trainer.keep_cost, 0.01):

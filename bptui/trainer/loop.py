@@ -30,6 +30,7 @@ from bptui.trainer.course import Course
 from bptui.trainer.evaluate import confusion
 from bptui.trainer.keep import keep
 from bptui.trainer.requests import answer
+from bptui.trainer.rewind import Memory, apply_changes
 from bptui.trainer.setup import Setup, meta
 from bptui.trainer.where import first_non_finite
 
@@ -38,6 +39,10 @@ MICRO_PLAY = 3.0
 #: Seconds between two looks at whether a trainer that waits still has a hub.
 ORPHAN_CHECK = 5.0
 _SPEED_EVERY = 1.0
+
+
+def _known_already(step: int, loss: float, now: float) -> None:
+    """In place of a record of a loss that is in the log already."""
 
 
 class Trainer(Course):
@@ -57,6 +62,11 @@ class Trainer(Course):
         """The state whose coming batch the engine's tensors show; −1: they show the last step done."""
         self._steps: Iterator[Micro] | None = None
         self._micro_losses: list[float] = []
+        self.memory = Memory()
+        self.head = 0
+        """How far it has been recorded; before it, an update is done again and its loss is known already."""
+        self._noted = -1
+        """The last state whose figures are recorded."""
         self.kept_at = 0.0
         self.keep_cost = 0.0
         """When the last keyframe was written (monotonic seconds), and how long it took."""
@@ -91,10 +101,10 @@ class Trainer(Course):
         self.record_lr()
         keep(self)
         self.validate()
-        self.preview()
-        self.probe.measure(0, 0, everything=True)  # there is something to see before the first step, and code is warm
+        self.show()  # there is something to see before the first step, and code is warm
         self.probe.governor.forget()
         self.previewed = -1
+        self.memory.keep(self)
         self.enter("READY" if self.info.interactive else "RUNNING")
         while self.state != "STOPPED":
             if self.state == "RUNNING":
@@ -223,8 +233,12 @@ class Trainer(Course):
             ends.append(self.stopping.total_steps)
         if self.until and self.until.names & {"loss", "step"}:
             ends.append(self.step + 1)
+        if self.step < self.head:
+            self._relive()
+            ends += [self.head, *(change.step for change in self.memory.changes if change.step > self.step)]
         end = min(ends)
-        train, record, clock, flag = self._update, self.ring.loss, time.time, self._flag
+        train, clock, flag = self._update, time.time, self._flag
+        record = self.ring.loss if self.step >= self.head else _known_already
         if self._group == 1:
             next_batch, train_step = self.batches.next, self.engine.train_step
         first = step = self.step
@@ -250,13 +264,15 @@ class Trainer(Course):
         if self._steps is not None:
             self.finish_update()
             return
+        self._relive()
         self.engine.watch(everything or self.step >= self.probe.governor.next_step())
         loss = self._update(self.step, self.lr.at(self.step))
         self.engine.watch(False)
         self._done_step(loss, everything=everything)
 
     def _done_step(self, loss: float, *, everything: bool) -> None:
-        self.ring.loss(self.step, loss, time.time())
+        if self.step >= self.head:
+            self.ring.loss(self.step, loss, time.time())
         if math.isfinite(loss):  # else the tensors are still wanted as they are
             self.probe.measure(self.step, self.step + 1, everything=everything)
             if everything:
@@ -269,14 +285,17 @@ class Trainer(Course):
     def micro_step(self) -> None:
         """On to the next place inside the update."""
         if self._steps is None:
+            self._relive()
             self.engine.watch(True)
-            self._micro_losses = []
+            self._micro_losses, self._micro_count = [], 0
+            self._before_update = self.batches.state()
             group = self.next_group()
             self._steps = micro_steps(self.engine, group, self.step, self.lr.at(self.step))
             self.previewed = -1
         self.micro = next(self._steps)
         if self.micro.phase == "loss" and self.micro.value is not None:
             self._micro_losses.append(self.micro.value)
+        self._micro_count += 1
         if self.micro.phase == "update":
             self.micro = self._steps = None
             self.engine.watch(False)
@@ -289,6 +308,32 @@ class Trainer(Course):
         """Mean loss of the batches that the update under way has taken so far."""
         return sum(self._micro_losses) / max(len(self._micro_losses), 1)
 
+    _micro_count = 0
+
+    def _relive(self) -> None:
+        """In the past: what was changed in this state is changed again."""
+        if self.step < self.head:
+            apply_changes(self, self.memory.changes)
+
+    def forget_failure(self) -> None:
+        """It has been gone back to before it happened."""
+        self._failed_text = ""
+
+    def remember(self) -> None:
+        """Hold this state, if it is one between two updates, so that it is quickly gone back to."""
+        if self._steps is None and self.state != "FAILED":
+            self.memory.keep(self)
+
+    def leave_update(self) -> int:
+        """Go back to where the update under way began; returns how many micro-steps of it had been done."""
+        if self._steps is None:
+            return 0
+        self.engine.watch(False)
+        self.micro = self._steps = None
+        self.batches.load_state(self._before_update)
+        self.previewed = -1
+        return self._micro_count
+
     def finish_update(self) -> None:
         """Do the rest of an update that was begun in micro-steps."""
         while self._steps is not None:
@@ -296,6 +341,9 @@ class Trainer(Course):
 
     def _after_step(self) -> None:
         """Ends of an epoch, a loss that is not finite, ``--until``."""
+        if self.step < self.head:
+            self.ring.set_step(self.step)
+        self.head = max(self.head, self.step)
         if not math.isfinite(self.loss):
             self._fail()
             return
@@ -304,6 +352,7 @@ class Trainer(Course):
             self._reported = now
             self.probe.report_share(self.step)
             self.record_lr()
+            self.memory.keep(self)
         reason = ""
         if self.step % self.steps_per_epoch == 0:
             reason = self._epoch_ended()
@@ -386,6 +435,9 @@ class Trainer(Course):
     def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
         """Metrics of a part, as series of this state too."""
         outputs = super().evaluate(prefix, part)
+        if self.step < self._noted:
+            return outputs
+        self._noted = self.step
         now = time.time()
         for name, value in self.scalars.items():
             if name.startswith(f"{prefix}_") and value is not None:
@@ -406,6 +458,12 @@ class Trainer(Course):
         for layer in reversed(range(len(self.engine.layers))):
             self.engine.backward(layer)
         self.previewed = self.step
+
+    def show(self) -> None:
+        """Measure this state with the batch of the coming update, for whoever has just arrived here."""
+        self.preview()
+        self.probe.measure(self.step, self.step, everything=True)
+        self.previewed = -1  # the census may have left other samples in the engine's tensors
 
     preview_loss = math.nan
 

@@ -11,6 +11,8 @@ from bptui.engine.base import Kind
 from bptui.protocol.framing import Body
 from bptui.protocol.messages import (
     ArrayRef,
+    Back,
+    GoTo,
     Inspect,
     Inspection,
     Keep,
@@ -29,6 +31,7 @@ from bptui.protocol.messages import (
 from bptui.runs.ring import Record
 from bptui.trainer.keep import keep
 from bptui.trainer.looks import look
+from bptui.trainer.rewind import Change, change_past, go_to
 
 if TYPE_CHECKING:
     from bptui.trainer.control import Asked
@@ -77,14 +80,17 @@ def _run(trainer: Trainer, request: Run) -> None:
 def _pause(trainer: Trainer, request: Pause) -> None:
     if trainer.state == "RUNNING":
         trainer.look()
+        trainer.remember()
         trainer.enter("PAUSED")
 
 
 def _step(trainer: Trainer, request: Step) -> None:
+    trainer.remember()
     _several(trainer, request.count, lambda: trainer.one_step(everything=True))
 
 
 def _micro_step(trainer: Trainer, request: MicroStep) -> None:
+    trainer.remember()
     _several(trainer, request.count, trainer.micro_step)
 
 
@@ -104,6 +110,61 @@ def _several(trainer: Trainer, count: int, act: Callable[[], None]) -> None:
         act()
     if trainer.state in _STOPPED:
         trainer.enter("PAUSED")
+
+
+def _stand_still(trainer: Trainer) -> None:
+    """Before going back: running is paused, and a failure or the end is left behind."""
+    if trainer.state == "RUNNING":
+        trainer.enter("PAUSED")
+
+
+def _arrive(trainer: Trainer, step: int) -> None:
+    before = trainer.step
+    try:
+        go_to(trainer, step)
+    except ValueError as error:
+        raise NotNow(str(error)) from None
+    if step < before or trainer.state != "DONE":
+        trainer.forget_failure()
+        trainer.show()
+        trainer.enter("PAUSED")
+    trainer.remember()
+
+
+def _go_to(trainer: Trainer, request: GoTo) -> None:
+    if not 0 <= request.step <= trainer.head:
+        raise NotNow(f"there is no step {request.step:,} yet: 0 to {trainer.head:,} can be gone to")
+    _stand_still(trainer)
+    _arrive(trainer, request.step)
+
+
+def _back(trainer: Trainer, request: Back) -> None:
+    if request.count < 1:
+        raise NotNow(f"expected a count of at least 1, got {request.count}")
+    _stand_still(trainer)
+    if request.micro:
+        for _ in range(request.count):
+            _micro_back(trainer)
+        return
+    inside = trainer.leave_update() > 0
+    step = trainer.step - request.count + inside
+    if step < 0:
+        raise NotNow("this is the beginning")
+    _arrive(trainer, step)
+
+
+def _micro_back(trainer: Trainer) -> None:
+    """To the place before this one; from between two updates, to the last place of the one before."""
+    done = trainer.leave_update()
+    if done == 0:
+        if trainer.step == 0:
+            raise NotNow("this is the beginning")
+        _arrive(trainer, trainer.step - 1)
+        while trainer.micro is None or trainer.micro.phase != "clip":
+            trainer.micro_step()
+    for _ in range(done - 1):
+        trainer.micro_step()
+    trainer.enter("PAUSED")
 
 
 def _pace(trainer: Trainer, request: Pace) -> None:
@@ -126,10 +187,14 @@ def _keep(trainer: Trainer, request: Keep) -> None:
 
 
 def _set(trainer: Trainer, request: Set) -> None:
+    if trainer.micro is not None:
+        raise NotNow("inside an update: do its rest first (s), or go back to its beginning (S)")
     try:
         before = trainer.change(request.key, request.value)
     except ValueError as error:
         raise NotNow(str(error)) from None
+    change_past(trainer)
+    trainer.memory.changes.append(Change(trainer.step, request.key, request.value, before))
     _event(trainer, request.key, before, request.value)
     if request.key == "lr":
         trainer.record_lr()
@@ -185,5 +250,6 @@ def _note(trainer: Trainer) -> str:
 
 
 _HANDLERS: dict[type[Request], Callable[[Trainer, Any], None]] = {
-    Run: _run, Pause: _pause, Step: _step, MicroStep: _micro_step, Pace: _pace, Stop: _stop, Set: _set, Keep: _keep,
+    Run: _run, Pause: _pause, Step: _step, MicroStep: _micro_step, Back: _back, GoTo: _go_to,
+    Pace: _pace, Stop: _stop, Set: _set, Keep: _keep,
 }  # fmt: skip
