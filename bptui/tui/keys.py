@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-Place = Literal["main", "inspector", "builder", "form", "charts"]
+Place = Literal["main", "inspector", "builder", "form", "charts", "lesson"]
 MAIN: tuple[Place, ...] = ("main",)
 BOTH: tuple[Place, ...] = ("main", "inspector", "charts")
 DRAWN: tuple[Place, ...] = ("main", "charts")
@@ -137,7 +137,7 @@ FORM_KEYS: tuple[Key, ...] = (
     Key(("ctrl+s",), "ctrl+s", "apply", "apply", "Apply: a new run with it. Impossible while there are problems.",
         ("form",), "Stop", "you have control", 1),
     Key(("f1",), "F1", "explain", "help", "Explain the field, then list the keys.", ("form",), "", "", 3),
-    Key(("escape",), "esc", "back", "rows", "Take back what is being typed, or go back to the rows.",
+    Key(("escape",), "esc", "back", "rows", "Back to the rows; text that is no value is taken back first.",
         ("form",), "", "", 1),
 )  # fmt: skip
 
@@ -165,17 +165,39 @@ BUILDER_KEYS: tuple[Key, ...] = (
         ("builder",), "", "", 1),
 )  # fmt: skip
 
+LESSON_KEYS: tuple[Key, ...] = (
+    Key(("n",), "n", "micro_step", "micro-step", "Let the trainer do the next piece of its update.",
+        ("lesson",), "MicroStep", "the question is answered", 2),
+    Key(("enter",), "enter", "answer", "check, go on", "Check the number that was typed, or go on.",
+        ("lesson",), "", "", 2),
+    Key(("tab",), "tab", "show_answer", "show the answer", "Show the answer, and go on from there.",
+        ("lesson",), "", "a question is asked", 3),
+    Key(("backspace",), "backspace", "erase", "erase", "Take back the last character of the answer.",
+        ("lesson",), "", "a question is asked", 0),
+    Key(("escape",), "esc", "back", "leave the lesson",
+        "Leave the lesson for the main screen; the step is kept, and the lesson goes on there the next time.",
+        ("lesson",), "", "", 1),
+    Key(("ctrl+z",), "ctrl+z", "suspend", "suspend", "Back to the shell for a while; fg brings the screen back.",
+        ("lesson",)),
+    Key(("question_mark",), "?", "explain", "help", "Explain the step, then list the keys.", ("lesson",), "", "", 1),
+    Key(("ctrl+p", "colon"), ":", "palette", "palette", "Every action by name. Also: Ctrl-P.", ("lesson",)),
+    Key(("q",), "q", "leave", "quit", "Leave bptui. Also: Ctrl-Q, Ctrl-C.", ("lesson",), "Leave / Stop", "", 1),
+)  # fmt: skip
+
 
 def keys_of(place: Place) -> tuple[Key, ...]:
     """The rows that work on one screen, its own first."""
-    own = {"inspector": INSPECTOR_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS, "charts": CHARTS_KEYS}.get(place, ())
+    own = {
+        "inspector": INSPECTOR_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS, "charts": CHARTS_KEYS,
+        "lesson": LESSON_KEYS,
+    }.get(place, ())  # fmt: skip
     return own + tuple(key for key in KEYS if place in key.places)
 
 
 def markdown() -> str:
     """The table for the docs."""
     lines = ["| key | what it does | works when | sends |", "| --- | --- | --- | --- |"]
-    for key in KEYS + INSPECTOR_KEYS + CHARTS_KEYS + BUILDER_KEYS + FORM_KEYS:
+    for key in KEYS + INSPECTOR_KEYS + CHARTS_KEYS + BUILDER_KEYS + FORM_KEYS + LESSON_KEYS:
         where = f" ({key.places[0]})" if len(key.places) == 1 and key.places != MAIN else ""
         lines.append(f"| `{key.shown}`{where} | {key.help} | {key.needs or 'always'} | {key.message or '–'} |")
     return "\n".join(lines)

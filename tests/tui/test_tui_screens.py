@@ -27,7 +27,7 @@ async def test_ready_before_the_first_step(size: tuple[int, int]) -> None:
 @each_size
 @pytest.mark.parametrize(
     ("name", "keys"),
-    [("inspector", ["i"]), ("edit", ["e"]), ("leave", ["q"]), ("help", ["question_mark"]), ("findings", ["f"]),
+    [("inspector", ["i"]), ("leave", ["q"]), ("help", ["question_mark"]), ("findings", ["f"]),
      ("output", ["t"])],
 )  # fmt: skip
 async def test_screens_above_it(size: tuple[int, int], name: str, keys: list[str]) -> None:

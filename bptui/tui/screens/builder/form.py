@@ -228,8 +228,8 @@ class Form(BuilderPane):
         self._set(value)
 
     def revert(self) -> bool:
-        """Back to what stood there before typing; whether there was anything to take back."""
-        if self.text is None:
+        """Text that is no value is taken back, to what stood there before typing; whether there was any."""
+        if not self.error:
             return False
         if self.draft.merging == self._merge():
             self.draft.undo()

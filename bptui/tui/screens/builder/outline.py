@@ -141,7 +141,7 @@ class Outline(BuilderPane):
         arrow = "->" if self.glyphs.name == "ascii" else "→"
         sizes = [f"{each.inputs or '?'}{arrow}{each.shape[-1]}" for each in rows]
         size = max(map(len, sizes))
-        act = max(len(each.activation) for each in rows if each.activation != "identity" or each is row)
+        act = max((len(each.activation) for each in rows if each.activation != "identity"), default=0)
         name = max(6, min(max(cell_len(each.name) for each in rows), width - size - act - 9))
         left = width - name - 1 - size - 1
         count_text = count(row.parameters) if row.parameters and left >= act + 6 else ""

@@ -136,14 +136,17 @@ class BuilderScreen(TransportScreen):
     def _draw_help(self) -> None:
         item = self.outline.item
         if item is ADD:
-            first, second = "Add a layer before the last one, which belongs to the data.", "enter or a adds it"
+            first = "Add a layer before the last one, which belongs to the data."
+            second = "enter or a adds it"
+            if not self.draft.experiment.model:
+                first, second = "The output layer comes first, as wide as the data need.", str(self.draft.problems()[0])
         elif self._in_form:
             first, second = self.form.help_lines()
         else:
             first, second = BUILDER["machine" if item.table == "machine" else item.table], self._item_problem(item)
         width = self.app.size.width - 2
         self.help.put([(" ", "text"), (fit(clean(first), width).rstrip(), "text")])
-        bad = not self._in_form and bool(second) and item is not ADD
+        bad = not self._in_form and bool(second) and (item is not ADD or not self.draft.experiment.model)
         self.help_more.put([(" ", "text"), (fit(clean(second), width).rstrip(), "bad" if bad else "dim")])
 
     def _item_problem(self, item: Item) -> str:
@@ -217,6 +220,7 @@ class BuilderScreen(TransportScreen):
         moves = {"up": -1, "shift+tab": -1, "down": 1, "tab": 1, "enter": 1, "pageup": -8, "pagedown": 8}
         if key == "escape":
             if not self.form.revert():
+                self.form.leave_field()
                 self.form.active = False
         elif key in moves:
             if not self.form.step(moves[key]):
