@@ -154,6 +154,7 @@ def show(
     files_only: bool = False,
     observe: bool = False,
     at: Reference | None = None,
+    lesson: tuple[str, bool] | None = None,
 ) -> int:
     """The screen of a run; ``run_of`` gives its directory after the first frame. What is not given: config.toml."""
     from bptui.tui.config import read_config
@@ -175,6 +176,7 @@ def show(
         theme=theme,
         notices=arguments.notices or liked.notices,
         at=at,
+        lesson=lesson,
     )
 
 

@@ -87,6 +87,7 @@ class BptuiApp(App[ExitResult]):
         notices: NoticeChoice = "auto",
         remember: Callable[[str, str], None] | None = None,
         at: Reference | None = None,
+        lesson: tuple[str, bool] | None = None,
     ) -> None:
         self._theme_given, self._remember = theme, remember
         super().__init__()
@@ -95,6 +96,7 @@ class BptuiApp(App[ExitResult]):
         self.theme = theme
         self._notices: NoticeChoice = notices
         self._at = at
+        self._lesson = lesson
         self.attention = Attention()
         if glyphs == "ascii":
             self._filters.append(AsciiOnly())
@@ -123,6 +125,13 @@ class BptuiApp(App[ExitResult]):
     def on_mount(self) -> None:
         self.set_interval(PAINT_SECONDS, self._tick)
         self.call_after_refresh(self._begin)
+        if self._lesson is not None:
+            self._open_lesson(*self._lesson)
+
+    def _open_lesson(self, name: str, again: bool) -> None:
+        from bptui.tui.screens.lesson import LessonScreen
+
+        self.push_screen(LessonScreen(name, self.store.snapshot, self.glyphs, again=again))
 
     # -- the terminal ------------------------------------------------------------------------------
     async def on_event(self, event: events.Event) -> None:
@@ -502,11 +511,12 @@ def run(
     notices: NoticeChoice = "auto",
     remember: Callable[[str, str], None] | None = None,
     at: Reference | None = None,
+    lesson: tuple[str, bool] | None = None,
 ) -> ExitResult:
     """Run the app in this terminal until its user leaves; the caller prints ``lines`` and exits with ``code``."""
     app = BptuiApp(
         open_session, title=title, experiment=experiment, relaunch=relaunch, connect=connect, glyphs=glyphs,
-        theme=theme, notices=notices, remember=remember, at=at,
+        theme=theme, notices=notices, remember=remember, at=at, lesson=lesson,
     )  # fmt: skip
     result = app.run(mouse=mouse)
     return result if result is not None else ExitResult(app.return_code or 0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from bptui.tui.keys import Key, keys_of
+from bptui.tui.keys import Key, Place, keys_of
 from bptui.tui.screens.base import TransportScreen
 
 
@@ -17,7 +18,7 @@ class KeyCommands(Provider):
         screen = self.screen
         if not isinstance(screen, TransportScreen):
             return []
-        rows = keys_of("inspector" if screen.id == "inspector" else "main")
+        rows = keys_of(cast("Place", screen.id) if screen.id in ("inspector", "charts", "lesson") else "main")
         return [(f"{key.label}  ({key.shown})", key) for key in rows if key.action != "palette"]
 
     async def discover(self) -> Hits:

@@ -28,6 +28,7 @@ def start(
     theme: str = "auto",
     notices: NoticeChoice = "auto",
     at: Reference | None = None,
+    lesson: tuple[str, bool] | None = None,
 ) -> int:
     """Show a run until its user leaves; says in the shell what became of it, and returns the exit status.
 
@@ -43,7 +44,8 @@ def start(
 
     result = run(
         first, title=title(experiment) if experiment else "", experiment=experiment, relaunch=relaunch,
-        connect=further, glyphs=glyphs, mouse=mouse, theme=theme_name(theme), notices=notices, remember=remember, at=at,
+        connect=further, glyphs=glyphs, mouse=mouse, theme=theme_name(theme), notices=notices, remember=remember,
+        at=at, lesson=lesson,
     )  # fmt: skip
     if result.discard:
         from bptui.client.launch import discard
