@@ -10,8 +10,9 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from bptui.client.reference import Reference
-from bptui.protocol.messages import MicroStep, Pace, Pause, Run, Step, TakeControl
+from bptui.protocol.messages import Back, GoTo, MicroStep, Pace, Pause, Run, Step, TakeControl
 from bptui.tui.keys import Place, keys_of
+from bptui.tui.screens.goto import GoToScreen
 from bptui.tui.spans import SpanCompositor
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean
@@ -75,6 +76,22 @@ class TransportScreen(Screen[None]):
 
     def action_micro_step(self) -> None:
         self.face.send(Pause() if self.snapshot.state == "RUNNING" else MicroStep())
+
+    def action_step_back(self) -> None:
+        self.face.send(Back())
+
+    def action_micro_back(self) -> None:
+        self.face.send(Back(micro=True))
+
+    def action_go_to(self) -> None:
+        snapshot = self.snapshot
+        head = snapshot.curves.last_step + 1 if snapshot.curves is not None else snapshot.step
+        asked = GoToScreen(step=snapshot.step, head=head, steps_per_epoch=snapshot.model.steps_per_epoch)
+        self.face.push_screen(asked, self._go_to)
+
+    def _go_to(self, step: int | None) -> None:
+        if step is not None:
+            self.face.send(GoTo(step=step))
 
     def action_pace(self, by: int) -> None:
         wanted = self.face.pace_wanted  # a second press counts from the first, also before the trainer has answered

@@ -1,0 +1,44 @@
+"""``g``: to any step of what was recorded."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from bptui.tui.steps import step_of
+from bptui.tui.widgets.field import Field
+
+
+class GoToScreen(ModalScreen[int | None]):
+    """Asks for a step; gives it, or None."""
+
+    BINDINGS = [Binding("escape", "back", "back", show=False)]  # noqa: RUF012 (as Textual declares it)
+
+    def __init__(self, *, step: int, head: int, steps_per_epoch: int) -> None:
+        super().__init__()
+        self._step, self._head, self._steps_per_epoch = step, head, steps_per_epoch
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = "Go to"
+            box.border_subtitle = "enter goes · esc back"
+            yield Static(f"recorded: step 0 to {self._head:,}", markup=False)
+            yield Field(placeholder="1284   +100   -10   epoch 3   end", id="where")
+            yield Static("", markup=False, id="problem")
+
+    def on_mount(self) -> None:
+        self.query_one(Field).focus()
+
+    def on_input_submitted(self, event: Field.Submitted) -> None:
+        try:
+            wanted = step_of(event.value, step=self._step, head=self._head, steps_per_epoch=self._steps_per_epoch)
+        except ValueError as error:
+            self.query_one("#problem", Static).update(str(error))
+        else:
+            self.dismiss(wanted)
+
+    def action_back(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,64 @@
+"""``S``, ``N`` and ``g`` in a real terminal: back, and the same numbers again."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from pseudo_terminal import Terminal
+
+
+def place(terminal: Terminal) -> str:
+    found = re.search(r"step ([\d,]+(?: · [a-z]+(?: \w+)?)?)", terminal.line(0))
+    return found[1] if found else ""
+
+
+def test_back_to_any_step_and_forth(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bptui", "digits", "--pace", "60"]
+    with Terminal(command, rows=36, columns=120, env={"BPTUI_HOME": str(tmp_path / "home")}) as terminal:
+        terminal.wait_for("READY")
+        terminal.press("space")
+        terminal.wait_for(lambda t: place(t).isdecimal() and int(place(t)) >= 50)
+        terminal.press("space")
+        terminal.wait_for("PAUSED")
+        head = int(place(terminal))
+
+        terminal.press("i")
+        terminal.wait_for("samples × units")
+        terminal.wait_for("delta[0, 0] = ")
+        loss = value(terminal)
+        terminal.press("S")
+        terminal.wait_for(lambda t: place(t) == str(head - 1) and value(t) not in ("", loss))
+        terminal.press("s")
+        terminal.wait_for(lambda t: place(t) == str(head) and value(t) == loss)
+        terminal.press("escape")
+
+        terminal.press("N")
+        terminal.wait_for(lambda t: place(t) == f"{head - 1} · clip")
+        terminal.press("N")
+        terminal.wait_for(lambda t: place(t) == f"{head - 1} · backward dense1")
+        terminal.press("n")
+        terminal.wait_for(lambda t: place(t) == f"{head - 1} · clip")
+
+        for words, arrives in (("12", "12"), ("+3", "15"), ("-5", "10"), ("epoch 1", "45"), ("end", str(head))):
+            terminal.press("g")
+            terminal.wait_for(f"step 0 to {head}")
+            terminal.send(words)
+            terminal.press("enter")
+            terminal.wait_for(lambda t, step=arrives: place(t) == step)  # type: ignore[misc]
+        terminal.press("g")
+        terminal.wait_for(f"step 0 to {head}")
+        terminal.send("9999999")
+        terminal.press("enter")
+        terminal.wait_for("is not there")
+        terminal.press("escape")
+        terminal.wait_for(lambda t: "Go to" not in t.text)
+        terminal.press("space")
+        terminal.wait_for(lambda t: place(t).isdecimal() and int(place(t)) > head)
+
+
+def value(terminal: Terminal) -> str:
+    """The loss that goes with the values shown, to the last digit."""
+    found = re.search(r"   loss (\S+)", terminal.text)
+    return found[1] if found else ""
