@@ -243,13 +243,15 @@ class Sparse:
         high = np.full(columns, np.nan, np.float32)
         bad = np.zeros(columns, np.int64)
         if columns > 0 and last > first and len(self):
-            inside = (self.steps >= first) & (self.steps < last)
-            values = self.values[inside]
             edges = first + np.arange(columns + 1, dtype=np.int64) * (last - first) // columns
-            column = np.searchsorted(edges, self.steps[inside], side="right") - 1
-            finite = np.isfinite(values)
-            shown = np.clip(values[finite], -_LARGEST, _LARGEST).astype(np.float32)
-            np.fmin.at(low, column[finite], shown)
-            np.fmax.at(high, column[finite], shown)
-            np.add.at(bad, column[~finite], 1)
+            cuts = np.searchsorted(self.steps, edges)
+            some = np.flatnonzero(cuts[1:] > cuts[:-1])
+            if len(some):  # parts without a point are empty, so the others lie side by side
+                values = self.values[cuts[0] : cuts[-1]]
+                heads = (cuts - cuts[0])[some]
+                finite = np.isfinite(values)
+                shown = np.where(finite, np.clip(values, -_LARGEST, _LARGEST), np.nan).astype(np.float32)
+                low[some] = np.fmin.reduceat(shown, heads)
+                high[some] = np.fmax.reduceat(shown, heads)
+                bad[some] = np.add.reduceat((~finite).astype(np.int64), heads)
         return Reduced(low, high, bad)

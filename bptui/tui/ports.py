@@ -20,6 +20,23 @@ class Columns(msgspec.Struct, frozen=True):
     bad: Sequence[bool]
 
 
+class Trace(msgspec.Struct, frozen=True):
+    """A series across a chart: for each entry its column of dots, lowest and highest value, and whether any was bad."""
+
+    places: Sequence[int]
+    low: Sequence[float]
+    high: Sequence[float]
+    bad: Sequence[bool]
+
+
+class Heat(msgspec.Struct, frozen=True):
+    """A column of the layers' table over the run: ``values[layer][column]``, nan where it is not a number."""
+
+    values: Sequence[Sequence[float]]
+    steps: Sequence[int]
+    """A column: the step at which it was measured; −1: there is nothing."""
+
+
 class Curves(Protocol):
     """The history of one run, fed with the bytes of its log."""
 
@@ -36,6 +53,24 @@ class Curves(Protocol):
 
     def points(self, series: str) -> tuple[Sequence[int], Sequence[float]]:
         """Steps and values of a series that comes now and then."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """The series that there are."""
+        ...
+
+    def trace(self, series: str, first: int, last: int, columns: int) -> Trace:
+        """Steps ``first`` … ``last``, both included, across ``columns`` of dots: each point where there is room."""
+        ...
+
+    def at(self, series: str, step: int) -> tuple[int, float] | None:
+        """Step and exact value of the newest point at or before ``step``."""
+        ...
+
+    def heat(self, column: str, first: int, last: int, columns: int) -> Heat: ...
+
+    def ridge(self, quantity: str, layer: int, most: int) -> Sequence[tuple[int, Sequence[int]]]:
+        """At most ``most`` histograms of a layer, evenly over the run: step and cells (``records.CELLS``)."""
         ...
 
     def bad(self, series: str) -> int:

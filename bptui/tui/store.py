@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from bptui.protocol.framing import Frame
 from bptui.protocol.messages import (
+    Events,
     FindingRow,
     Findings,
     Goodbye,
@@ -23,7 +24,7 @@ from bptui.protocol.messages import (
 from bptui.runs.records import LOW_EXPONENT, QUANTITIES, SPECIAL_CELLS, TABLE_COLUMNS
 from bptui.spec.experiment import Experiment, layer_names
 from bptui.tui.ports import Curves
-from bptui.tui.text import clean, number
+from bptui.tui.text import change_text, clean, number
 
 STATES = ("STARTING", "READY", "RUNNING", "PAUSED", "DONE", "FAILED", "STALE", "WAITING", "HELD", "STOPPED")
 ENDED = ("DONE", "FAILED", "STALE", "STOPPED")
@@ -57,6 +58,8 @@ class ModelView(msgspec.Struct, frozen=True):
     schedule: str = ""
     data: str = ""
     epochs: int | None = None
+    steps_per_epoch: int = 0
+    task: str = ""
     experiment: Experiment | None = None
     known: bool = False
     """The trainer has built it (else it is what the experiment says)."""
@@ -108,6 +111,13 @@ class Finding(msgspec.Struct, frozen=True):
     fix: str
 
 
+class EventView(msgspec.Struct, frozen=True):
+    """What someone changed in state ``step``, in clean text (``lr 0.1→0.05``)."""
+
+    step: int
+    text: str
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """Everything that is drawn."""
 
@@ -120,6 +130,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     probe_share: float = 0.0
     pace: float = 0.0
     lr: float = 0.0
+    settings: tuple[tuple[str, float], ...] = ()
+    """What ``Set`` changes beside lr, as the trainer says it is."""
     total_steps: int | None = None
     controller: bool = True
     faces: int = 1
@@ -128,6 +140,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...] = ()
     histograms: tuple[tuple[str, tuple[Histogram, ...]], ...] = ()
     findings: tuple[Finding, ...] = ()
+    events: tuple[EventView, ...] = ()
     output: tuple[str, ...] = ()
     curves: Curves | None = None
     log_bytes: int = 0
@@ -215,6 +228,7 @@ class Store:
             Layers: self._layers,
             Histograms: self._histograms,
             Findings: self._findings,
+            Events: self._events,
             Output: self._output,
             LogChunk: self._log,
             Goodbye: self._goodbye,
@@ -250,7 +264,7 @@ class Store:
             state=message.state if message.state in STATES else clean(message.state, 8),
             step=message.step, epoch=message.epoch, micro=clean(message.micro, 80), text=clean(message.text, 300),
             steps_per_second=message.steps_per_second, probe_share=message.probe_share, pace=message.pace,
-            lr=message.lr, total_steps=message.total_steps, faces=message.faces, code=message.code,
+            lr=message.lr, settings=tuple(message.settings.items()), total_steps=message.total_steps, faces=message.faces, code=message.code,
             controller=message.controller and not self.snapshot.read_only,
         )  # fmt: skip
 
@@ -266,6 +280,7 @@ class Store:
             spec, title=clean(message.title, 60), engine=clean(message.engine, 20),
             engine_reason=clean(message.engine_reason, 200), device=clean(message.device, 40),
             dtype=clean(message.dtype, 10), features=message.features, layers=layers, known=True,
+            steps_per_epoch=message.steps_per_epoch, task=clean(message.task, 20),
         )  # fmt: skip
         self._put(model=view, total_steps=message.total_steps or self.snapshot.total_steps)
 
@@ -303,6 +318,13 @@ class Store:
 
     def _findings(self, message: Findings, frame: Frame) -> None:
         self._put(findings=tuple(_finding(row) for row in message.findings))
+
+    def _events(self, message: Events, frame: Frame) -> None:
+        self._put(
+            events=tuple(
+                EventView(row.step, clean(change_text(row.change, row.before, row.after), 80)) for row in message.events
+            )
+        )
 
     def _output(self, message: Output, frame: Frame) -> None:
         self._put(output=tuple(clean(line) for line in message.lines))

@@ -73,6 +73,12 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def change_text(change: str, before: float | str | None, after: float | str | None) -> str:
+    """``lr 0.1→0.05``."""
+    words = [number(value) if isinstance(value, float) else value for value in (before, after) if value is not None]
+    return f"{change} {'→'.join(words)}".strip()
+
+
 def loss_text(value: float) -> str:
     """A loss with about three digits: ``0.312``, ``12.4``, ``4.2e-6``, ``nan``."""
     if not math.isfinite(value):

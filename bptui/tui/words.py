@@ -62,3 +62,26 @@ BUILDER: dict[str, str] = {
     "experiment": "experiment: name, seed and precision.",
     "machine": "runs on: the engine and the device; auto takes what is there.",
 }
+
+#: Chart that fills the screen → two sentences, and its keys.
+CHARTS: dict[str, str] = {
+    "metrics": "Every series that the run has recorded, a chart each over one axis of steps. Marks on the axis are "
+    "changes that someone made, the first steps of findings, and ends of epochs.\n\n"
+    "    ← →        a crosshair with the exact values of all, esc takes it away",
+    "histogram": "How many values of one layer lie in each power of two, for the gradients, weights, activations and "
+    "deltas of the last measured step. Zeros, NaN, Inf and what is out of range have no bar and are counted below.\n\n"
+    "    bar k      values with 2ᵏ ≤ |x| < 2ᵏ⁺¹\n"
+    "    ← →        exact counts of one bar; [ and ] another layer",
+    "ridge": "The histograms of one layer at several steps of the run, one above the other. A ridge that wanders to "
+    "the left vanishes, one to the right explodes; h shows another quantity.\n\n"
+    "    ↑ ↓        one ridge in numbers; [ and ] another layer",
+    "heat": "The norm of every layer's gradient over the whole run on one logarithmic scale: the higher and the "
+    "brighter, the larger. A layer that has stopped learning is a low, dark row; h shows Δ/W and ‖δ‖.\n\n"
+    "    ← → ↑ ↓    exact value of one cell",
+    "confusion": "How many validation rows of each true class (rows) were taken for each class (columns); colour and "
+    "height are shares of the row. The mark stands at a class's most frequent mistake, from a twentieth of it on.\n\n"
+    "    ← → ↑ ↓    exact count of one cell",
+    "boundary": "The class that the network gives each point of the plane: colour and texture say which, strength how "
+    "sure it is. The marks are training rows in their own class's shape and colour.\n\n"
+    "    ← → ↑ ↓    the point under the cursor, its class and its probability",
+}

@@ -130,6 +130,22 @@ class MainScreen(TransportScreen):
         self.loss.toggle_log()
         self.notice("loss on a logarithmic axis" if self.loss.log_axis else "loss on a linear axis")
 
+    def action_metric(self) -> None:
+        self.notice(f"chart: {self.loss.turn_metric()}")
+
+    def action_smooth(self) -> None:
+        weight = self.loss.turn_smoothing()
+        self.notice(f"smoothed: a running mean with weight {weight:g}" if weight else "not smoothed")
+
+    def action_zoom_steps(self, by: float) -> None:
+        self.loss.zoom(by)
+
+    def action_views(self) -> None:
+        from bptui.tui.screens.charts import ChartsScreen
+
+        name = {self.gradients: "histogram", self.loss: "loss"}.get(self.current, "")
+        self.app.push_screen(ChartsScreen(self.snapshot, self.gradients.glyphs, name, self.gradients.selected))
+
     def action_histogram(self) -> None:
         quantity = self.gradients.turn()
         if not self.snapshot.histogram(quantity) and self.snapshot.state != "READY":

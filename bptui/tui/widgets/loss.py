@@ -1,36 +1,111 @@
-"""The loss chart: training solid, validation dotted, what is not finite as a marked gap."""
+"""The chart of a loss or a metric: training solid, validation dotted, what is not finite as a marked gap."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from bptui.tui.axis import Range, log_ticks, steps_end, ticks
+from textual import events
+
+from bptui.tui.axis import ticks
+from bptui.tui.families import LOSS, Family, families
 from bptui.tui.glyphs import BRAILLE, Glyphs
-from bptui.tui.ports import Columns, Curves
+from bptui.tui.marks import epoch_ends, legend, marks_of
+from bptui.tui.ports import Curves
+from bptui.tui.smooth import LEVELS
 from bptui.tui.store import Snapshot
-from bptui.tui.text import integer, loss_text, small
-from bptui.tui.widgets.pane import Line, Pane
-from bptui.tui.widgets.raster import FIRST, SECOND, Raster
+from bptui.tui.text import integer, loss_text
+from bptui.tui.widgets.chart import ChartPane
+from bptui.tui.widgets.pane import Line
+from bptui.tui.widgets.plot import LABEL, Frame, Plot
+from bptui.tui.window import Window
 
-LABEL = 7
-_LIMIT = 1e300  # axes stay within what doubles can round up
 
-
-class LossChart(Pane):
-    """``curves`` of the snapshot; the axis of steps starts at 0."""
+class LossChart(ChartPane):
+    """``curves`` of the snapshot; untouched, the axis of steps starts at 0 and holds the whole run."""
 
     number, title = 2, "Loss"
 
     def __init__(self, snapshot: Snapshot, *, glyphs: Glyphs = BRAILLE, id: str | None = None) -> None:
         super().__init__(snapshot, glyphs=glyphs, id=id)
         self.log_axis = False
-        self._range = Range()
-        self._end = 20
+        self.family: Family = LOSS
+        self.smoothing = 0
+        """Index in ``smooth.LEVELS``."""
+        self.window = Window()
+        self.cursor: int | None = None
+        """The step under the crosshair."""
+        self._plot = Plot(glyphs)
+        self._frame = Frame(0, 20, 20, 5)
 
+    # -- what a user changes -----------------------------------------------------------------------
     def toggle_log(self) -> None:
         self.log_axis = not self.log_axis
-        self.title = "Loss, log" if self.log_axis else "Loss"
+        self._changed()
+
+    def turn_smoothing(self) -> float:
+        """The next level; its weight."""
+        self.smoothing = (self.smoothing + 1) % len(LEVELS)
+        self._changed()
+        return LEVELS[self.smoothing]
+
+    def turn_metric(self, by: int = 1) -> str:
+        """The next series that there is; its title."""
+        curves = self.snapshot.curves
+        every = families(curves.names()) if curves is not None else [LOSS]
+        titles = [family.title for family in every]
+        at = titles.index(self.family.title) if self.family.title in titles else 0
+        self.family = every[(at + by) % len(every)]
+        self._changed()
+        return self.family.title
+
+    def zoom(self, by: float) -> None:
+        """Around the crosshair, else around the newest step."""
+        if (head := self._head()) >= 0:
+            about = self.cursor if self.cursor is not None else min(head, self.window.last)
+            self.window.zoom(by, about, head)
+            self._changed()
+
+    def pan(self, share: float) -> None:
+        if (head := self._head()) >= 0:
+            self.window.pan(share, head)
+            self._changed()
+
+    def whole(self) -> None:
+        self.window.home()
+        self._changed()
+
+    def follow(self) -> None:
+        self.window.end(self._head())
+        self._changed()
+
+    def point(self, step: int | None) -> None:
+        """Put the crosshair on a step, or take it away."""
+        head = self._head()
+        self.cursor = None if step is None or head < 0 else max(0, min(head, step))
+        if self.cursor is not None:
+            self.window.reveal(self.cursor)
+        self._changed()
+
+    def move(self, cells: int) -> None:
+        """Move the crosshair by columns; the first press puts it on the newest step."""
+        head = self._head()
+        if self.cursor is None:
+            self.point(min(head, self.window.last))
+            return
+        width = max(1, self._frame.plot - 1)
+        by = cells * max(1, round((self._frame.last - self._frame.first) / width))
+        self.point(self.cursor + by)
+
+    def _head(self) -> int:
+        return self.snapshot.curves.last_step if self.snapshot.curves is not None else -1
+
+    def _changed(self) -> None:
+        words = [self.family.title]
+        if self.log_axis:
+            words.append("log")
+        if self.smoothing:
+            words.append(f"smoothed {LEVELS[self.smoothing]:g}")
+        self.title = ", ".join(words)
         self.show()
 
     # -- frame -------------------------------------------------------------------------------------
@@ -38,170 +113,144 @@ class LossChart(Pane):
         curves = self.snapshot.curves
         if curves is None or curves.last_step < 0:
             return []
-        train, validation = curves.latest("loss"), curves.latest("val_loss")
-        bad = curves.bad("loss")
-        parts = []
-        accuracy = curves.latest("val_accuracy")
-        if accuracy is not None:
-            parts.append((f" val accuracy {accuracy * 100:.1f} % ", "second"))
-        if bad:
-            parts.append((f" {self.glyphs.gap} {integer(bad)} not finite ", "bad"))
-        if train is not None:
-            parts.append((f" train {self.glyphs.train} {loss_text(train)} ", "first"))
-        if validation is not None:
-            parts.append((f" val {self.glyphs.validation} {loss_text(validation)} ", "second"))
+        parts = self._readout(curves) if self.cursor is not None else self._latest(curves)
         while parts and sum(len(text) + 1 for text, _ in parts) > width - 10 - len(self.title):
             parts.pop(0)
         column = width - 2 - sum(len(text) + 1 for text, _ in parts) + 1
-        placed = []
+        placed: list[tuple[int, str, str]] = []
+        at = 6 + len(self.title)
+        for text, style in legend(self._plot.kinds, self.glyphs):
+            if at + len(text) + 3 < column:
+                placed.append((at, f" {text} ", style if style != "border" else "dim"))
+                at += len(text) + 2
         for text, style in parts:
             placed.append((column, text, style))
             column += len(text) + 1
         return placed
 
+    def _latest(self, curves: Curves) -> list[tuple[str, str]]:
+        """The newest values, the least important first."""
+        family = self.family
+        parts = []
+        accuracy = curves.latest("val_accuracy") if family is LOSS else None
+        if accuracy is not None:
+            parts.append((f" val accuracy {accuracy * 100:.1f} % ", "second"))
+        bad = sum(curves.bad(name) for name in family.series)
+        if bad:
+            parts.append((f" {self.glyphs.gap} {integer(bad)} not finite ", "bad"))
+        lines = ((family.first, family.words[0], self.glyphs.train, "first"),
+                 (family.second, family.words[1], self.glyphs.validation, "second"))  # fmt: skip
+        for name, word, line, style in lines:
+            value = curves.latest(name) if name else None
+            if value is not None:
+                sign = line if family.first or style == "first" else self.glyphs.train
+                parts.append((f" {word} {sign} {self._value(value)} ", style))
+        return parts
+
+    def _readout(self, curves: Curves) -> list[tuple[str, str]]:
+        """The exact values under the crosshair, and what happened there."""
+        assert self.cursor is not None
+        parts: list[tuple[str, str]] = []
+        reach = max(1, (self._frame.last - self._frame.first) // max(1, self._frame.plot))
+        near = [mark for mark in self._frame.marks if abs(mark.step - self.cursor) <= reach]
+        if near:
+            parts.append((f" {near[-1].text} at {integer(near[-1].step)} ", "warn"))
+        parts.append((f" step {integer(self.cursor)} ", "key"))
+        for name, word, style in zip(self.family.series, self._words(), ("first", "second"), strict=False):
+            found = curves.at(name, self.cursor)
+            if found is None:
+                continue
+            step, value = found
+            when = "" if step == self.cursor else f" (of {integer(step)})"
+            style = style if math.isfinite(value) else "bad"
+            parts.append((f" {word} {value:.7g}{when} ", style))
+        return parts
+
+    def _words(self) -> tuple[str, ...]:
+        names = (self.family.first, self.family.second)
+        return tuple(word for word, name in zip(self.family.words, names, strict=True) if name)
+
+    def _value(self, value: float) -> str:
+        return f"{value * 100:.1f} %" if self.family.percent and math.isfinite(value) else loss_text(value)
+
     def bottom(self, width: int) -> list[tuple[int, str, str]]:
+        frame = self._frame
         plot = width - 4 - LABEL - 1
         curves = self.snapshot.curves
         if plot < 20 or curves is None or curves.last_step < 0:
             return []
         texts = []
         occupied = 0
-        for value in ticks(0, self._end, max(1, plot // 16)):
+        for value in ticks(frame.first, frame.last, max(1, plot // 16)):
             if value != int(value):
                 continue
             text = f" {integer(int(value))} "
-            column = 2 + LABEL + 1 + round(value / self._end * (plot - 1)) - len(text) // 2
+            share = (value - frame.first) / max(1, frame.last - frame.first)
+            column = 2 + LABEL + 1 + round(share * (plot - 1)) - len(text) // 2
             column = max(2 + LABEL, min(column, width - 2 - len(text)))
             if column >= occupied:
                 texts.append((column, text, "dim"))
                 occupied = column + len(text) + 1
-        if occupied + 6 < width - 1:
-            texts.append((-1, " step ", "dim"))
+        word = "" if self.window.whole else " follows " if self.window.follow else " stands still "
+        if occupied + len(word) + 7 < width - 1:
+            texts.append((-1, f" step{' ·' if word else ''}{word or ' '}", "dim"))
         return texts
 
     # -- plot --------------------------------------------------------------------------------------
     def inside(self, width: int, height: int) -> list[Line]:
         curves = self.snapshot.curves
+        self._plot.kinds = set()
+        if curves is None or curves.last_step < 0 or width - LABEL - 1 < 4 or height < 2:
+            return self.empty(width, height, self._nothing())
+        first, last = self.window.ends(curves.last_step, self.snapshot.total_steps)
         plot = width - LABEL - 1
-        if curves is None or curves.last_step < 0 or plot < 4 or height < 2:
-            return self._empty(width, height)
-        self._end = steps_end(curves.last_step, self.snapshot.total_steps)
-        raster = Raster(plot, height, self.glyphs)
-        places, columns = self._train(curves, raster.columns)
-        steps, values = self._validation(curves)
-        finite = [v for v in (*columns.low, *columns.high, *values) if math.isfinite(v)]
-        low, high = self._ends(finite)
-        self._draw_train(raster, places, columns, low, high)
-        self._draw_validation(raster, steps, values, low, high)
-        return self._lines(raster, low, high, self._gaps(places, columns, raster))
+        self._frame = Frame(
+            first, last, width, height, self.log_axis, LEVELS[self.smoothing], self.cursor,
+            tuple(marks_of(self.snapshot)),
+            tuple(epoch_ends(self.snapshot.model.steps_per_epoch, first, min(last, curves.last_step + 1), plot)),
+        )  # fmt: skip
+        return self._plot.lines(curves, self.family, self._frame)
 
-    def _empty(self, width: int, height: int) -> list[Line]:
-        state = self.snapshot.shown_state
-        text = {
+    def _nothing(self) -> str:
+        return {
             "READY": "No step yet: space runs it.",
             "STARTING": "Starting …",
             "FAILED": "It failed before its first step.",
-        }.get(state, "No loss yet.")
-        pad = max(0, (width - len(text)) // 2)
-        return [[] for _ in range(max(0, (height - 1) // 2))] + [[(" " * pad, "text"), (text, "dim")]]
+        }.get(self.snapshot.shown_state, "No loss yet.")
 
-    def _train(self, curves: Curves, dots: int) -> tuple[list[int], Columns]:
-        """Columns of dots and their lowest and highest loss: a step a point where there is room, else min and max."""
-        end = self._end
-        if end + 1 <= dots:
-            steps = curves.last_step + 1
-            columns = curves.reduce("loss", 0, curves.last_step, steps)
-            return [round(step / end * (dots - 1)) for step in range(steps)], columns
-        # over the whole axis, so that a column's steps stay its own while the run goes on
-        return list(range(dots)), curves.reduce("loss", 0, end, dots)
+    # -- keys --------------------------------------------------------------------------------------
+    def on_key(self, event: events.Key) -> None:
+        act = {
+            "left": lambda: self.move(-1), "right": lambda: self.move(1),
+            "ctrl+left": lambda: self.move(-10), "ctrl+right": lambda: self.move(10),
+            "shift+left": lambda: self.pan(-0.25), "shift+right": lambda: self.pan(0.25),
+            "up": lambda: self.zoom(0.5), "down": lambda: self.zoom(2.0),
+            "home": self.whole, "end": self.follow,
+        }.get(event.key)  # fmt: skip
+        if act is None and event.key == "escape" and self.cursor is not None:
+            act = lambda: self.point(None)  # noqa: E731
+        if act is not None:
+            event.stop()
+            event.prevent_default()
+            act()
 
-    def _validation(self, curves: Curves) -> tuple[Sequence[int], Sequence[float]]:
-        steps, values = curves.points("val_loss")
-        if len(steps) > 400:
-            stride = len(steps) // 200
-            return steps[::stride], values[::stride]
-        return steps, values
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self._zoom_at(event, 0.7)
 
-    def _ends(self, finite: list[float]) -> tuple[float, float]:
-        if self.log_axis:
-            finite = [v for v in finite if v > 0]
-        if not finite:
-            return self._range.low, self._range.high
-        low, high = max(min(finite), -_LIMIT), min(max(finite), _LIMIT)
-        if self.log_axis:
-            low, high = max(low, 1e-300), max(high, 1e-300)
-        return self._range.include(low, high, self.log_axis)
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self._zoom_at(event, 1 / 0.7)
 
-    def _row(self, value: float, low: float, high: float, rows: int) -> int:
-        if self.log_axis:
-            if value <= 0:
-                return rows - 1
-            share = (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
-        else:
-            share = (value - low) / (high - low)
-        return round((1 - min(1.0, max(0.0, share))) * (rows - 1))
+    def _zoom_at(self, event: events.MouseEvent, by: float) -> None:
+        if (head := self._head()) >= 0:
+            self.window.zoom(by, self._step_at(event.x), head)
+            self._changed()
 
-    def _draw_train(self, raster: Raster, places: list[int], columns: Columns, low: float, high: float) -> None:
-        before: tuple[int, int, int] | None = None  # column, top row, bottom row
-        for place, least, most, bad in zip(places, columns.low, columns.high, columns.bad, strict=True):
-            if not (math.isfinite(least) and math.isfinite(most)):
-                if bad:
-                    before = None  # a gap: nothing is drawn across what is not finite
-                continue
-            top, bottom = self._row(most, low, high, raster.rows), self._row(least, low, high, raster.rows)
-            if before is not None and place - before[0] > 1:
-                raster.line((before[0], before[1]), (place, top), FIRST)
-            elif before is not None and top > before[2] + 1:
-                top = before[2] + 1
-            elif before is not None and bottom < before[1] - 1:
-                bottom = before[1] - 1
-            raster.span(place, top, bottom, FIRST)
-            before = (place, top, bottom)
+    def _step_at(self, x: int) -> int:
+        return self._frame.step(max(0, min(self._frame.plot - 1, x - 2 - LABEL - 1)))
 
-    def _draw_validation(
-        self, raster: Raster, steps: Sequence[int], values: Sequence[float], low: float, high: float
-    ) -> None:
-        before: tuple[int, int] | None = None
-        for step, value in zip(steps, values, strict=True):
-            if not math.isfinite(value):
-                before = None
-                continue
-            place = (round(step / self._end * (raster.columns - 1)), self._row(value, low, high, raster.rows))
-            if before is not None:
-                raster.line(before, place, SECOND, stride=2 * raster.glyphs.dots[0])
-            raster.dot(*place, SECOND)
-            before = place
-
-    def _gaps(self, places: list[int], columns: Columns, raster: Raster) -> set[int]:
-        """Cells of the lowest row that carry the mark of a value that is not finite."""
-        across = self.glyphs.dots[0]
-        return {place // across for place, bad in zip(places, columns.bad, strict=True) if bad}
-
-    def _lines(self, raster: Raster, low: float, high: float, gaps: set[int]) -> list[Line]:
-        height = raster.height
-        most = max(2, height // 3)
-        values = log_ticks(low, high, most) if self.log_axis else ticks(low, high, most)
-        labels: dict[int, float] = {}
-        for value in values:
-            row = self._row(value, low, high, height)
-            labels.setdefault(row, value)
-        lines: list[Line] = []
-        side = self.glyphs.frame[3]
-        for y in range(height):
-            text = _label(labels[y]) if y in labels else ""
-            lead: Line = [(f"{text:>{LABEL - 1}} ", "dim"), (self.glyphs.tick if y in labels else side, "border")]
-            cells = raster.row(y, ("text", "first", "second"))
-            if y == height - 1 and gaps:
-                cells = _mark(cells, gaps, self.glyphs.gap)
-            lines.append(lead + cells)
-        return lines
-
-
-def _mark(runs: list[tuple[str, str]], gaps: set[int], glyph: str) -> list[tuple[str, str]]:
-    cells = [(character, style) for text, style in runs for character in text]
-    return [(glyph, "bad") if index in gaps else cell for index, cell in enumerate(cells)]
-
-
-def _label(value: float) -> str:
-    text = f"{value:.4g}"
-    return text if len(text) < LABEL else small(value)
+    async def on_click(self, event: events.Click) -> None:
+        self.focus()
+        if self._head() >= 0 and 0 < event.y < self.size.height - 1:
+            self.point(self._step_at(event.x))

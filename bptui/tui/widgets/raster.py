@@ -1,44 +1,68 @@
-"""Dots in cells: lines of two series on a grid of braille, block or ASCII cells."""
+"""Dots in cells: lines of several series on a grid of braille, block or ASCII cells.
+
+A column of dots is one integer, a bit a dot, so that a band of a hundred dots is one operation and a
+column's cells are the digits of its number: a full screen is drawn in a few milliseconds.
+"""
 
 from __future__ import annotations
 
+import re
+
 from bptui.tui.glyphs import Glyphs
 
-_BRAILLE = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # [row][column] of a cell
-_BLOCKS = " ▀▄█"
-FIRST, SECOND = 1, 2
+FIRST, SECOND, FAINT = 1, 2, 3
+_ORDER = (FAINT, FIRST, SECOND)
+"""A later one covers those before it where they share a cell: a thin line over a wide band."""
+
+Runs = list[tuple[str, str]]
+_PIECES = re.compile(r" +|[^ ]+")
+_LEFT, _RIGHT = (0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80)  # braille bits from the top
+
+
+def _bits(digit: int, bits: tuple[int, ...]) -> int:
+    return sum(bit for row, bit in enumerate(bits) if digit >> (3 - row) & 1)
+
+
+_BRAILLE = {
+    (f"{left:x}", f"{right:x}"): chr(0x2800 + _bits(left, _LEFT) + _bits(right, _RIGHT)) if left or right else " "
+    for left in range(16)
+    for right in range(16)
+}
+_BLOCK = {f"{digit:x}": " ▄▀█"[digit >> 2] + " ▄▀█"[digit & 3] for digit in range(16)}
+_ASCII = {
+    series: {f"{digit:x}": f"{digit:04b}".replace("0", " ").replace("1", mark) for digit in range(16)}
+    for series, mark in ((FIRST, "*"), (SECOND, "o"), (FAINT, "."))
+}
 
 
 class Raster:
-    """``width × height`` cells of ``glyphs.dots`` dots; each cell remembers which series drew in it."""
+    """``width × height`` cells of ``glyphs.dots`` dots."""
 
     def __init__(self, width: int, height: int, glyphs: Glyphs) -> None:
         self.width, self.height = width, height
         self.glyphs = glyphs
         across, down = glyphs.dots
         self.columns, self.rows = width * across, height * down
-        self._across, self._down = across, down
-        self._bits = [0] * (width * height)
-        self._owner = [0] * (width * height)
+        self._digits = -(-self.rows // 4)
+        self._top = 4 * self._digits - 1
+        self._series: dict[int, list[int]] = {}
+        self._drawn: list[tuple[int, list[str]]] | None = None
 
     def dot(self, column: int, row: int, series: int) -> None:
-        """One dot. A cell with dots of both series shows the second's alone: a thin line over a wide band."""
-        if not (0 <= column < self.columns and 0 <= row < self.rows):
-            return
-        x, dx = divmod(column, self._across)
-        y, dy = divmod(row, self._down)
-        cell = y * self.width + x
-        bit = _BRAILLE[dy][dx] if self._down == 4 else 1 << dy
-        owner = self._owner[cell]
-        if series < owner:
-            return
-        self._bits[cell] = bit if series > owner else self._bits[cell] | bit
-        self._owner[cell] = series
+        """One dot."""
+        if 0 <= row < self.rows:
+            self.span(column, row, row, series)
 
     def span(self, column: int, top: int, bottom: int, series: int) -> None:
         """Dots of one column from row ``top`` down to ``bottom``."""
-        for row in range(max(0, top), min(self.rows - 1, bottom) + 1):
-            self.dot(column, row, series)
+        top, bottom = max(0, top), min(self.rows - 1, bottom)
+        if not 0 <= column < self.columns or top > bottom:
+            return
+        columns = self._series.get(series)
+        if columns is None:
+            columns = self._series[series] = [0] * self.columns
+        columns[column] |= ((1 << (bottom - top + 1)) - 1) << (self._top - bottom)
+        self._drawn = None
 
     def line(self, start: tuple[int, int], end: tuple[int, int], series: int, stride: int = 1) -> None:
         """Dots from one place to another, joined upright; with ``stride`` only every so many columns."""
@@ -57,25 +81,54 @@ class Raster:
                 self.span(x, min(y, joint) if joint != before else y, max(y, joint) if joint != before else y, series)
             before = y
 
-    def row(self, y: int, styles: tuple[str, str, str]) -> list[tuple[str, str]]:
-        """One row of cells as runs of (text, style): styles of blank, first and second series."""
-        runs: list[tuple[str, str]] = []
-        base = y * self.width
-        for x in range(self.width):
-            owner = self._owner[base + x]
-            style = styles[owner]
-            character = self._character(self._bits[base + x], owner)
-            if runs and runs[-1][1] == style:
-                runs[-1] = (runs[-1][0] + character, style)
-            else:
-                runs.append((character, style))
-        return runs
+    def row(self, y: int, styles: tuple[str, ...]) -> Runs:
+        """One row of cells as runs of (text, style): styles of blank cells, then of each series."""
+        if self._drawn is None:
+            self._drawn = [(series, self._draw(series)) for series in _ORDER if series in self._series]
+        used = [(series, rows[y]) for series, rows in self._drawn if not rows[y].isspace()]
+        if not used:
+            return [(" " * self.width, styles[0])] if self.width else []
+        if len(used) == 1:
+            series, text = used[0]
+            pieces = _PIECES.findall(text)
+            return [(piece, styles[0] if piece[0] == " " else styles[series]) for piece in pieces]
+        cells = [(" ", styles[0])] * self.width
+        for series, text in used:
+            style = styles[series]
+            for x, character in enumerate(text):
+                if character != " ":
+                    cells[x] = (character, style)
+        return joined(cells)
 
-    def _character(self, bits: int, owner: int) -> str:
-        if not bits:
-            return " "
+    def _draw(self, series: int) -> list[str]:
+        """The rows of one series alone."""
+        digits = [format(column, f"0{self._digits}x") for column in self._series[series]]
         if self.glyphs.name == "braille":
-            return chr(0x2800 + bits)
-        if self.glyphs.name == "block":
-            return _BLOCKS[bits]
-        return "o" if owner == SECOND else "*"
+            columns = [
+                "".join(map(_BRAILLE.__getitem__, zip(left, right, strict=True)))
+                for left, right in zip(digits[::2], digits[1::2], strict=True)
+            ]
+        else:
+            table = _BLOCK if self.glyphs.name == "block" else _ASCII[series]
+            columns = ["".join(map(table.__getitem__, column)) for column in digits]
+        return ["".join(row) for row in zip(*columns, strict=True)][: self.height]
+
+
+def joined(cells: list[tuple[str, str]]) -> Runs:
+    """Cells as runs of one style."""
+    runs: Runs = []
+    for character, style in cells:
+        if runs and runs[-1][1] == style:
+            runs[-1] = (runs[-1][0] + character, style)
+        else:
+            runs.append((character, style))
+    return runs
+
+
+def overlaid(runs: Runs, marks: dict[int, tuple[str, str]], *, blank_only: bool = False) -> Runs:
+    """``runs`` with some cells replaced (``blank_only``: where there is nothing)."""
+    cells = [(character, style) for text, style in runs for character in text]
+    for index, mark in marks.items():
+        if 0 <= index < len(cells) and (not blank_only or cells[index][0] == " "):
+            cells[index] = mark
+    return joined(cells)
