@@ -32,6 +32,8 @@ TABLE_SECONDS = 0.5
 """The log keeps at most two tables a second …"""
 HISTOGRAM_SECONDS = 1.0
 """… and of each quantity one set of histograms a second."""
+EARLY = {"table": 0.02, "histogram": 0.1}
+"""While a run is young, more of them: spaced by this share of its age, so that a run of a second has a history too."""
 
 
 class Table(NamedTuple):
@@ -95,11 +97,13 @@ class Digest:
         self.new_losses: list[Losses] = []
         self._rate: deque[tuple[float, int]] = deque()
         self._logged: dict[tuple[str, int, int], float] = {}
+        self._began = float("inf")
         self._unlogged: dict[tuple[str, int, int], bytes] = {}
 
     def restore(self, block: log.Block) -> None:
         """Take from a block of the log what an earlier hub knew: last values, tables and histograms."""
         if block.kind == log.BlockKind.TABLE:
+            self._began = min(self._began, block.times()[0])
             self.tables[block.rank] = Table(block.step, block.times()[0], block.values())
         elif block.kind == log.BlockKind.HISTOGRAM and block.index < len(QUANTITIES):
             self.histograms[block.rank, block.index] = Histogram(block.step, block.times()[0], block.values())
@@ -123,7 +127,9 @@ class Digest:
         """Epochs done, with their fraction."""
         per_epoch = (self.meta or {}).get("steps_per_epoch")
         if isinstance(per_epoch, int) and per_epoch > 0:
-            return self.step / per_epoch
+            begin = (self.meta or {}).get("epochs_from")
+            step, epoch = begin if isinstance(begin, list) and len(begin) == 2 else (0, 0)
+            return float(epoch + (self.step - step) / per_epoch)
         return self.last.get("epoch", 0.0)
 
     # -- records -----------------------------------------------------------------------------------
@@ -267,6 +273,8 @@ class Digest:
     def _thin(self, what: str, rank: int, index: int, time: float, seconds: float, out: list[bytes]) -> None:
         """Log what came last only if it is time; else it waits, for the next pause or the end."""
         key = (what, rank, index)
+        self._began = min(self._began, time)
+        seconds = min(seconds, EARLY[what] * (time - self._began))
         if not 0 <= time - self._logged.get(key, float("-inf")) < seconds:
             self._logged[key] = time
             out.append(self._unlogged.pop(key))
