@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,8 @@ def start(
 
         for place in result.discard:
             discard(place)
-    out = sys.stderr if result.code == 2 else sys.stdout
+    # In a browser, standard output belongs to the page's protocol.
+    out = sys.stderr if result.code == 2 or "TEXTUAL_DRIVER" in os.environ else sys.stdout
     for line in result.lines:
         print(f"bptui: {line}" if result.code == 2 else line, file=out)
     return result.code

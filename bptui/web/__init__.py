@@ -1,0 +1,1 @@
+"""``bptui serve``: the screen in a browser of this machine. Needs ``bptui[serve]``."""
