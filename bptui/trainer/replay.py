@@ -1,0 +1,165 @@
+"""Replay: a run again from a keyframe, in this process, held against what was recorded, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from bptui.runs import keyframes
+from bptui.runs.info import RunError, RunInfo, read_info
+from bptui.runs.report import report
+from bptui.trainer.course import Course
+from bptui.trainer.setup import SetupError, meta, prepare
+
+#: What must be as it was for the bits to be the same: fields of the run's META record.
+_SAME = ("engine", "device", "dtype", "blas", "threads", "cpu")
+Progress = Callable[[int, int], None]
+
+
+class ReplayError(ValueError):
+    """A replay that cannot be made; one line."""
+
+
+class Outcome(NamedTuple):
+    """How a replay ended."""
+
+    start: int
+    """Step of the keyframe it began from."""
+    step: int
+    """The step it came to."""
+    losses: int
+    """Losses that were held against the record."""
+    tensors: int
+    """Tensors of keyframes that were."""
+    differs: str
+    """The first thing that was not the same; empty: bit-exact."""
+    not_comparable: str
+    """Why the bits may differ though nothing is wrong; empty: they must not."""
+    loss: float
+    """Of the last step replayed."""
+
+
+def replay(run: Path, to: int | None, *, verify: bool = False, progress: Progress | None = None) -> Outcome:
+    """Go to state ``to`` (None: the last) from the nearest keyframe before it; ``verify``: from the first one.
+
+    Each loss on the way, and each keyframe that is passed, is held against the record.
+    Raises ReplayError: no such step, no keyframe, a damaged one, data that are gone.
+    """
+    info = read_info(run)
+    recorded: Sequence[float | None] = report(run)["losses"]
+    end = len(recorded)
+    to = end if to is None else to
+    if not 0 <= to <= end:
+        raise ReplayError(f"{info.id}: there is no step {to:,}: 0 to {end:,} are recorded")
+    frames = keyframes.keyframes(run)
+    begin = (frames[0] if frames else None) if verify else keyframes.nearest(run, to)
+    if begin is None or begin.step > to:
+        raise ReplayError(f"{info.id}: no keyframe at or before step {to:,}")
+    try:
+        setup = prepare(msgspec.structs.replace(info, engine=str(info.actual.get("engine", info.engine)), weights=""))
+        course = Course(setup)
+        course.restore(begin.step, *keyframes.read(begin.path))
+    except (SetupError, RunError, ValueError) as error:
+        raise ReplayError(str(error)) from None
+    now = meta(setup, course.epochs, course.stopping.total_steps)
+    return _run(course, info, to, recorded, {frame.step: frame for frame in frames}, _differences(info, now), progress)
+
+
+def _run(
+    course: Course,
+    info: RunInfo,
+    to: int,
+    recorded: Sequence[float | None],
+    frames: dict[int, keyframes.Keyframe],
+    not_comparable: str,
+    progress: Progress | None,
+) -> Outcome:
+    start, losses, tensors = course.step, 0, 0
+    changes = _changes(Path(frames[start].path).parents[1])
+
+    def outcome(differs: str) -> Outcome:
+        return Outcome(start, course.step, losses, tensors, differs, not_comparable, course.loss)
+
+    with np.errstate(all="ignore"):
+        while course.step < to:
+            for step, key, value in changes:
+                if step == course.step:
+                    course.change(key, value)
+            step = course.step
+            loss, known = course.update(), recorded[step]
+            if known is not None and not np.isnan(known):
+                losses += 1
+                if loss != known:
+                    return outcome(f"the loss of step {step:,} is {loss!r}, recorded {known!r}")
+            if course.step in frames and course.step <= to:
+                found = _compare(course, frames[course.step])
+                if found:
+                    return outcome(f"{found} at step {course.step:,}")
+                tensors += len(course.capture()[0])
+            if progress is not None and course.step % 200 == 0:
+                progress(course.step, to)
+    return outcome("")
+
+
+def _compare(course: Course, frame: keyframes.Keyframe) -> str:
+    """The first tensor that is not the same as in the keyframe; empty: all are."""
+    held, _ = keyframes.read(frame.path)
+    mine, _ = course.capture()
+    for name, tensor in mine.items():
+        if name not in held:
+            return f"tensor {name} is missing"
+        if not _same_bits(tensor, held[name]):
+            return f"tensor {name} differs"
+    return ""
+
+
+def _same_bits(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def _changes(run: Path) -> list[tuple[int, str, float]]:
+    """Settings changed live that still hold: what a rewind left behind is gone."""
+    changes: list[tuple[int, str, float]] = []
+    for event in _events(run):
+        step, change, after = event.get("step"), event.get("change"), event.get("after")
+        if event.get("source") != "trainer" or not isinstance(step, int) or not isinstance(change, str):
+            continue
+        if change == "rewound":
+            changes = [entry for entry in changes if entry[0] < step]
+        elif isinstance(after, int | float):
+            changes.append((step, change, float(after)))
+    return changes
+
+
+def _events(run: Path) -> list[dict[str, Any]]:
+    events = []
+    try:
+        lines = (run / "events.jsonl").read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    for line in lines:
+        try:
+            events.append(msgspec.json.decode(line, type=dict[str, Any]))
+        except msgspec.DecodeError:
+            continue  # a torn last line
+    return events
+
+
+def _differences(info: RunInfo, now: dict[str, Any]) -> str:
+    """What of the machine is not as it was."""
+    changed = [
+        f"{name} was {info.actual[name]}, is {now[name]}"
+        for name in _SAME
+        if name in info.actual and str(info.actual[name]) != str(now[name])
+    ]
+    then, here = info.actual.get("versions"), now["versions"]
+    if isinstance(then, dict):
+        changed += [
+            f"{name} was {then[name]}, is {here[name]}" for name in here if name in then and then[name] != here[name]
+        ]
+    return "; ".join(changed)

@@ -1,0 +1,110 @@
+"""``bptui replay``: a run again, bit for bit, or the first thing that is not the same."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bptui.runs import keyframes
+from bptui.runs.info import read_info
+
+
+def bptui(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bptui", *words],
+        env={**os.environ, "BPTUI_HOME": str(home / "home")},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        timeout=120,
+    )
+
+
+def trained(home: Path, *words: str) -> Path:
+    done = bptui(home, "train", *words, "--quiet")
+    assert done.returncode == 0, done.stderr
+    return max((home / "home" / "runs").iterdir())
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("changes", [(), ("optimizer.name=adamw", "model.dense1.dropout=0.2", "schedule.name=plateau")])
+def test_bit_exact_in_another_process(tmp_path: Path, engine: str, changes: tuple[str, ...]) -> None:
+    if engine == "torch":
+        pytest.importorskip("torch")
+    overrides = [word for change in changes for word in ("--set", change)]
+    trained(tmp_path, "digits", "--epochs", "3", "--engine", engine, *overrides)
+    done = bptui(tmp_path, "replay", "latest", "--verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "step 0 to 135: bit-exact (135 losses" in done.stdout
+    done = bptui(tmp_path, "replay", "latest", "--to", "100")
+    assert "step 0 to 100: bit-exact (100 losses" in done.stdout
+
+
+def test_what_was_changed_live_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BPTUI_HOME", str(tmp_path / "home"))
+    from bptui.client.connect import connect
+    from bptui.client.launch import launch
+    from bptui.protocol.messages import Set, Step, Stop
+    from bptui.spec.load import load
+
+    run = launch(load("digits"), title="digits", interactive=True)
+
+    async def drive() -> None:
+        session = connect(run)
+        await session.start()
+        await session.request(Step(count=20))
+        await session.request(Set(key="lr", value=0.005))
+        await session.request(Step(count=10))
+        await session.request(Set(key="momentum", value=0.3))
+        await session.request(Step(count=10))
+        await session.request(Stop())
+        async for frame in session.frames():
+            if getattr(frame.message, "code", None) is not None:
+                break
+        await session.close()
+
+    asyncio.run(drive())
+    done = bptui(tmp_path, "replay", run.name, "--verify")
+    assert "step 0 to 40: bit-exact (40 losses" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_first_tensor_that_differs_is_named(tmp_path: Path) -> None:
+    run = trained(tmp_path, "digits", "--epochs", "1")
+    last = keyframes.keyframes(run)[-1]
+    tensors, words = keyframes.read(last.path)
+    tensors["dense2.weight"] = tensors["dense2.weight"].copy()
+    tensors["dense2.weight"][3, 4] += 1e-6
+    keyframes.write(run, last.step, tensors, words)
+    done = bptui(tmp_path, "replay", run.name, "--verify")
+    assert done.returncode == 1
+    assert "tensor dense2.weight differs at step 45" in done.stdout
+
+
+def test_another_machine_is_not_comparable(tmp_path: Path) -> None:
+    run = trained(tmp_path, "xor", "--steps", "20")
+    text = (run / "run.json").read_text()
+    blas = read_info(run).actual["blas"]
+    (run / "run.json").write_text(text.replace(str(blas), "another BLAS 1.0"))
+    done = bptui(tmp_path, "replay", run.name)
+    assert "not comparable: blas was another BLAS 1.0" in done.stdout
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(("--to", "21"), "0 to 20 are recorded"), (("--to", "-1"), "at least 0"), ((), "no keyframe")]
+)
+def test_what_cannot_be_replayed_is_one_line(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+    run = trained(tmp_path, "xor", "--steps", "20")
+    if not words:
+        for frame in keyframes.keyframes(run):
+            frame.path.unlink()
+    done = bptui(tmp_path, "replay", run.name, *words)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
