@@ -160,7 +160,15 @@ class Engine(ABC):
 
     @abstractmethod
     def set(self, key: str, value: float) -> float:
-        """Change an optimiser setting (``momentum``, ``weight_decay``, ``clip_norm`` …) live; returns the old value."""
+        """Change a setting live; returns the old value. ValueError: unknown or impossible.
+
+        An optimiser's (``momentum``, ``weight_decay``, ``clip_norm`` …; ``inf``: no limit) holds from the next update;
+        ``dropout`` (every layer but the last) and ``dropout.dense1`` hold from the next batch.
+        """
+
+    @abstractmethod
+    def settings(self) -> dict[str, float]:
+        """Every setting that ``set`` changes, as it now is, each layer's dropout by its name."""
 
 
 def micro_steps(engine: Engine, batches: Batch | Sequence[Batch], step: int, lr: float) -> Iterator[Micro]:

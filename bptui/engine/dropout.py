@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
+from bptui.engine.errors import EngineError, nearest
 from bptui.philox import Stream
+
+
+def dropout_layers(key: str, names: Sequence[str]) -> list[int] | None:
+    """Layers that a setting named ``dropout`` (all but the last) or ``dropout.dense1`` means; None: another setting."""
+    if key == "dropout":
+        return list(range(max(1, len(names) - 1)))
+    head, dot, name = key.partition(".")
+    if head != "dropout" or not dot:
+        return None
+    if name not in names:
+        raise EngineError(f"{key}: no layer {name!r}{nearest(name, names)}")
+    return [names.index(name)]
+
+
+def checked_rate(key: str, rate: float) -> float:
+    """A rate that dropout may have; EngineError where it is none."""
+    if not 0.0 <= rate < 1.0:
+        raise EngineError(f"{key}: expected at least 0 and below 1, got {rate!r}")
+    return float(rate)
 
 
 class Dropout:

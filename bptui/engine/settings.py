@@ -9,6 +9,8 @@ from bptui.spec.experiment import Optimizer
 
 #: Not settings of the engine: the caller owns the schedule and the batches; the accumulator starts once.
 NOT_LIVE = frozenset({"lr", "accumulate", "initial_accumulator"})
+#: What is kept of something, so less than all of it.
+_SHARES = frozenset({"momentum", "dampening", "alpha", "beta1", "beta2"})
 
 
 class Settings:
@@ -31,5 +33,9 @@ class Settings:
         value = float(value)
         if math.isnan(value) or value < 0.0:
             raise EngineError(f"{key} must not be negative or nan, got {value}")
+        if key in _SHARES and value >= 1.0:
+            raise EngineError(f"{key} must be below 1, got {value}")
+        if key.startswith("clip_") and value == 0.0:
+            raise EngineError(f"{key} must be above 0, got {value}")
         old, self.values[key] = self.values[key], value
         return old

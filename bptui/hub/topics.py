@@ -70,6 +70,7 @@ class Topics:
             controller=face is not None and self._faces.controller is face,
             faces=len(self._faces),
             code=code if isinstance(code, int) else None,
+            settings=_settings(digest.live.get("settings")),
         )
 
     def _model(self) -> Iterable[bytes]:
@@ -112,3 +113,10 @@ _ENDS = {"completed": "DONE", "until": "DONE", "stopped": "STOPPED", "crashed": 
 def _state(state: str, end: dict[str, object] | None) -> str:
     """The trainer's state word; once it has ended, how."""
     return state if end is None else _ENDS.get(str(end.get("reason")), "FAILED")
+
+
+def _settings(told: object) -> dict[str, float]:
+    """What a trainer says of its settings; empty where it says nothing of the kind."""
+    if not isinstance(told, dict):
+        return {}
+    return {str(key): float(value) for key, value in told.items() if isinstance(value, int | float)}

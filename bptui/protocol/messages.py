@@ -250,6 +250,8 @@ class Status(Message, frozen=True, kw_only=True):
     faces: int = 1
     code: int | None = None
     """The trainer's exit status once it has ended."""
+    settings: dict[str, float] = {}
+    """What ``Set`` changes, as it now is (without lr); a limit that is off is not there."""
 
 
 class Layers(Message, frozen=True, kw_only=True):

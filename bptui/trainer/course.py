@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from bptui.data import Batches, Part
 from bptui.engine.base import Batch
+from bptui.trainer.epochs import Epochs
 from bptui.trainer.evaluate import metrics_of, outputs_of
 from bptui.trainer.schedule import LearningRate
 from bptui.trainer.setup import Setup
@@ -35,7 +37,9 @@ class Course:
             setup.data.train, experiment.data.batch_size, experiment.experiment.seed, shuffle=experiment.data.shuffle
         )
         self._group = experiment.optimizer.accumulate
-        self.steps_per_epoch = -(-self.batches.steps_per_epoch // self._group)
+        self.batch_size = experiment.data.batch_size
+        """As wanted: a change holds from the next epoch on."""
+        self.epochs = Epochs(-(-self.batches.steps_per_epoch // self._group))
         self.stopping = Stopping(experiment.stop, self.steps_per_epoch)
         self.lr = LearningRate(
             experiment.optimizer.lr, experiment.schedule,
@@ -48,6 +52,11 @@ class Course:
         """Figures last measured: ``val_loss``, ``val_accuracy`` …"""
         self._epoch_loss = 0.0
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates of the present epoch."""
+        return self.epochs.steps
+
     # -- updates ---------------------------------------------------------------------------------------
     def update(self) -> float:
         """One whole update, and what ends with it; returns its loss."""
@@ -55,7 +64,7 @@ class Course:
         self.step += 1
         self.loss = loss
         self._epoch_loss += loss
-        if self.step % self.steps_per_epoch == 0:
+        if self.epochs.between(self.step):
             self.end_epoch()
         return loss
 
@@ -76,7 +85,30 @@ class Course:
         validation = self.validate()
         mean, self._epoch_loss = self._epoch_loss / self.steps_per_epoch, 0.0
         self.lr.epoch_ended(mean if validation is None else validation)
-        return self.stopping.epoch_ended(mean, validation)
+        reason = self.stopping.epoch_ended(mean, validation)
+        self._batch()
+        return reason
+
+    def _batch(self) -> None:
+        """Between two epochs: take the batch size that is wanted."""
+        rows = len(self.setup.data.train)
+        size = min(self.batch_size, rows)
+        epoch = self.epochs.of(self.step)
+        under_way = self.batches.epoch != epoch or self.batches.offset != 0  # the coming update has its batch already
+        if size == self.batches.batch_size or not self.epochs.between(self.step) or under_way:
+            return
+        before = self.epochs.steps
+        self.batches = self._batches(size, epoch)
+        self.epochs = self.epochs.changed(self.step, -(-self.batches.steps_per_epoch // self._group))
+        self.stopping.rescale(self.step, before, self.epochs.steps)
+        self.lr.rescale(self.epochs, self.stopping.total_steps)
+
+    def _batches(self, size: int, epoch: int = 0) -> Batches:
+        experiment = self.setup.experiment
+        seed, shuffle = experiment.experiment.seed, experiment.data.shuffle
+        batches = Batches(self.setup.data.train, size, seed, shuffle=shuffle)
+        batches.load_state({"epoch": np.array(epoch), "offset": np.array(0)})
+        return batches
 
     # -- figures ---------------------------------------------------------------------------------------
     def validate(self) -> float | None:
@@ -107,12 +139,18 @@ class Course:
             "schedule": json.dumps(self.lr.state()),
             "stopping": json.dumps(self.stopping.state()),
             "scalars": json.dumps(self.scalars),
+            "epochs": json.dumps([*astuple(self.epochs), self.batch_size, self.stopping.total_steps]),
+            "settings": json.dumps(self.engine.settings()),
         }
         return tensors, words
 
     def restore(self, step: int, tensors: Mapping[str, npt.NDArray[Any]], words: Mapping[str, str]) -> None:
         """Be in the state that ``capture`` gave at ``step``; ValueError names the first thing missing or misfitting."""
+        self._restore_settings(words)  # first: they say which tensors an optimiser has
         self.engine.load_state({name: value for name, value in tensors.items() if not name.startswith(_NOT_ENGINE)})
+        size = int(tensors.get("batches.batch_size", np.array(self.batches.batch_size)))
+        if size != self.batches.batch_size:
+            self.batches = self._batches(size)
         self.batches.load_state(
             {name.removeprefix("batches."): value for name, value in tensors.items() if name.startswith("batches.")}
         )
@@ -125,9 +163,28 @@ class Course:
             raise ValueError(f"the keyframe of step {step} has no {error.args[0]}") from None
         self.step = step
 
+    def _restore_settings(self, words: Mapping[str, str]) -> None:
+        """Settings and epochs as they were; a keyframe from before they were kept leaves them as they are."""
+        now = self.engine.settings()
+        for key, value in json.loads(words.get("settings", "{}")).items():
+            if key in now and now[key] != value:
+                self.engine.set(key, value)
+        if "epochs" in words:
+            steps, from_step, from_epoch, self.batch_size, total = json.loads(words["epochs"])
+            epochs = Epochs(steps, from_step, from_epoch)
+            if epochs != self.epochs:
+                self.epochs, self.stopping.total_steps = epochs, total
+                self.lr.rescale(epochs, total)
+
     # -- changes ---------------------------------------------------------------------------------------
     def change(self, key: str, value: float) -> float:
         """Change a setting from the next update on; returns what it was. ValueError: unknown or impossible."""
+        if key == "batch_size":
+            if not (value == int(value) and value >= 1):
+                raise ValueError(f"batch_size: expected a whole number of at least 1, got {value!r}")
+            wanted, self.batch_size = self.batch_size, int(value)
+            self._batch()
+            return wanted
         if key != "lr":
             return self.engine.set(key, value)
         if not (math.isfinite(value) and value > 0):

@@ -70,6 +70,7 @@ class Trainer(Course):
         self.kept_at = 0.0
         self.keep_cost = 0.0
         """When the last keyframe was written (monotonic seconds), and how long it took."""
+        self._described = self.epochs
         self._stop_signal = False
         self._failed_text = ""
         self._next_due = 0.0
@@ -81,8 +82,7 @@ class Trainer(Course):
         """Train until the end; returns the exit status."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        details = meta(self.setup, self.steps_per_epoch, self.stopping.total_steps)
-        self.ring.write(Record.META, 0, json.dumps(details).encode())
+        self.describe()
         try:
             with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning on stderr
                 return self._live()
@@ -92,6 +92,23 @@ class Trainer(Course):
             raise
         finally:
             self.control.close()
+
+    def describe(self) -> None:
+        """What is trained, and how long an epoch is: at the beginning, and when that has changed."""
+        details = meta(self.setup, self.epochs, self.stopping.total_steps)
+        self._described = self.epochs
+        self.ring.write(Record.META, self.step, json.dumps(details).encode())
+
+    def tell_settings(self) -> None:
+        """Say how it is set now, and how long an epoch is where that has changed."""
+        if self.epochs != self._described:
+            self.describe()
+        self.enter(self.state)
+
+    def _settings(self) -> dict[str, float]:
+        """Settings that may change while it trains, by the names of ``change``; a limit that is off is left out."""
+        values = {**self.engine.settings(), "batch_size": float(self.batch_size)}
+        return {key: value for key, value in values.items() if math.isfinite(value)}
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._stop_signal = True
@@ -153,6 +170,7 @@ class Trainer(Course):
             "micro": self.micro_text,
             "pace": self.pace,
             "total_steps": self.stopping.total_steps,
+            "settings": self._settings(),
         }
         self.ring.write(Record.STATE, self.step, json.dumps(record).encode())
 
@@ -228,7 +246,7 @@ class Trainer(Course):
 
     def _stretch(self) -> None:
         """Unwatched updates up to the next place where something is to be done: the hot path."""
-        ends = [self.probe.governor.next_step(), (self.step // self.steps_per_epoch + 1) * self.steps_per_epoch]
+        ends = [self.probe.governor.next_step(), self.epochs.end(self.step)]
         if self.stopping.total_steps is not None:
             ends.append(self.stopping.total_steps)
         if self.until and self.until.names & {"loss", "step"}:
@@ -354,7 +372,7 @@ class Trainer(Course):
             self.record_lr()
             self.memory.keep(self)
         reason = ""
-        if self.step % self.steps_per_epoch == 0:
+        if self.epochs.between(self.step):
             reason = self._epoch_ended()
         if self.until and self._until_holds():
             self._complete("until")
@@ -365,6 +383,8 @@ class Trainer(Course):
 
     def _epoch_ended(self) -> str:
         reason = self.end_epoch()
+        if self.epochs != self._described:
+            self.tell_settings()
         self.record_lr()
         keep(self, only_if_due=True)
         return reason
@@ -373,7 +393,7 @@ class Trainer(Course):
         assert self.until is not None
         scalars = {
             **self.scalars, "loss": self.loss, "step": float(self.step),
-            "epoch": self.step / self.steps_per_epoch, "lr": self.lr.at(self.step),
+            "epoch": self.epochs.done(self.step), "lr": self.lr.at(self.step),
         }  # fmt: skip
         return self.until.holds(scalars, self.probe.functions())
 

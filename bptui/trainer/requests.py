@@ -196,8 +196,10 @@ def _set(trainer: Trainer, request: Set) -> None:
     change_past(trainer)
     trainer.memory.changes.append(Change(trainer.step, request.key, request.value, before))
     _event(trainer, request.key, before, request.value)
+    trainer.previewed = -1  # the coming batch, or its dropout, may be another
     if request.key == "lr":
         trainer.record_lr()
+    trainer.tell_settings()
 
 
 def _event(trainer: Trainer, change: str, before: float, after: float) -> None:

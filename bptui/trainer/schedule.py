@@ -13,6 +13,7 @@ from bptui.spec.experiment import (
     StepDecay,
     Warmup,
 )
+from bptui.trainer.epochs import Epochs
 
 
 class LearningRate:
@@ -21,12 +22,16 @@ class LearningRate:
     def __init__(self, base: float, schedule: Schedule, *, steps_per_epoch: int, total_steps: int | None) -> None:
         self.base = base
         self.schedule = schedule
-        self._steps_per_epoch = steps_per_epoch
+        self.epochs = Epochs(steps_per_epoch)
         self._total_steps = total_steps
         self.factor = 1.0  # plateau: what it has cut so far
         self._best = math.inf
         self._bad_epochs = 0
         self._cooldown = 0
+
+    def rescale(self, epochs: Epochs, total_steps: int | None) -> None:
+        """An epoch has another number of updates from now on."""
+        self.epochs, self._total_steps = epochs, total_steps
 
     @property
     def constant_within_epoch(self) -> bool:
@@ -40,7 +45,7 @@ class LearningRate:
             return self.base
         if isinstance(schedule, Plateau):
             return max(self.base * self.factor, min(schedule.min_lr, self.base))
-        place = step if schedule.per == "step" else step // self._steps_per_epoch
+        place = step if schedule.per == "step" else self.epochs.of(step)
         return self.base * self._scale(schedule, place) + self._offset(schedule, place)
 
     def _scale(self, schedule: StepDecay | Exponential | Cosine | Warmup, place: int) -> float:
@@ -59,7 +64,7 @@ class LearningRate:
         length = schedule.length
         if length is None:
             total = self._total_steps or 1
-            length = total if schedule.per == "step" else -(-total // self._steps_per_epoch)
+            length = total if schedule.per == "step" else math.ceil(self.epochs.done(total))
         return (1 + math.cos(math.pi * min(place, length) / length)) / 2 if length else 1.0
 
     def epoch_ended(self, loss: float) -> None:

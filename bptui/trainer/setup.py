@@ -17,6 +17,7 @@ from bptui.spec.load import SpecError, from_dict, title
 if TYPE_CHECKING:
     from bptui.data import DataSet
     from bptui.engine.base import Engine
+    from bptui.trainer.epochs import Epochs
 
 #: Below this many parameters the threads of a BLAS cost more than they bring.
 SMALL_MODEL = 100_000
@@ -93,7 +94,7 @@ def _fits(experiment: Experiment, data: DataSet) -> None:
         raise SetupError(f"{data.name}: no rows left to train on")
 
 
-def meta(setup: Setup, steps_per_epoch: int, total_steps: int | None) -> dict[str, Any]:
+def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any]:
     """The META record: what was built, and on what."""
     import numpy as np
 
@@ -114,7 +115,8 @@ def meta(setup: Setup, steps_per_epoch: int, total_steps: int | None) -> dict[st
         "features": data.features,
         "outputs": data.outputs,
         "task": data.task,
-        "steps_per_epoch": steps_per_epoch,
+        "steps_per_epoch": epochs.steps,
+        "epochs_from": [epochs.from_step, epochs.from_epoch],
         "epoch_samples": len(data.train.x),
         "total_steps": total_steps,
         "data": {

@@ -25,6 +25,15 @@ class Stopping:
             self.total_steps = from_step + max(self.total_steps, 1)
         self._best, self._bad_epochs = math.inf, 0
 
+    def rescale(self, step: int, before: int, after: int) -> None:
+        """From ``step`` on an epoch has ``after`` updates: a limit in epochs moves, one in steps stays."""
+        if self.total_steps is None or self.total_steps == self._stop.steps:
+            return
+        limited = self._stop.steps is not None and self.total_steps <= self._stop.steps
+        self.total_steps = step + -(-max(self.total_steps - step, 0) * after // before)
+        if limited and self._stop.steps is not None:
+            self.total_steps = min(self.total_steps, self._stop.steps)
+
     def epoch_ended(self, mean_loss: float, validation_loss: float | None) -> str:
         """Why to stop now, in a few words; empty: go on."""
         stop = self._stop

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bptui.client.launch import Start
     from bptui.tui.plan import Plan
     from bptui.tui.screens.builder.draft import Machine
+    from bptui.tui.screens.settings import Changed
 
 PAINT_SECONDS = 0.25
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -116,6 +117,8 @@ class BptuiApp(App[ExitResult]):
         self._first_run = True
         self._discard: list[Path] = []
         self._leaving = False
+        self.live_changes: list[Changed] = []
+        """Settings that were changed here, the last one last."""
         self.pace_wanted: float | None = None
         """Asked for and not answered yet."""
 
@@ -369,6 +372,7 @@ class BptuiApp(App[ExitResult]):
                     await old.request(Stop())
             await _close(old)
         self._first_run = False
+        self.live_changes.clear()
         self.experiment = experiment
         self.store = Store(experiment, self._title, self._curves)
         self._listener = asyncio.create_task(self._listen(session))

@@ -8,10 +8,11 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from bptui.engine import initialise, measure
 from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity
-from bptui.engine.dropout import Dropout
+from bptui.engine.dropout import Dropout, checked_rate, dropout_layers
 from bptui.engine.numpy import statistics
 from bptui.engine.numpy.clipping import Clipping
 from bptui.engine.numpy.operations import run
@@ -44,6 +45,7 @@ class NumpyEngine(Engine):
         for layer, block in zip(experiment.model, self._parameters.blocks, strict=True):
             block.weight(self._parameters.values)[:] = initialise.weight(layer, block.name, block.inputs, seed)
             block.bias(self._parameters.values)[:] = initialise.bias(layer)
+        self._seed = seed
         self._dropouts = [
             Dropout(seed, name, layer.units, layer.dropout) if layer.dropout else None
             for name, layer in zip(names, experiment.model, strict=True)
@@ -220,8 +222,27 @@ class NumpyEngine(Engine):
         self._reached.nothing()
         self._applied, self._tape = None, None
 
+    def settings(self) -> dict[str, float]:
+        rates = {f"dropout.{info.name}": layer.dropout for info, layer in zip(self.layers, self._model, strict=True)}
+        return {**self._settings.values, **rates}
+
     def set(self, key: str, value: float) -> float:
+        layers = dropout_layers(key, [info.name for info in self.layers])
+        if layers is not None:
+            return self._set_dropout(layers, checked_rate(key, value))
         old = self._settings.change(key, value)
         self._optimiser.rebuild()
         self._clipping.rebuild()
+        return old
+
+    def _set_dropout(self, layers: Sequence[int], rate: float) -> float:
+        """Another rate from the next batch on; returns the one that the first of the layers had."""
+        old, model = self._model[layers[0]].dropout, list(self._model)
+        for index in layers:
+            model[index] = replace(model[index], dropout=rate)
+            units = model[index].units
+            self._dropouts[index] = Dropout(self._seed, self.layers[index].name, units, rate) if rate else None
+        self._model, last = tuple(model), model[-1]
+        self._tapes.clear()  # the tape of the last step stays: what it shows still holds
+        self._reached.plain_output = last.activation == "identity" and not last.dropout
         return old

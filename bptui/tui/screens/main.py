@@ -173,6 +173,21 @@ class MainScreen(TransportScreen):
                 features=self.snapshot.model.features, learned=self.snapshot.step > 0,
             ))  # fmt: skip
 
+    def action_settings(self) -> None:
+        from bptui.tui.screens.settings import SettingsScreen
+
+        if self.snapshot.model.experiment is None:
+            self.notice("this run has no settings to change")
+        elif self.snapshot.read_only or self.snapshot.link == "ended":
+            self.notice("the run has ended: there is nothing to set")
+        else:
+            self.app.push_screen(SettingsScreen(self.snapshot, self.gradients.glyphs))
+
+    def action_undo_setting(self) -> None:
+        from bptui.tui.screens.settings import undo
+
+        undo(self.face)
+
     def action_restart(self) -> None:
         experiment = self.snapshot.model.experiment or self.face.experiment
         if experiment is None or self.face.relaunch is None:

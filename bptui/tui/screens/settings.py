@@ -1,0 +1,282 @@
+"""Live settings (``l``): learning rate and the like, changed while it trains; ``u`` takes the last change back.
+
+The box stands at the left, so that the loss chart beside it shows at once what a change does.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.screen import ModalScreen
+
+from bptui.protocol.messages import Set
+from bptui.spec.experiment import Experiment
+from bptui.spec.fields import fields_of
+from bptui.tui.glyphs import Glyphs
+from bptui.tui.store import Snapshot
+from bptui.tui.text import clean, fit, number
+from bptui.tui.widgets.pane import STYLES, Line, Pane
+
+if TYPE_CHECKING:
+    from bptui.tui.app import BptuiApp
+
+#: What is changed with the optimiser, in this order, where it has it.
+OPTIMIZER = ("lr", "momentum", "weight_decay", "clip_norm", "clip_value")
+OFF = math.inf
+"""A limit that is off."""
+
+
+class Setting(NamedTuple):
+    """One row: ``key`` as ``Set`` takes it, its value now, and what it does."""
+
+    key: str
+    value: float
+    about: str
+
+    @property
+    def text(self) -> str:
+        return "off" if self.value == OFF else number(self.value)
+
+
+class Changed(NamedTuple):
+    """One change that can be taken back: keys with the values they had."""
+
+    key: str
+    before: tuple[tuple[str, float], ...]
+    after: float
+
+
+def settings_of(snapshot: Snapshot) -> list[Setting]:
+    """What may be changed now, with its values; empty for a run without an experiment."""
+    experiment = snapshot.model.experiment
+    if experiment is None:
+        return []
+    now = dict(snapshot.settings)
+    helps = {field.key: field.help for field in fields_of(type(experiment.optimizer))}
+    rows = []
+    for key in OPTIMIZER:
+        if not hasattr(experiment.optimizer, key):
+            continue
+        given = getattr(experiment.optimizer, key)
+        value = now.get(key, OFF if key.startswith("clip_") and (now or given is None) else float(given or 0.0))
+        if key == "lr" and snapshot.lr:
+            value = snapshot.lr
+        rows.append(Setting(key, value, helps.get(key, "")))
+    rates = _rates(experiment, snapshot)
+    hidden = rates[:-1] or rates
+    if hidden:
+        every = {value for _, value in hidden}
+        rows.append(Setting("dropout", every.pop() if len(every) == 1 else math.nan, "Share of outputs zeroed, in every"
+                            " layer but the last."))  # fmt: skip
+    batch = now.get("batch_size", float(experiment.data.batch_size))
+    rows.append(Setting("batch_size", batch, "Rows an update; a change holds from the next epoch on."))
+    if len(hidden) > 1:
+        rows += [Setting(f"dropout.{name}", value, f"Share of {name}'s outputs zeroed.") for name, value in hidden]
+    return rows
+
+
+def _rates(experiment: Experiment, snapshot: Snapshot) -> list[tuple[str, float]]:
+    now = dict(snapshot.settings)
+    rates = []
+    for view, layer in zip(snapshot.model.layers, experiment.model, strict=False):
+        rates.append((view.name, now.get(f"dropout.{view.name}", float(getattr(layer, "dropout", 0.0)))))
+    return rates
+
+
+def read_value(key: str, text: str) -> float:
+    """What was typed for a setting. ValueError in one line."""
+    text = text.strip()
+    if key.startswith("clip_") and text.lower() in ("", "off", "none"):
+        return OFF
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{key}: {text[:20]!r} is not a number" if text else f"{key}: expected a number") from None
+    if key == "batch_size" and (value != value or value != int(value) or value < 1):
+        raise ValueError(f"{key}: expected a whole number of at least 1")
+    if not math.isfinite(value) or value < 0 or (value == 0 and (key == "lr" or key.startswith("clip_"))):
+        raise ValueError(f"{key}: expected a number {'above 0' if key == 'lr' else 'of at least 0'}")
+    if (key.startswith("dropout") or key == "momentum") and value >= 1:
+        raise ValueError(f"{key}: expected less than 1")
+    return value
+
+
+def change(face: BptuiApp, setting: Setting, value: float) -> None:
+    """Send a change, and remember what takes it back."""
+    key = setting.key
+    before: tuple[tuple[str, float], ...] = ((key, setting.value),)
+    if key == "dropout":  # each layer gets back its own
+        rows = settings_of(face.store.snapshot)
+        single = tuple((row.key, row.value) for row in rows if row.key.startswith("dropout."))
+        before = single or before
+    word = "off" if value == OFF else number(value)
+    later = " from the next epoch on" if key == "batch_size" else ""
+    face.live_changes.append(Changed(key, before, value))
+    face.send(Set(key=key, value=value), f"{key} {setting.text} → {word}{later}; u takes it back")
+
+
+def undo(face: BptuiApp) -> None:
+    """Take the last change of this face back, and say what it was."""
+    if not face.live_changes:
+        face.notice("no setting was changed here")
+        return
+    last = face.live_changes.pop()
+    words = ", ".join("off" if value == OFF else number(value) for value in dict.fromkeys(v for _, v in last.before))
+    now = "off" if last.after == OFF else number(last.after)
+    for key, value in last.before:
+        face.send(Set(key=key, value=value), f"undone: {last.key} {now} → {words}")
+
+
+class SettingsPane(Pane, can_focus=False):
+    """The rows, and what is being typed into one."""
+
+    title = "Live settings"
+
+    def __init__(self, snapshot: Snapshot, glyphs: Glyphs) -> None:
+        super().__init__(snapshot, glyphs=glyphs, id="live")
+        self.row = 0
+        self.text: str | None = None
+        self.error = ""
+        self._first = 0
+
+    def lit(self) -> bool:
+        return True
+
+    def heading(self) -> list[tuple[int, str, str]]:
+        return [(1, f" {self.title} ", "title")]
+
+    def rows(self) -> list[Setting]:
+        return settings_of(self.snapshot)
+
+    def inside(self, width: int, height: int) -> list[Line]:
+        rows = self.rows()
+        if not rows:
+            return [[("This run has no settings to change.", "dim")]]
+        self.row = min(self.row, len(rows) - 1)
+        given = max(1, height - 4)
+        self._first = max(0, min(max(self._first, self.row - given + 1), self.row, len(rows) - given))
+        label = max(len(clean(row.key, 24)) for row in rows)
+        lines: list[Line] = []
+        for index, row in enumerate(rows[self._first : self._first + given], self._first):
+            here = index == self.row
+            on = "+cursor" if here else ""
+            lead = (f"{self.glyphs.cursor} " if here else "  ", "key" + on)
+            value: Line = [(number(row.value) if row.value != OFF else "off", ("first" if row.value else "dim") + on)]
+            if row.value != row.value:
+                value = [("differs", "dim" + on)]
+            if here and self.text is not None:
+                value = [(self.text, "strong" + on), (" ", "strong+caret")]
+            lines.append([lead, (fit(clean(row.key, 24), label + 2), ("strong" if here else "text") + on), *value])
+            used = sum(len(text) for text, _ in lines[-1])
+            lines[-1].append((" " * max(0, width - used), "text" + on))
+        lines += [[] for _ in range(height - 4 - len(lines))]
+        note, tone = (self.error, "bad") if self.error else (rows[self.row].about, "dim")
+        from bptui.tui.text import wrap
+
+        lines += [[(part, tone)] for part in [*wrap(note, width, 2), "", ""][:2]]
+        hint = "enter applies it, esc drops it" if self.text is not None else "type a value, ↑↓ row, u undo, esc back"
+        if self.glyphs.name == "ascii":
+            hint = hint.replace("↑↓", "arrows:")
+        lines.append([])
+        lines.append([(fit(hint, width).rstrip(), "dim")])
+        return lines
+
+    def rows_wanted(self) -> int:
+        return len(self.rows()) + 6
+
+    async def on_click(self, event: events.Click) -> None:
+        event.stop()
+        row = event.y - 1 + self._first
+        if self.text is None and 0 <= row < len(self.rows()):
+            self.row = row
+            self.show()
+
+
+class SettingsScreen(ModalScreen[None]):
+    """All keys come to the screen, in their order."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"drawn--{name}" for name in STYLES}
+
+    def __init__(self, snapshot: Snapshot, glyphs: Glyphs) -> None:
+        super().__init__(id="settings")
+        self.pane = SettingsPane(snapshot, glyphs)
+
+    @property
+    def face(self) -> BptuiApp:
+        return cast("BptuiApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield self.pane
+
+    def on_mount(self) -> None:
+        self._arrange()
+        self.set_interval(0.25, self._follow)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self.pane.styles.height = min(self.pane.rows_wanted(), self.app.size.height - 2)
+
+    def _follow(self) -> None:
+        """Values as the trainer says they are."""
+        self.pane.show(self.face.store.snapshot)
+
+    async def on_key(self, event: events.Key) -> None:
+        if self._take(event):
+            event.stop()
+            event.prevent_default()
+            self.pane.show(self.face.store.snapshot)
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        self.pane.text = clean(event.text.splitlines()[0] if event.text else "", 30)
+        self.pane.show()
+
+    def _take(self, event: events.Key) -> bool:
+        pane, key = self.pane, event.key
+        rows = pane.rows()
+        moves = {"up": -1, "k": -1, "shift+tab": -1, "down": 1, "j": 1, "tab": 1}
+        typing = pane.text is not None
+        if key == "escape":
+            if typing or pane.error:
+                pane.text, pane.error = None, ""
+            else:
+                self.dismiss(None)
+        elif key == "enter":
+            self._apply(rows)
+        elif key in moves and (not typing or key not in ("j", "k")):
+            if rows:
+                pane.row = max(0, min(len(rows) - 1, pane.row + moves[key]))
+            pane.text, pane.error = None, ""
+        elif key == "backspace":
+            pane.text = (pane.text if pane.text is not None else rows[pane.row].text if rows else "")[:-1]
+            pane.error = ""
+        elif not typing and key == "u":
+            undo(self.face)
+        elif not typing and key in ("l", "q"):
+            self.dismiss(None)
+        elif not typing and key == "space":
+            self.face.main.action_run_pause()
+        elif event.is_printable and event.character and event.character in "0123456789.e+-off":
+            pane.text, pane.error = ((pane.text or "") + event.character)[:24], ""
+        else:
+            return event.is_printable
+        return True
+
+    def _apply(self, rows: list[Setting]) -> None:
+        pane = self.pane
+        if pane.text is None or not rows:
+            return
+        row = rows[pane.row]
+        try:
+            value = read_value(row.key, pane.text)
+        except ValueError as error:
+            pane.error = str(error)
+            return
+        pane.text, pane.error = None, ""
+        if value != row.value:
+            change(self.face, row, value)
