@@ -19,6 +19,7 @@ COMMANDS = {
     "resume": "let a paused run go on",
     "stop": "end a run after its current step, and keep it",
     "replay": "do a run again, and hold it against its record bit for bit",
+    "bisect": "find the first step of a run at which a condition holds",
     "gradcheck": "hold gradients against finite differences",
     "datasets": "list the data there are, take a first look, fetch MNIST or Fashion-MNIST",
     "predict": "classes, probabilities or values for new rows and pictures",

@@ -205,3 +205,13 @@ def check_terminal() -> None:
         raise UsageError(
             f"the terminal is too small: {columns}×{lines}, at least {SMALLEST[0]}×{SMALLEST[1]} are needed"
         )
+
+
+def same_threads(run: Path) -> None:
+    """Before NumPy is loaded: as many threads as the run had, on which the bits of f32 depend."""
+    from bptui.runs.info import read_info
+
+    threads = read_info(run).actual.get("threads")
+    if threads:
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(threads)

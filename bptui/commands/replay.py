@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
-from bptui.commands.common import UsageError, add_named_run
+from bptui.commands.common import UsageError, add_named_run, same_threads
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -17,15 +16,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     from bptui.client.discover import resolve
-    from bptui.runs.info import read_info
 
     if arguments.to is not None and arguments.to < 0:
         raise UsageError(f"--to: expected a step of at least 0, got {arguments.to}")
     run = resolve(arguments.run)
-    threads = read_info(run).actual.get("threads")
-    if threads:  # the number of threads changes the bits of f32, and is read when NumPy is loaded
-        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ[name] = str(threads)
+    same_threads(run)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from bptui.trainer.replay import replay

@@ -44,65 +44,69 @@ class Outcome(NamedTuple):
     """Of the last step replayed."""
 
 
+class Replayed:
+    """A course that starts from a keyframe of a run, and the changes that were made on its way."""
+
+    def __init__(self, run: Path, to: int | None, *, first: bool) -> None:
+        """``first``: from the first keyframe, else from the nearest before ``to`` (None: the last step)."""
+        self.info = read_info(run)
+        self.recorded: Sequence[float | None] = report(run)["losses"]
+        end = len(self.recorded)
+        self.to = end if to is None else to
+        if not 0 <= self.to <= end:
+            raise ReplayError(f"{self.info.id}: there is no step {self.to:,}: 0 to {end:,} are recorded")
+        frames = keyframes.keyframes(run)
+        self.frames = {frame.step: frame for frame in frames}
+        begin = (frames[0] if frames else None) if first else keyframes.nearest(run, self.to)
+        if begin is None or begin.step > self.to:
+            raise ReplayError(f"{self.info.id}: no keyframe at or before step {self.to:,}")
+        try:
+            engine = str(self.info.actual.get("engine", self.info.engine))
+            setup = prepare(msgspec.structs.replace(self.info, engine=engine, weights=""))
+            self.course = Course(setup)
+            self.course.restore(begin.step, *keyframes.read(begin.path))
+        except (SetupError, RunError, ValueError) as error:
+            raise ReplayError(str(error)) from None
+        now = meta(setup, self.course.epochs, self.course.stopping.total_steps)
+        self.not_comparable = _differences(self.info, now)
+        self._changes = _changes(run)
+
+    def change(self) -> None:
+        """What was changed in the present state is changed again."""
+        for step, key, value in self._changes:
+            if step == self.course.step:
+                self.course.change(key, value)
+
+
 def replay(run: Path, to: int | None, *, verify: bool = False, progress: Progress | None = None) -> Outcome:
     """Go to state ``to`` (None: the last) from the nearest keyframe before it; ``verify``: from the first one.
 
     Each loss on the way, and each keyframe that is passed, is held against the record.
     Raises ReplayError: no such step, no keyframe, a damaged one, data that are gone.
     """
-    info = read_info(run)
-    recorded: Sequence[float | None] = report(run)["losses"]
-    end = len(recorded)
-    to = end if to is None else to
-    if not 0 <= to <= end:
-        raise ReplayError(f"{info.id}: there is no step {to:,}: 0 to {end:,} are recorded")
-    frames = keyframes.keyframes(run)
-    begin = (frames[0] if frames else None) if verify else keyframes.nearest(run, to)
-    if begin is None or begin.step > to:
-        raise ReplayError(f"{info.id}: no keyframe at or before step {to:,}")
-    try:
-        setup = prepare(msgspec.structs.replace(info, engine=str(info.actual.get("engine", info.engine)), weights=""))
-        course = Course(setup)
-        course.restore(begin.step, *keyframes.read(begin.path))
-    except (SetupError, RunError, ValueError) as error:
-        raise ReplayError(str(error)) from None
-    now = meta(setup, course.epochs, course.stopping.total_steps)
-    return _run(course, info, to, recorded, {frame.step: frame for frame in frames}, _differences(info, now), progress)
-
-
-def _run(
-    course: Course,
-    info: RunInfo,
-    to: int,
-    recorded: Sequence[float | None],
-    frames: dict[int, keyframes.Keyframe],
-    not_comparable: str,
-    progress: Progress | None,
-) -> Outcome:
+    again = Replayed(run, to, first=verify)
+    course = again.course
     start, losses, tensors = course.step, 0, 0
-    changes = _changes(Path(frames[start].path).parents[1])
 
     def outcome(differs: str) -> Outcome:
-        return Outcome(start, course.step, losses, tensors, differs, not_comparable, course.loss)
+        return Outcome(start, course.step, losses, tensors, differs, again.not_comparable, course.loss)
 
     with np.errstate(all="ignore"):
-        while course.step < to:
-            for step, key, value in changes:
-                if step == course.step:
-                    course.change(key, value)
+        while course.step < again.to:
+            again.change()
             step = course.step
-            loss, known = course.update(), recorded[step]
+            loss, known = course.update(), again.recorded[step]
             if known is not None and not np.isnan(known):
                 losses += 1
                 if loss != known:
                     return outcome(f"the loss of step {step:,} is {loss!r}, recorded {known!r}")
-            if course.step in frames and course.step <= to:
-                found = _compare(course, frames[course.step])
-                if found:
+            frame = again.frames.get(course.step)
+            if frame is not None:
+                if found := _compare(course, frame):
                     return outcome(f"{found} at step {course.step:,}")
                 tensors += len(course.capture()[0])
             if progress is not None and course.step % 200 == 0:
-                progress(course.step, to)
+                progress(course.step, again.to)
     return outcome("")
 
 
