@@ -54,27 +54,30 @@ class Range:
     def __init__(self) -> None:
         self.low = 0.0
         self.high = 1.0
-        self._log = False
+        self._kind = (False, False)
         self._empty = True
 
-    def include(self, low: float, high: float, log: bool) -> tuple[float, float]:
-        """New ends for values in [low, high]; logarithmic axes end at 1, 2 or 5 × 10ⁿ and need ``low`` > 0."""
-        fresh = self._empty or log != self._log
-        if fresh or low < self.low or high > self.high or self._wasteful(low, high, log):
-            self.low, self.high = _log_ends(low, high) if log else _linear_ends(low, high)
-            self._log, self._empty = log, False
+    def include(self, low: float, high: float, log: bool, tight: bool = False) -> tuple[float, float]:
+        """New ends for values in [low, high]; logarithmic axes end at 1, 2 or 5 × 10ⁿ and need ``low`` > 0.
+
+        ``tight``: a linear axis need not begin at 0 (someone looks closely).
+        """
+        fresh = self._empty or self._kind != (log, tight)
+        if fresh or low < self.low or high > self.high or self._wasteful(low, high, log, tight):
+            self.low, self.high = _log_ends(low, high) if log else _linear_ends(low, high, tight)
+            self._kind, self._empty = (log, tight), False
         return self.low, self.high
 
-    def _wasteful(self, low: float, high: float, log: bool) -> bool:
+    def _wasteful(self, low: float, high: float, log: bool, tight: bool) -> bool:
         if log:
             return math.log(self.high / self.low) > 2 * math.log(max(high / low, 10.0)) + 1.0
-        first, last = _linear_ends(low, high)
+        first, last = _linear_ends(low, high, tight)
         return self.high - self.low > 2.2 * (last - first)
 
 
-def _linear_ends(low: float, high: float) -> tuple[float, float]:
+def _linear_ends(low: float, high: float, tight: bool) -> tuple[float, float]:
     """From 0 where the values come near it, else tight around them, yet never within a tenth of their size."""
-    if 0 <= low < 0.9 * high:
+    if 0 <= low < 0.9 * high and not tight:
         return 0.0, nice_above(high)
     middle = low / 2 + high / 2
     span = max(high - low, 0.1 * abs(middle)) or 1.0

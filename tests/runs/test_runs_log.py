@@ -163,16 +163,16 @@ def test_digest_thins_tables_and_keeps_the_last(tmp_path):
     ring, digest, history = Ring.create(tmp_path / "ring"), Digest(), History()
     reader = RingReader(ring)
     ring.write(Record.STATE, 0, b'{"state":"RUNNING"}', 0.0)
-    for step in range(600):  # ten a second
+    for step in range(603):  # ten a second
         ring.write(Record.TABLE, step, np.full((2, len(TABLE_COLUMNS)), step, np.float32).tobytes(), step / 10)
     history.feed(feed(digest, reader))
     kept = [table.step for table in history.tables[0]]
     assert [step for step in kept if step < 50] == list(range(50))  # a young run is told in full
     assert len([step for step in kept if step >= 500]) == 20  # an old one twice a second
-    assert digest.tables[0].step == 599 and kept[-1] < 599
-    ring.write(Record.STATE, 600, b'{"state":"PAUSED"}', 60.0)
+    assert digest.tables[0].step == 602 and kept[-1] < 602
+    ring.write(Record.STATE, 603, b'{"state":"PAUSED"}', 60.0)
     history.feed(feed(digest, reader))
-    assert history.table().step == 599
+    assert history.table().step == 602
     ring.close()
 
 

@@ -23,6 +23,8 @@ from bptui.protocol.messages import (
     LayerRow,
     Layers,
     LogChunk,
+    Look,
+    Looked,
     ModelInfo,
     Ok,
     Output,
@@ -157,6 +159,32 @@ def story(spec: Experiment, steps: int = 300) -> list[Frame]:
     return frames
 
 
+def looked(message: Look, step: int) -> Frame:
+    """Ten classes of which 3 and 8 are mixed up; or two half-planes with a wavy border and a few points."""
+    body = Body()
+    if message.kind == "confusion":
+        counts = np.diag(np.arange(30, 40)).astype(np.int32)
+        counts[3, 8], counts[8, 3], counts[0, 9] = 5, 2, 1
+        names = tuple(str(label) for label in range(10))
+        reply = Looked(kind="confusion", step=step, part="validation", samples=int(counts.sum()), seconds=0.001,
+                       arrays={"counts": body.add(counts)}, names=names)  # fmt: skip
+        return Frame(reply, body.bytes())
+    x = np.linspace(-2, 2, message.columns)[None, :]
+    y = np.linspace(1, -1, message.rows)[:, None]
+    height = y - 0.4 * np.sin(2 * x)
+    arrays = {
+        "classes": body.add((height > 0).astype(np.uint8)),
+        "sure": body.add(np.rint(255 / (1 + np.exp(-8 * np.abs(height)))).astype(np.uint8)),
+        "box": body.add(np.array([-2.0, 2.0, -1.0, 1.0])),
+    }
+    if message.points:
+        arrays["points"] = body.add(np.array([[-1.5, 0.5], [0.0, -0.5], [1.0, 0.75], [1.5, -0.6]]))
+        arrays["labels"] = body.add(np.array([1, 0, 1, 0], np.int32))
+    reply = Looked(kind="boundary", step=step, part="train", samples=message.columns * message.rows, seconds=0.001,
+                   arrays=arrays, names=("below", "above"), features=("x", "y"))  # fmt: skip
+    return Frame(reply, body.bytes())
+
+
 class FakeSession(Session):
     """Plays what is put into it; answers requests as a trainer would, and remembers them."""
 
@@ -211,6 +239,8 @@ class FakeSession(Session):
             self.say("DONE", code=0)
         elif isinstance(message, TakeControl):
             self.say(self.state, controller=True)
+        elif isinstance(message, Look):
+            return looked(message, self.step)
         elif isinstance(message, Inspect):
             return self.inspection(message)
         return Frame(Ok(step=self.step))

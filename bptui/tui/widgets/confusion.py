@@ -47,10 +47,10 @@ class ConfusionChart(ChartPane):
         if view is None:
             return []
         texts = [(2, f" of step {integer(view.step)} ", "dim")]
-        low, high = "0 % of the row ", " 100 % "
+        low, high = " 0 % of the row ", " 100 % "
         column = width - 2 - len(low) - LEVELS - len(high)
         if column > 24:
-            texts.append((column, f" {low}"[: len(low)], "dim"))
+            texts.append((column, low, "dim"))
             texts += [(column + len(low) + i, amount(i, self.glyphs), f"ramp{i}") for i in range(LEVELS)]
             texts.append((column + len(low) + LEVELS, high, "dim"))
         return texts

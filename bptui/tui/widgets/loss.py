@@ -191,9 +191,10 @@ class LossChart(ChartPane):
             if column >= occupied:
                 texts.append((column, text, "dim"))
                 occupied = column + len(text) + 1
-        word = "" if self.window.whole else " follows " if self.window.follow else " stands still "
-        if occupied + len(word) + 7 < width - 1:
-            texts.append((-1, f" step{' ·' if word else ''}{word or ' '}", "dim"))
+        if occupied + 6 < width - 1:
+            texts.append((-1, " step ", "dim"))
+        if not self.window.whole:
+            texts.insert(0, (1, " follow " if self.window.follow else " fixed ", "key"))
         return texts
 
     # -- plot --------------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ class LossChart(ChartPane):
         first, last = self.window.ends(curves.last_step, self.snapshot.total_steps)
         plot = width - LABEL - 1
         self._frame = Frame(
-            first, last, width, height, self.log_axis, LEVELS[self.smoothing], self.cursor,
+            first, last, width, height, self.log_axis, not self.window.whole, LEVELS[self.smoothing], self.cursor,
             tuple(marks_of(self.snapshot)),
             tuple(epoch_ends(self.snapshot.model.steps_per_epoch, first, min(last, curves.last_step + 1), plot)),
         )  # fmt: skip

@@ -54,7 +54,9 @@ class MetricsChart(ChartPane):
         each, tall = (width - _GAP * (across - 1)) // across, height // down
         marks, per_epoch = tuple(marks_of(self.snapshot)), self.snapshot.model.steps_per_epoch
         epochs = tuple(epoch_ends(per_epoch, first, min(last, curves.last_step + 1), each - 8))
-        self._frame = frame = Frame(first, last, each, tall - 1, self.log_axis, 0.0, self.cursor, marks, epochs)
+        self._frame = frame = Frame(
+            first, last, each, tall - 1, log=self.log_axis, cursor=self.cursor, marks=marks, epochs=epochs
+        )
         blocks: list[list[Line]] = []
         for family in every:
             plot = self._plots.setdefault(family.title, Plot(self.glyphs))

@@ -31,6 +31,7 @@ class Frame(msgspec.Struct, frozen=True):
     width: int
     height: int
     log: bool = False
+    tight: bool = False
     smooth: float = 0.0
     cursor: int | None = None
     marks: tuple[Mark, ...] = ()
@@ -69,7 +70,7 @@ class Plot:
         second = curves.trace(family.second, frame.first, frame.last, raster.columns)
         mean = smoothed(first.low, first.high, first.bad, frame.smooth) if frame.smooth else None
         finite = [v for part in (first.low, first.high, second.low, second.high) for v in part if math.isfinite(v)]
-        low, high = self._ends(finite, frame.log)
+        low, high = self._ends(finite, frame.log, frame.tight)
         scale = _Scale(low, high, frame.log)
         self._band(raster, first, scale, FAINT if mean is not None else FIRST)
         if mean is not None:
@@ -89,7 +90,7 @@ class Plot:
             lines.append([(" " * LABEL, "text"), (corner, "border"), *joined(cells)])
         return lines
 
-    def _ends(self, finite: list[float], log: bool) -> tuple[float, float]:
+    def _ends(self, finite: list[float], log: bool, tight: bool) -> tuple[float, float]:
         if log:
             finite = [v for v in finite if v > 0]
         if not finite:
@@ -98,7 +99,7 @@ class Plot:
         low, high = max(min(finite), -_LIMIT), min(max(finite), _LIMIT)
         if log:
             low, high = max(low, 1e-300), max(high, 1e-300)
-        return self._range.include(low, high, log)
+        return self._range.include(low, high, log, tight)
 
     @staticmethod
     def _band(raster: Raster, trace: Trace, scale: _Scale, series: int) -> None:
