@@ -85,7 +85,7 @@ class LearningRate:
     def set_now(self, value: float, step: int) -> float:
         """Make the rate ``value`` at this step by changing ``base``; returns the rate there was."""
         before = self.at(step)
-        self.base = self.base * value / before if before > 0 else value
+        self.base = self.base * value / before if 0 < before != self.base else value
         return before
 
     def state(self) -> dict[str, float]:

@@ -22,7 +22,7 @@ from bptui.protocol.messages import (
     Status,
 )
 from bptui.runs.records import LOW_EXPONENT, QUANTITIES, SPECIAL_CELLS, TABLE_COLUMNS
-from bptui.spec.experiment import Experiment, layer_names
+from bptui.spec.experiment import Experiment, Optimizer, layer_names
 from bptui.tui.ports import Curves
 from bptui.tui.text import change_text, clean, number
 
@@ -180,19 +180,24 @@ def view_of(experiment: Experiment) -> ModelView:
     )
 
 
-def _spec_lines(experiment: Experiment) -> ModelView:
-    optimizer = experiment.optimizer
+def settings_text(optimizer: Optimizer) -> str:
+    """``lr 0.1 momentum 0.9``: the rate, and what differs from its default."""
     settings = [f"lr {number(optimizer.lr)}"]
     for name in ("momentum", "alpha", "beta1", "beta2", "weight_decay", "clip_norm", "clip_value"):
         value = getattr(optimizer, name, None)
         default = next((f.default for f in msgspec.structs.fields(optimizer) if f.name == name), None)
         if value is not None and value != default:
             settings.append(f"{name.replace('_', ' ')} {number(value)}")
+    return " ".join(settings)
+
+
+def _spec_lines(experiment: Experiment) -> ModelView:
+    optimizer = experiment.optimizer
     schedule = str(experiment.schedule.__struct_config__.tag)
     return ModelView(
         loss=str(experiment.loss.__struct_config__.tag),
         optimizer=str(optimizer.__struct_config__.tag),
-        settings=" ".join(settings),
+        settings=settings_text(optimizer),
         schedule="" if schedule == "constant" else schedule,
         data=f"{clean(experiment.data.source, 60)} batch {experiment.data.batch_size}",
         epochs=experiment.stop.epochs,
@@ -264,7 +269,8 @@ class Store:
             state=message.state if message.state in STATES else clean(message.state, 8),
             step=message.step, epoch=message.epoch, micro=clean(message.micro, 80), text=clean(message.text, 300),
             steps_per_second=message.steps_per_second, probe_share=message.probe_share, pace=message.pace,
-            lr=message.lr, settings=tuple(message.settings.items()), total_steps=message.total_steps, faces=message.faces, code=message.code,
+            lr=message.lr, settings=tuple(message.settings.items()),
+            total_steps=message.total_steps, faces=message.faces, code=message.code,
             controller=message.controller and not self.snapshot.read_only,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from bptui.client.reference import Reference
 from bptui.tui import places
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
+from bptui.tui.layout import gradients_height, left_width, model_height
 from bptui.tui.screens.base import TransportScreen, bindings
 from bptui.tui.store import Snapshot
 from bptui.tui.widgets.banner import Banner
@@ -220,20 +221,3 @@ class MainScreen(TransportScreen):
             model = self.snapshot.model
             text += f"\n\nEngine: {model.engine} on {model.device}, {model.dtype}. {model.engine_reason}"
         return self.current.title, f"{text}\n\n{HEADER}", "main"
-
-
-def left_width(width: int) -> int:
-    """Cells of the left column: 32 of 120, 28 of 80, 44 at the most."""
-    return max(28, min(44, round(width * 0.27)))
-
-
-def model_height(rows: int, wanted: int) -> int:
-    """Rows of the model pane, so that the findings keep at least a quarter."""
-    return max(6, min(wanted + 1, rows - max(5, rows // 4)))
-
-
-def gradients_height(rows: int, layers: int) -> int:
-    """Rows of the gradients pane: up to four a layer, and at most half of the column."""
-    most = max(5, rows // 2)
-    tall = max(1, min(3, (min(most, rows * 2 // 5) - 2) // max(1, layers)))
-    return max(5, min(most, layers * tall + 2))

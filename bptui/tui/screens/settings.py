@@ -16,8 +16,9 @@ from bptui.protocol.messages import Set
 from bptui.spec.experiment import Experiment
 from bptui.spec.fields import fields_of
 from bptui.tui.glyphs import Glyphs
+from bptui.tui.layout import left_width
 from bptui.tui.store import Snapshot
-from bptui.tui.text import clean, fit, number
+from bptui.tui.text import clean, fit, number, wrap
 from bptui.tui.widgets.pane import STYLES, Line, Pane
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: What is changed with the optimiser, in this order, where it has it.
 OPTIMIZER = ("lr", "momentum", "weight_decay", "clip_norm", "clip_value")
+LEAST = 32
+"""Cells of the box; where the left column of the main screen is wider, it is as wide."""
 OFF = math.inf
 """A limit that is off."""
 
@@ -156,7 +159,7 @@ class SettingsPane(Pane, can_focus=False):
         if not rows:
             return [[("This run has no settings to change.", "dim")]]
         self.row = min(self.row, len(rows) - 1)
-        given = max(1, height - 4)
+        given = max(1, height - 5)
         self._first = max(0, min(max(self._first, self.row - given + 1), self.row, len(rows) - given))
         label = max(len(clean(row.key, 24)) for row in rows)
         lines: list[Line] = []
@@ -164,7 +167,7 @@ class SettingsPane(Pane, can_focus=False):
             here = index == self.row
             on = "+cursor" if here else ""
             lead = (f"{self.glyphs.cursor} " if here else "  ", "key" + on)
-            value: Line = [(number(row.value) if row.value != OFF else "off", ("first" if row.value else "dim") + on)]
+            value: Line = [(row.text, ("dim" if row.value in (0, OFF) else "first") + on)]
             if row.value != row.value:
                 value = [("differs", "dim" + on)]
             if here and self.text is not None:
@@ -172,20 +175,16 @@ class SettingsPane(Pane, can_focus=False):
             lines.append([lead, (fit(clean(row.key, 24), label + 2), ("strong" if here else "text") + on), *value])
             used = sum(len(text) for text, _ in lines[-1])
             lines[-1].append((" " * max(0, width - used), "text" + on))
-        lines += [[] for _ in range(height - 4 - len(lines))]
+        lines += [[] for _ in range(height - 5 - len(lines))]
         note, tone = (self.error, "bad") if self.error else (rows[self.row].about, "dim")
-        from bptui.tui.text import wrap
-
-        lines += [[(part, tone)] for part in [*wrap(note, width, 2), "", ""][:2]]
-        hint = "enter applies it, esc drops it" if self.text is not None else "type a value, ↑↓ row, u undo, esc back"
-        if self.glyphs.name == "ascii":
-            hint = hint.replace("↑↓", "arrows:")
+        lines += [[(part, tone)] for part in [*wrap(note, width, 3), "", "", ""][:3]]
+        hint = "enter applies, esc drops" if self.text is not None else "type a value, u undo, esc"
         lines.append([])
         lines.append([(fit(hint, width).rstrip(), "dim")])
         return lines
 
     def rows_wanted(self) -> int:
-        return len(self.rows()) + 6
+        return len(self.rows()) + 7
 
     async def on_click(self, event: events.Click) -> None:
         event.stop()
@@ -219,6 +218,7 @@ class SettingsScreen(ModalScreen[None]):
         self._arrange()
 
     def _arrange(self) -> None:
+        self.pane.styles.width = max(LEAST, left_width(self.app.size.width))
         self.pane.styles.height = min(self.pane.rows_wanted(), self.app.size.height - 2)
 
     def _follow(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 
-from bptui.tui.text import count, fit, right
+from bptui.tui.store import Snapshot, settings_text
+from bptui.tui.text import clean, count, fit, right
 from bptui.tui.widgets.layers import LayerPane
 from bptui.tui.widgets.pane import Line
 
@@ -23,11 +25,11 @@ class ModelPane(LayerPane):
         if model.loss:
             facts.append(("loss", model.loss))
         if model.optimizer:
-            facts.append((model.optimizer, model.settings))
+            facts.append((model.optimizer, live_line(self.snapshot)))
         if model.schedule:
             facts.append(("lr", f"{model.schedule}, now {self.snapshot.lr:.3g}"))
         if model.data:
-            facts.append(("data", model.data))
+            facts.append(("data", live_data(self.snapshot)))
         return facts
 
     def inside(self, width: int, height: int) -> list[Line]:
@@ -87,3 +89,26 @@ class ModelPane(LayerPane):
         index = self._first + row - 1
         if row >= 1 and index < min(self._first + self._shown, len(self.snapshot.model.layers)):
             self.post_message(self.Selected(index))
+
+
+def live_line(snapshot: Snapshot) -> str:
+    """The optimiser's settings as they now are: what was changed while it trains counts."""
+    experiment, now = snapshot.model.experiment, dict(snapshot.settings)
+    if experiment is None or not now:
+        return snapshot.model.settings
+    optimizer = experiment.optimizer
+    lr = snapshot.lr if snapshot.lr and not snapshot.model.schedule else optimizer.lr
+    changed = {
+        key: now.get(key, None if key.startswith("clip_") else getattr(optimizer, key))
+        for key in ("momentum", "weight_decay", "clip_norm", "clip_value") if hasattr(optimizer, key)
+    }  # fmt: skip
+    return settings_text(replace(optimizer, lr=lr, **changed))
+
+
+def live_data(snapshot: Snapshot) -> str:
+    """The data's name and the batch size as it now is."""
+    size = dict(snapshot.settings).get("batch_size")
+    experiment = snapshot.model.experiment
+    if size is None or experiment is None or int(size) == experiment.data.batch_size:
+        return snapshot.model.data
+    return f"{clean(experiment.data.source, 60)} batch {int(size)}"
