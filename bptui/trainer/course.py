@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bptui.data import Batches, Part
 from bptui.engine.base import Batch
 from bptui.trainer.epochs import Epochs
-from bptui.trainer.evaluate import metrics_of, outputs_of
+from bptui.trainer.evaluate import METRICS, outputs_of, scores_of
 from bptui.trainer.schedule import LearningRate
 from bptui.trainer.setup import Setup
 from bptui.trainer.stopping import Stopping
@@ -120,11 +120,12 @@ class Course:
         return self.scalars["val_loss"]
 
     def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
-        """Metrics of a part, into ``scalars``; returns its outputs."""
-        outputs = outputs_of(self.engine, part)
-        for name, value in metrics_of(self.engine, outputs, part.y, self.setup.data.task).items():
-            self.scalars[f"{prefix}_{name}"] = value
-        return outputs
+        """Metrics of a part, into ``scalars``; returns its scores."""
+        outputs, task = outputs_of(self.engine, part), self.setup.data.task
+        scores = scores_of(outputs, self.setup.experiment.loss, task)
+        metrics = {"loss": self.engine.data_loss(outputs, part.y), **METRICS[task](scores, part.y)}
+        self.scalars |= {f"{prefix}_{name}": value for name, value in metrics.items()}
+        return scores
 
     # -- state -----------------------------------------------------------------------------------------
     def capture(self) -> tuple[Tensors, dict[str, str]]:

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from bptui.data import Part
 from bptui.engine.base import Engine
+from bptui.spec.check import LOGITS_LOSSES
+from bptui.spec.experiment import Loss
 
 #: Rows a forward pass; large enough for the matrix products, small enough for the cache.
 BLOCK = 2048
@@ -17,11 +19,9 @@ def outputs_of(engine: Engine, part: Part) -> npt.NDArray[np.floating]:
     return np.concatenate([engine.predict(block.x) for block in part.blocks(BLOCK)])
 
 
-def metrics_of(
-    engine: Engine, outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic], task: str
-) -> dict[str, float]:
-    """``loss`` and the task's metrics of a part's outputs (accuracies 0 to 1)."""
-    return {"loss": engine.data_loss(outputs, y), **METRICS[task](outputs, y)}
+def scores_of(outputs: npt.NDArray[np.floating], loss: Loss, task: str) -> npt.NDArray[np.floating]:
+    """Outputs as scores that say yes above 0: logits are that; what is compared with 0 and 1 is cut at a half."""
+    return outputs if isinstance(loss, LOGITS_LOSSES) or task == "regression" else outputs - 0.5
 
 
 def _classification(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> dict[str, float]:
@@ -83,7 +83,7 @@ def class_ids(y: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
 
 
 def predicted_ids(outputs: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    """The class (N,) of each row of outputs: the largest logit, or the sign of the only one."""
+    """The class (N,) of each row of scores: the largest, or the sign of the only one."""
     return np.asarray(outputs.argmax(axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > 0, dtype=np.int64)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bptui.protocol.framing import Body
 from bptui.protocol.messages import ArrayRef, Look, Looked, Refused
-from bptui.trainer.evaluate import BLOCK, confusion
+from bptui.trainer.evaluate import BLOCK, confusion, scores_of
 
 if TYPE_CHECKING:
     from bptui.data import Part
@@ -62,7 +62,8 @@ def _confusion(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, A
     assert part is not None
     rows = _spaced(len(part), MOST_ROWS)
     outputs, truth = _predict(trainer, _rows(part, rows)), class_ids(part.y[rows])
-    counts = confusion(outputs, truth).astype("<i4")
+    scores = scores_of(outputs, trainer.setup.experiment.loss, data.task)
+    counts = confusion(scores, truth).astype("<i4")
     return {"counts": body.add(counts)}, name, len(rows)
 
 

@@ -445,24 +445,24 @@ class Trainer(Course):
         matrices = {}
         for prefix, part in (("train", data.train), ("val", data.validation), ("test", data.test)):
             if part is not None and len(part):
-                outputs = self.evaluate(prefix, part)
+                scores = self.evaluate(prefix, part)
                 if data.task in ("classification", "binary"):
-                    matrices[prefix] = confusion(outputs, part.y).tolist()
+                    matrices[prefix] = confusion(scores, part.y).tolist()
         if matrices:
             with contextlib.suppress(OSError):  # a full disk costs this file, not the run
                 write_confusion(self.directory, matrices)
 
     def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
         """Metrics of a part, as series of this state too."""
-        outputs = super().evaluate(prefix, part)
+        scores = super().evaluate(prefix, part)
         if self.step < self._noted:
-            return outputs
+            return scores
         self._noted = self.step
         now = time.time()
         for name, value in self.scalars.items():
             if name.startswith(f"{prefix}_") and value is not None:
                 write_series(self.ring, self.step, name, value, now)
-        return outputs
+        return scores
 
     def record_lr(self) -> None:
         write_series(self.ring, self.step, "lr", self.lr.at(self.step))
