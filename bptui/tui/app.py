@@ -13,6 +13,7 @@ import msgspec
 from textual import events
 from textual.app import App
 from textual.binding import Binding
+from textual.geometry import Size
 from textual.screen import Screen
 
 from bptui.client.reference import Reference
@@ -99,6 +100,7 @@ class BptuiApp(App[ExitResult]):
         self._at = at
         self._lesson = lesson
         self.attention = Attention()
+        self._size_seen = Size(0, 0)
         if glyphs == "ascii":
             self._filters.append(AsciiOnly())
         self._open_session = open_session
@@ -127,6 +129,7 @@ class BptuiApp(App[ExitResult]):
 
     def on_mount(self) -> None:
         self.set_interval(PAINT_SECONDS, self._tick)
+        self.app_resume_signal.subscribe(self, lambda _: self._draw_again())
         self.call_after_refresh(self._begin)
         if self._lesson is not None:
             self._open_lesson(*self._lesson)
@@ -157,6 +160,25 @@ class BptuiApp(App[ExitResult]):
             self._remember("theme", theme.removeprefix("bptui-"))
         except ConfigError as error:
             self.notice(clean(str(error)), "warn")
+
+    def _draw_again(self) -> None:
+        """Back from the shell: what stood on the screen is gone, so changed spans are not enough."""
+        for screen in self.screen_stack:
+            screen.refresh(repaint=True, layout=True)
+
+    def _follow_size(self) -> None:
+        """Make sure of the terminal's size: signals of quick resizes interrupt each other, and the last to be told
+        may be an old one."""
+        driver = self._driver
+        if driver is None or driver.is_headless or driver.is_web or not hasattr(driver, "fileno"):
+            return
+        try:
+            now = Size(*os.get_terminal_size(driver.fileno))
+        except OSError:
+            return
+        if now != self.size and now == self._size_seen and now.width and now.height:
+            self.post_message(events.Resize(now, now))
+        self._size_seen = now
 
     def copy(self, text: str) -> None:
         """To the terminal's clipboard (OSC 52); inside tmux and screen also to that of the terminal outside."""
@@ -253,6 +275,7 @@ class BptuiApp(App[ExitResult]):
 
     # -- painting ----------------------------------------------------------------------------------
     def _tick(self) -> None:
+        self._follow_size()
         if self._dirty and not self._behind():
             self._paint()
 
