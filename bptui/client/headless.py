@@ -77,6 +77,7 @@ class _Follower:
         self.model: ModelInfo | None = None
         self.findings: Findings | None = None
         self.interrupts = 0
+        self._told = ""
         self._offset = 0
         self._session: Session | None = None
         self._display: _Display = _Silent() if quiet else _Bar() if sys.stdout.isatty() else _Lines()
@@ -136,6 +137,9 @@ class _Follower:
         if isinstance(message, LogChunk):
             self.history.feed(frame.raw(message.data))
         elif isinstance(message, Status):
+            if message.state == "PAUSED" and message.text and message.text != self._told:
+                self._told = message.text
+                self._display.say(f"{message.text}: bptui attach {self.directory.name} looks, bptui resume … goes on")
             self.status = message
         elif isinstance(message, ModelInfo):
             self.model = message
@@ -204,9 +208,14 @@ class _Display(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
     def show(self, model: ModelInfo, status: Status, history: History) -> None: ...
+    def say(self, text: str) -> None: ...
 
 
 class _Silent:
+    def say(self, text: str) -> None:
+        """One line that is no progress."""
+        print(escape(text), flush=True)
+
     def __enter__(self) -> None:
         return None
 
@@ -267,6 +276,10 @@ class _Bar:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
+
+    def say(self, text: str) -> None:
+        assert self._progress is not None
+        self._progress.print(escape(text), markup=False)
 
     def show(self, model: ModelInfo, status: Status, history: History) -> None:
         assert self._progress is not None

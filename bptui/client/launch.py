@@ -50,7 +50,8 @@ def _let_go() -> None:
 def launch(
     experiment: Experiment, *, title: str, engine: str = "auto", device: str = "auto", interactive: bool = False,
     pace: float = 0.0, probe_budget: float = 0.03, data_dirs: Sequence[str | Path] = (),
-    until: str = "", weights: str = "", weights_partial: bool = False, parent: Parent | None = None,
+    until: str = "", breaks: Sequence[str] = (), weights: str = "", weights_partial: bool = False,
+    parent: Parent | None = None,
     argv: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Make the run directory and start its hub, which starts the trainer; returns the directory at once.
@@ -76,7 +77,8 @@ def launch(
         write_info(run, RunInfo(
             id=run.name, title=title, created=time.time(), interactive=interactive,
             spec=msgspec.to_builtins(experiment), engine=engine, device=device, pace=pace,
-            probe_budget=probe_budget, until=until, data_dirs=tuple(os.path.abspath(folder) for folder in data_dirs),
+            probe_budget=probe_budget, until=until, breaks=tuple(breaks),
+            data_dirs=tuple(os.path.abspath(folder) for folder in data_dirs),
             weights=weights, weights_partial=weights_partial,
             argv=tuple(argv), cwd=os.getcwd(), host=platform.node(), boot_id=boot_id(),
             versions={"python": platform.python_version()},

@@ -44,6 +44,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     )
     add("--weights", metavar="FILE|RUN", help="start from these weights: a safetensors file, or a run's last keyframe")
     add("--data-dir", action="append", default=[], metavar="DIR", help="look for data here first")
+    add("--break", action="append", default=[], dest="breaks", metavar="E", help="pause when this comes to hold")
     add("--pace", type=float, metavar="N", help="updates a second (default: as fast as it goes)")
     add("--probe-budget", type=float, default=3.0, metavar="PERCENT", help="most that probes may cost (default 3)")
 
@@ -65,6 +66,8 @@ def add_named_run(parser: argparse.ArgumentParser) -> None:
 
 def experiment_of(arguments: argparse.Namespace, default: str | None = None) -> Experiment:
     """The experiment that the arguments name, with every override applied."""
+    from bptui.expr import parse
+    from bptui.spec.experiment import layer_names
     from bptui.spec.load import load
 
     overrides = list(arguments.set)
@@ -76,6 +79,8 @@ def experiment_of(arguments: argparse.Namespace, default: str | None = None) -> 
         if getattr(arguments, key) is not None:
             overrides.append(f"stop.{key}={getattr(arguments, key)}")
     experiment = load(arguments.spec or default or "", overrides, variant=arguments.variant)
+    for condition in arguments.breaks:
+        parse(condition, layers=layer_names(experiment.model))
     if arguments.steps is not None and arguments.epochs is None:
         import msgspec
 
@@ -113,7 +118,7 @@ def launch_run(
         experiment, title=title(experiment), engine=start.engine or arguments.engine,
         device=start.device or arguments.device, interactive=interactive,
         pace=pace, probe_budget=arguments.probe_budget / 100, data_dirs=tuple(map(os.path.abspath, arguments.data_dir)),
-        until=until, weights=start.weights or _given_weights(arguments),
+        until=until, breaks=tuple(getattr(arguments, "breaks", ())), weights=start.weights or _given_weights(arguments),
         weights_partial=bool(start.weights), argv=tuple(sys.argv),
     )  # fmt: skip
 

@@ -42,6 +42,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "auto"
     pace: float = 0.0
     probe_budget: float = 0.03
+    breaks: tuple[str, ...] = ()
+    """Conditions that pause the run when they come to hold."""
     until: str = ""
     """A condition (``expr``) that ends the run; ended before it held, the run's exit status is 1."""
     data_dirs: tuple[str, ...] = ()

@@ -25,12 +25,13 @@ from bptui.probe.measure import Probe, write_series
 from bptui.runs.confusion import write_confusion
 from bptui.runs.info import RunInfo
 from bptui.runs.ring import Record, Ring
+from bptui.trainer.breakpoints import EACH_STEP, Breakpoints, said
 from bptui.trainer.control import Control
 from bptui.trainer.course import Course
 from bptui.trainer.evaluate import confusion
 from bptui.trainer.keep import keep
 from bptui.trainer.requests import answer
-from bptui.trainer.rewind import Memory, apply_changes
+from bptui.trainer.rewind import Memory, apply_changes, go_to
 from bptui.trainer.setup import Setup, meta
 from bptui.trainer.where import first_non_finite
 
@@ -53,6 +54,7 @@ class Trainer(Course):
         self.info, self.ring, self.directory = info, ring, directory
         self.probe = Probe(self.engine, ring, info.probe_budget, setup.data.train.blocks(512))
         self.until = parse(info.until, layers=[layer.name for layer in self.engine.layers]) if info.until else None
+        self.breakpoints = Breakpoints(info.breaks, [layer.name for layer in self.engine.layers])
         self.state = "STARTING"
         self.micro: Micro | None = None
         """The place inside the update that is under way; None between updates."""
@@ -249,7 +251,7 @@ class Trainer(Course):
         ends = [self.probe.governor.next_step(), self.epochs.end(self.step)]
         if self.stopping.total_steps is not None:
             ends.append(self.stopping.total_steps)
-        if self.until and self.until.names & {"loss", "step"}:
+        if self.breakpoints.each_step or (self.until and self.until.names & EACH_STEP):
             ends.append(self.step + 1)
         if self.step < self.head:
             self._relive()
@@ -362,6 +364,8 @@ class Trainer(Course):
         if self.step < self.head:
             self.ring.set_step(self.step)
         self.head = max(self.head, self.step)
+        if self._breaks():
+            return
         if not math.isfinite(self.loss):
             self._fail()
             return
@@ -391,11 +395,28 @@ class Trainer(Course):
 
     def _until_holds(self) -> bool:
         assert self.until is not None
-        scalars = {
+        return self.until.holds(self._known(), self.probe.functions())
+
+    def _known(self) -> dict[str, float | None]:
+        """What conditions know of this state; ``loss`` is that of the step just done."""
+        return {
             **self.scalars, "loss": self.loss, "step": float(self.step),
             "epoch": self.epochs.done(self.step), "lr": self.lr.at(self.step),
         }  # fmt: skip
-        return self.until.holds(scalars, self.probe.functions())
+
+    def _breaks(self) -> bool:
+        """Whether a breakpoint was hit; one on the loss is stood before: in the state whose loss it is."""
+        known, functions = self._known(), self.probe.functions()
+        condition = self.breakpoints.hit(known, functions)
+        if condition is None:
+            return False
+        text = f"break: {said(condition, known, functions)}"
+        self.look()
+        if "loss" in condition.names:
+            go_to(self, self.step - 1)
+            self.show()
+        self.enter("PAUSED", f"{text} at step {self.step:,}")
+        return True
 
     def _complete(self, reason: str, text: str = "") -> None:
         """The run has reached its end: final figures, a keyframe; a face's trainer then waits."""
