@@ -72,6 +72,7 @@ class MainScreen(TransportScreen):
         self.place_panes()
         for widget in drawn:
             widget.show(snapshot)
+        self._ask_weights()
 
     def notice(self, text: str, tone: str = "info") -> None:
         self.keybar.notice(text, tone)
@@ -132,6 +133,9 @@ class MainScreen(TransportScreen):
         self.notice("loss on a logarithmic axis" if self.loss.log_axis else "loss on a linear axis")
 
     def action_metric(self) -> None:
+        if self.current is self.model:
+            self.action_picture()
+            return
         self.notice(f"chart: {self.loss.turn_metric()}")
 
     def action_smooth(self) -> None:
@@ -173,6 +177,38 @@ class MainScreen(TransportScreen):
                 experiment, layer=self.gradients.selected, glyphs=self.gradients.glyphs, machine=self.face.machine(),
                 features=self.snapshot.model.features, learned=self.snapshot.step > 0,
             ))  # fmt: skip
+
+    def action_picture(self) -> None:
+        self.model.picture = not self.model.picture
+        self.action_focus_pane(1)
+        self.place_panes()
+        self.model.show()
+        self._ask_weights()
+
+    def _ask_weights(self) -> None:
+        """The picture's weights, where the run stands still and they are not those of this step already."""
+        snapshot = self.snapshot
+        still = snapshot.link == "live" and snapshot.state in ("READY", "PAUSED", "DONE", "FAILED")
+        if self.model.picture and still and not snapshot.read_only and self._weights_asked != snapshot.step:
+            self._weights_asked = snapshot.step
+            self.run_worker(self._weights(snapshot.step), exclusive=True, group="weights")
+
+    async def _weights(self, step: int) -> None:
+        from bptui.protocol.messages import Inspect, Inspection
+        from bptui.tui.ports import ConnectionLost, RequestRefused
+
+        found = {}
+        for index, layer in enumerate(self.snapshot.model.layers):
+            try:
+                frame = await self.face.session.request(Inspect(layer=index, kinds=("W",)))  # type: ignore[union-attr]
+            except (RequestRefused, ConnectionLost, OSError):
+                self._weights_asked = -1
+                return
+            if isinstance(frame.message, Inspection) and (ref := frame.message.arrays.get("W")) is not None:
+                found[layer.name] = frame.array(ref)
+        self.model.seen(found, step)
+
+    _weights_asked = -1
 
     def action_settings(self) -> None:
         from bptui.tui.screens.settings import SettingsScreen

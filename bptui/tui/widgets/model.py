@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 from rich.cells import cell_len
+from textual import events
 
+from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.store import Snapshot, settings_text
 from bptui.tui.text import clean, count, fit, right
+from bptui.tui.widgets.diagram import Weights, draw, legend, marks_of
 from bptui.tui.widgets.layers import LayerPane
 from bptui.tui.widgets.pane import Line
 
@@ -16,7 +19,19 @@ class ModelPane(LayerPane):
 
     number, title = 1, "Model"
 
+
+    def __init__(self, snapshot: Snapshot, *, glyphs: Glyphs = BRAILLE, id: str | None = None) -> None:
+        super().__init__(snapshot, glyphs=glyphs, id=id)
+        self.picture = False
+        """Whether the network is shown as a diagram, not as a list."""
+        self.weights: Weights = {}
+        self.weights_of = -1
+        """The step whose weights they are."""
+        self._drawn: tuple[object, list[Line]] = ((), [])
+
     def rows_wanted(self) -> int:
+        if self.picture:
+            return 24
         return len(self.snapshot.model.layers) + 1 + len(self._facts()) + 2
 
     def _facts(self) -> list[tuple[str, str]]:
@@ -34,6 +49,8 @@ class ModelPane(LayerPane):
 
     def inside(self, width: int, height: int) -> list[Line]:
         model = self.snapshot.model
+        if self.picture and model.layers:
+            return self._picture(width, height)
         if not model.layers:
             text = "Starting …" if self.snapshot.link == "connecting" else "No layers known yet."
             return [[(text, "dim")]]
@@ -81,11 +98,42 @@ class ModelPane(LayerPane):
             )
         return lines
 
+    def seen(self, weights: Weights, step: int) -> None:
+        """Weights have come."""
+        self.weights, self.weights_of = weights, step
+        self.show()
+
+    def _picture(self, width: int, height: int) -> list[Line]:
+        snapshot = self.snapshot
+        key = (
+            width, height, self.selected, self.weights_of, id(self.weights), snapshot.micro, snapshot.findings,
+            snapshot.model, snapshot.step if self.weights_of < 0 else 0, snapshot.step == self.weights_of,
+        )  # fmt: skip
+        if key != self._drawn[0]:
+            lines = draw(snapshot, self.weights, width, height, self.glyphs, self.selected)
+            seen = "no weights yet" if self.weights_of < 0 else (
+                "" if self.weights_of == snapshot.step else f"of step {self.weights_of:,}"
+            )
+            lines += [[] for _ in range(height - 1 - len(lines))]
+            self._drawn = (key, [*lines, legend(marks_of(self.glyphs), seen)])
+        return self._drawn[1]
+
+    def on_key(self, event: events.Key) -> None:
+        if self.picture and event.key in ("left", "right"):
+            event.stop()
+            self.move(1 if event.key == "right" else -1)
+        else:
+            super().on_key(event)
+
     def bottom(self, width: int) -> list[tuple[int, str, str]]:
+        if self.picture:
+            return []
         scroll = self.scroll_text()
         return [scroll] if scroll[1] else []
 
     def clicked(self, row: int) -> None:
+        if self.picture:
+            return
         index = self._first + row - 1
         if row >= 1 and index < min(self._first + self._shown, len(self.snapshot.model.layers)):
             self.post_message(self.Selected(index))
