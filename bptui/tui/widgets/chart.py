@@ -18,10 +18,10 @@ class ChartPane(Pane):
         """The cursor stands elsewhere."""
 
     def style_of(self, name: str) -> Style:
-        if not name.startswith(_PAINTED):
-            return super().style_of(name)
         style = self._palette.get(name)
         if style is None:
+            if not name.startswith(_PAINTED):
+                return super().style_of(name)
             ground = self.rich_style.bgcolor
             triplet = ground.triplet if ground is not None else None
             found = painted(name, (triplet.red, triplet.green, triplet.blue) if triplet is not None else (18, 18, 18))

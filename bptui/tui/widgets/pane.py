@@ -7,7 +7,9 @@ and asks for the spans that differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
+from operator import and_, eq, is_
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -38,32 +40,39 @@ def width_of(line: Sequence[Piece]) -> int:
     return sum(cell_len(text) for text, _ in line)
 
 
-def cells(strip: Strip) -> Iterator[tuple[str, Style | None]]:
-    """Cell by cell: a wide character is itself and an empty cell."""
+#: Text whose characters are one cell each: what nearly every line is made of.
+_NARROW = re.compile(
+    "[\x20-\x7e\xa1-\xac\xae-\xff\u0370-\u03ff\u2010-\u2027\u2070-\u209c\u2190-\u22ff\u2500-\u25fc\u2800-\u28ff]*"
+)
+
+
+_SPANS = re.compile(rb"\x00(?:\x01{0,%d}\x00)*" % _GAP)
+_STYLES: dict[Style | None, Style | None] = {}
+
+
+def cells(strip: Strip) -> tuple[Sequence[str], list[Style | None]]:
+    """Characters and styles, cell by cell: a wide one is itself and an empty cell; equal styles are one object."""
+    characters: list[str] = []
+    styles: list[Style | None] = []
     for text, style, _ in strip:
-        if text.isascii():
-            for character in text:
-                yield character, style
+        style = _STYLES.setdefault(style, style)
+        if _NARROW.fullmatch(text):
+            characters.extend(text)
+            styles += [style] * len(text)
             continue
         for character in text:
             width = cell_len(character)
             if width:
-                yield character, style
-            for _ in range(width - 1):
-                yield "", style
+                characters += [character] + [""] * (width - 1)
+                styles += [style] * width
+    return characters, styles
 
 
 def changed(old: Strip, new: Strip) -> list[tuple[int, int]]:
-    """Spans [first, end) of cells that differ."""
-    spans: list[tuple[int, int]] = []
-    for index, (before, after) in enumerate(zip(cells(old), cells(new), strict=False)):
-        if before == after:
-            continue
-        if spans and index - spans[-1][1] <= _GAP:
-            spans[-1] = (spans[-1][0], index + 1)
-        else:
-            spans.append((index, index + 1))
-    return spans
+    """Spans [first, end) of cells that differ; those with at most ``_GAP`` equal cells between are one."""
+    (old_text, old_styles), (new_text, new_styles) = cells(old), cells(new)
+    same = bytes(map(and_, map(eq, old_text, new_text), map(is_, old_styles, new_styles)))
+    return [found.span() for found in _SPANS.finditer(same)]
 
 
 class Drawn(Widget):
@@ -124,8 +133,19 @@ class Drawn(Widget):
         blank = self.style_of("text")
         strips = []
         for line in self.build(width, height)[:height]:
-            segments = [Segment(text, self.style_of(name)) for text, name in line if text]
-            strips.append(Strip(segments).adjust_cell_length(width, blank).simplify())
+            segments: list[Segment] = []
+            used = 0
+            for text, name in line:
+                if not text:
+                    continue
+                style = self.style_of(name)
+                used += cell_len(text)
+                if segments and segments[-1].style is style:
+                    segments[-1] = Segment(segments[-1].text + text, style)
+                else:
+                    segments.append(Segment(text, style))
+            strip = Strip(segments, used)
+            strips.append(strip if used == width else strip.adjust_cell_length(width, blank).simplify())
         missing = height - len(strips)
         self._strips = strips + [Strip.blank(width, blank)] * missing
 

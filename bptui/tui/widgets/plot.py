@@ -132,9 +132,11 @@ class Plot:
                     before = None
                 continue
             place = (at, scale.row(least / 2 + most / 2, raster.rows))
-            if before is not None:
+            apart = stride if before is None else at - before[0]
+            if before is not None and (apart > 1 or stride == 1):
                 raster.line(before, place, series, stride)
-            raster.dot(*place, series)
+            if apart >= stride or at % stride == 0:  # each of a few points, every so many columns of many
+                raster.dot(*place, series)
             before = place
 
     def _body(self, raster: Raster, scale: _Scale, frame: Frame, gaps: set[int]) -> list[Line]:
@@ -176,7 +178,7 @@ class _Scale:
                 return rows - 1
             value = math.log(value)
         share = (value - self._from) / self._span
-        return round((1 - min(1.0, max(0.0, share))) * (rows - 1))
+        return 0 if share >= 1 else rows - 1 if share <= 0 else round((1 - share) * (rows - 1))
 
 
 def _bad(*traces: Trace) -> list[int]:

@@ -7,6 +7,7 @@ column's cells are the digits of its number: a full screen is drawn in a few mil
 from __future__ import annotations
 
 import re
+from itertools import groupby
 
 from bptui.tui.glyphs import Glyphs
 
@@ -16,6 +17,7 @@ _ORDER = (FAINT, FIRST, SECOND)
 
 Runs = list[tuple[str, str]]
 _PIECES = re.compile(r" +|[^ ]+")
+_DRAWN = re.compile(r"[^ ]+")
 _LEFT, _RIGHT = (0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80)  # braille bits from the top
 
 
@@ -55,7 +57,10 @@ class Raster:
 
     def span(self, column: int, top: int, bottom: int, series: int) -> None:
         """Dots of one column from row ``top`` down to ``bottom``."""
-        top, bottom = max(0, top), min(self.rows - 1, bottom)
+        if top < 0:
+            top = 0
+        if bottom >= self.rows:
+            bottom = self.rows - 1
         if not 0 <= column < self.columns or top > bottom:
             return
         columns = self._series.get(series)
@@ -92,25 +97,35 @@ class Raster:
             series, text = used[0]
             pieces = _PIECES.findall(text)
             return [(piece, styles[0] if piece[0] == " " else styles[series]) for piece in pieces]
-        cells = [(" ", styles[0])] * self.width
+        characters, owner = list(used[0][1]), [styles[0]] * self.width
         for series, text in used:
             style = styles[series]
-            for x, character in enumerate(text):
-                if character != " ":
-                    cells[x] = (character, style)
-        return joined(cells)
+            for found in _DRAWN.finditer(text):
+                start, stop = found.span()
+                characters[start:stop] = found[0]
+                owner[start:stop] = [style] * (stop - start)
+        row = "".join(characters)
+        runs: Runs = []
+        at = 0
+        for style, group in groupby(owner):
+            end = at + sum(1 for _ in group)
+            runs.append((row[at:end], style))
+            at = end
+        return runs
 
     def _draw(self, series: int) -> list[str]:
         """The rows of one series alone."""
-        digits = [format(column, f"0{self._digits}x") for column in self._series[series]]
+        form = f"0{self._digits}x"
+        digits = [format(column, form) for column in self._series[series]]
         if self.glyphs.name == "braille":
-            columns = [
-                "".join(map(_BRAILLE.__getitem__, zip(left, right, strict=True)))
-                for left, right in zip(digits[::2], digits[1::2], strict=True)
-            ]
-        else:
-            table = _BLOCK if self.glyphs.name == "block" else _ASCII[series]
-            columns = ["".join(map(table.__getitem__, column)) for column in digits]
+            nothing, blank = tuple("0" * self.columns), " " * self.width
+            return [
+                blank if row == nothing
+                else "".join(map(_BRAILLE.__getitem__, zip(row[::2], row[1::2], strict=True)))
+                for row in zip(*digits, strict=True)
+            ]  # fmt: skip
+        table = _BLOCK if self.glyphs.name == "block" else _ASCII[series]
+        columns = ["".join(map(table.__getitem__, column)) for column in digits]
         return ["".join(row) for row in zip(*columns, strict=True)][: self.height]
 
 
@@ -127,8 +142,20 @@ def joined(cells: list[tuple[str, str]]) -> Runs:
 
 def overlaid(runs: Runs, marks: dict[int, tuple[str, str]], *, blank_only: bool = False) -> Runs:
     """``runs`` with some cells replaced (``blank_only``: where there is nothing)."""
-    cells = [(character, style) for text, style in runs for character in text]
-    for index, mark in marks.items():
-        if 0 <= index < len(cells) and (not blank_only or cells[index][0] == " "):
-            cells[index] = mark
-    return joined(cells)
+    wanted = sorted(marks, reverse=True)
+    out: Runs = []
+    at = 0
+    for text, style in runs:
+        start, end = at, at + len(text)
+        while wanted and wanted[-1] < end:
+            index = wanted.pop()
+            if index < at or (blank_only and text[index - start] != " "):
+                continue
+            if index > at:
+                out.append((text[at - start : index - start], style))
+            out.append(marks[index])
+            at = index + 1
+        if at < end:
+            out.append((text[at - start :], style))
+        at = end
+    return out
