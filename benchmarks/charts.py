@@ -63,7 +63,7 @@ def feed(curves: HistoryCurves) -> dict[str, float]:
         at += len(data)
     grown = psutil.Process().memory_info().rss - before
     pyramid = curves._history.losses.nbytes
-    steps = np.arange(0, STEPS, STEPS // 2000)
+    steps = np.arange(0, STEPS, STEPS // 2000, dtype=np.uint64)
     rest = [log.sparse(SERIES.index("val_loss"), 0, steps, 0.3 + 2 * np.exp(-steps / (STEPS / 6)), (0.0, 1.0))]
     for step in range(0, STEPS, STEPS // 1000):
         values = np.full((6, len(TABLE_COLUMNS)), math.exp(-step / STEPS), np.float32)
@@ -74,12 +74,8 @@ def feed(curves: HistoryCurves) -> dict[str, float]:
     for data in rest:
         curves.feed(at, data)
         at += len(data)
-    return {
-        "grown_mb": round(grown / 1e6, 1),
-        "pyramid_mb": round(pyramid / 1e6, 1),
-        "feed_s": round(spent, 2),
-        "offset": at,
-    }
+    megabytes = {"grown_mb": round(grown / 1e6, 1), "pyramid_mb": round(pyramid / 1e6, 1)}
+    return {**megabytes, "feed_s": round(spent, 2), "offset": at}
 
 
 async def redraws(curves: HistoryCurves, offset: int, size: tuple[int, int], rounds: int) -> dict[str, list[float]]:
@@ -102,6 +98,7 @@ async def redraws(curves: HistoryCurves, offset: int, size: tuple[int, int], rou
             await pilot.pause(0.01)
         await pilot.pause(0.2)
         screen = app.screen
+        chart = screen.loss
         head = STEPS
 
         def timed(what: str, act: Callable[[], object]) -> None:
@@ -121,7 +118,6 @@ async def redraws(curves: HistoryCurves, offset: int, size: tuple[int, int], rou
                 curves.feed(offset, data)
                 offset += len(data)
                 head += 100
-                chart = screen.loss
                 timed("new steps", chart.show)
                 timed("zoom", lambda: chart.zoom(0.3))
                 for _ in range(3):
