@@ -10,9 +10,8 @@ import re
 
 import msgspec
 
-#: What may stand last; the names of ``Inspect``'s kinds and of the run's series.
+#: What may stand last; the names of ``Inspect``'s kinds.
 QUANTITIES = ("z", "a", "delta", "grad_W", "W", "upstream", "gate", "b", "grad_b", "update_W", "x", "y")
-SERIES = ("loss", "val_loss", "val_accuracy", "lr")
 
 
 class ReferenceProblem(ValueError):
@@ -20,7 +19,10 @@ class ReferenceProblem(ValueError):
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """``step`` is the state after so many updates. ``layer``, ``quantity``: empty for all of the run, of the layer."""
+    """``step`` is the state after so many updates. ``layer``, ``quantity``: empty for all of the run, of the layer.
+
+    A series of the run (``loss``, ``val_accuracy``) stands in the place of the layer.
+    """
 
     run: str
     step: int

@@ -5,12 +5,14 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from bptui.client.reference import SERIES, Reference
-from bptui.runs.records import QUANTITIES
+from bptui.client.reference import Reference
+from bptui.runs.records import QUANTITIES, SERIES
 from bptui.tui.text import clean, integer, small
 
 if TYPE_CHECKING:
+    from bptui.tui.screens.base import TransportScreen
     from bptui.tui.screens.main import MainScreen
+    from bptui.tui.widgets.loss import LossChart
 
 SAY_SECONDS = 15.0
 
@@ -21,9 +23,8 @@ def under_cursor(screen: MainScreen) -> tuple[Reference, str] | None:
     if pane is screen.findings and snapshot.findings:
         finding = snapshot.findings[min(screen.findings.at, len(snapshot.findings) - 1)]
         return screen.reference(finding.first_step, finding.layer), f"{finding.fault}: {finding.message}"
-    if pane is screen.loss and snapshot.curves is not None and snapshot.curves.last_step >= 0:
-        loss = snapshot.curves.latest("loss")
-        return screen.reference(snapshot.curves.last_step, "loss"), repr(loss) if loss is not None else ""
+    if pane is screen.loss and (point := on_chart(screen, screen.loss)) is not None:
+        return point
     index = screen.gradients.selected
     if index >= len(snapshot.model.layers):
         return screen.reference(snapshot.step), snapshot.shown_state
@@ -40,6 +41,16 @@ def under_cursor(screen: MainScreen) -> tuple[Reference, str] | None:
     return screen.reference(snapshot.step, layer.name), f"{size}, {integer(layer.parameters)} parameters"
 
 
+def on_chart(screen: TransportScreen, chart: LossChart) -> tuple[Reference, str] | None:
+    """The point under the crosshair, else the newest, of the chart's first series."""
+    curves = screen.snapshot.curves
+    if curves is None or curves.last_step < 0:
+        return None
+    series = chart.family.series[0]
+    found = curves.at(series, curves.last_step if chart.cursor is None else chart.cursor)
+    return None if found is None else (screen.reference(found[0], series), repr(found[1]))
+
+
 def go_to(screen: MainScreen, at: Reference) -> None:
     """Select layer and quantity; what the files do not hold is said."""
     snapshot = screen.snapshot
@@ -53,6 +64,7 @@ def go_to(screen: MainScreen, at: Reference) -> None:
             said.append(_quantity(screen, at))
     elif at.layer in SERIES:
         screen.action_focus_pane(2)
+        screen.loss.point(at.step)
     elif at.layer:
         close = get_close_matches(at.layer, names, n=1)
         said.append(f"There is no layer {clean(at.layer, 80)!r}" + (f"; nearest: {close[0]!r}." if close else "."))

@@ -241,3 +241,43 @@ def test_doctor_measures_the_glyphs_of_this_terminal(tmp_path: Path) -> None:
     with Terminal([*BPTUI, "doctor"], rows=60, columns=140, env={"BPTUI_HOME": str(tmp_path)}) as terminal:
         assert terminal.wait_exit(60) == 0
         assert re.search(r"glyph widths +\d+ glyphs measured, each one cell", terminal.text)
+
+
+@pytest.mark.parametrize(("language", "wide", "frame"), [("ja_JP", True, "+ 1 Model"), ("ja_JP", False, "╭ 1 Model"),
+                                                         ("de_DE", True, "╭ 1 Model")])  # fmt: skip
+def test_ambiguous_widths_of_east_asia_are_measured(tmp_path: Path, language: str, wide: bool, frame: str) -> None:
+    """Only there is it worth a question; and only where the answer is two cells do glyphs become ASCII."""
+    environment = {"BPTUI_HOME": str(tmp_path), "LANG": f"{language}.UTF-8", "LC_ALL": None, "PYTHONUTF8": "1"}
+    terminal = Terminal(XOR, env=environment)
+    _draw_ambiguous(terminal, 2 if wide else 1)
+    with terminal:
+        terminal.wait_for("READY")
+        terminal.wait_for(frame)
+        terminal.press("q")
+        assert terminal.wait_exit() == 0
+
+
+def test_doctor_names_the_glyphs_that_are_too_wide(tmp_path: Path) -> None:
+    terminal = Terminal([*BPTUI, "doctor"], rows=60, columns=160, env={"BPTUI_HOME": str(tmp_path)})
+    _draw_ambiguous(terminal, 2)
+    with terminal:
+        terminal.wait_exit(60)
+        assert re.search(r"glyph widths +not one cell: ‖ 2, ∇ 2, Δ 2", terminal.text)
+        assert "--glyphs ascii" in terminal.text
+
+
+def _draw_ambiguous(terminal: Terminal, cells: int) -> None:
+    """Make the terminal say that it gave ambiguous characters so many cells."""
+    feed = terminal.emulation.feed
+
+    def answered(data: bytes) -> bytes:
+        answer = feed(data)
+        if (
+            cells == 2
+            and answer.endswith(b"R")
+            and any(character in data.decode(errors="replace") for character in "‖∇Δδ")
+        ):
+            return re.sub(rb";2R$", b";3R", answer)
+        return answer
+
+    terminal.emulation.feed = answered  # type: ignore[method-assign]

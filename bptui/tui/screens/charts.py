@@ -6,7 +6,9 @@ import time
 
 from textual.app import ComposeResult
 
+from bptui.client.reference import Reference
 from bptui.protocol.messages import Look
+from bptui.tui import places
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
 from bptui.tui.looks import boundary_view, confusion_view
@@ -227,6 +229,9 @@ class ChartsScreen(TransportScreen):
 
     def action_back(self) -> None:
         self.dismiss()
+
+    def place(self) -> tuple[Reference, str] | None:
+        return places.on_chart(self, self.loss) if self.view == "loss" else None
 
     def explanation(self) -> tuple[str, str, Place]:
         text = PANES[2] if self.view == "loss" else CHARTS[self.view]
