@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -205,7 +204,7 @@ def check_terminal() -> None:
         raise UsageError("no terminal here; 'bptui train' works without one")
     if os.environ.get("TERM") in ("dumb", ""):
         raise UsageError("this terminal (TERM=dumb) cannot show screens; 'bptui train' works in it")
-    columns, lines = shutil.get_terminal_size()
+    columns, lines = os.get_terminal_size(sys.stdout.fileno())
     if columns < SMALLEST[0] or lines < SMALLEST[1]:
         raise UsageError(
             f"the terminal is too small: {columns}×{lines}, at least {SMALLEST[0]}×{SMALLEST[1]} are needed"

@@ -86,7 +86,7 @@ class DeadRelu(Rule):
 
     def _raise(self, layer: str, dead: int, units: int, seen: int, table: Table) -> None:
         old = self.findings.get(layer)
-        message = f"{dead} of {units} units of {layer} gave 0 for each of the last {seen:,} samples"
+        message = f"{dead} of {units} units of {layer} gave 0 for each of {seen:,} samples"
         named = self.named.get(layer, old.units if old is not None else ())
         self.findings[layer] = Finding(
             fault=self.fault, layer=layer, units=named if len(named) == dead else (), severity="warning",

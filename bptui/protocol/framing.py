@@ -6,6 +6,7 @@ at, so that a bad frame can only close its own connection.
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,12 @@ _ITEM_BYTES = {
     "<u4": 4, "<i4": 4, "<f4": 4, "<u8": 8, "<i8": 8, "<f8": 8,
 }  # fmt: skip
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(AnyMessage)
+
+
+@functools.cache
+def _decoder() -> msgspec.msgpack.Decoder[AnyMessage]:
+    """Made when the first frame comes: it takes milliseconds that a first frame on the screen has not."""
+    return msgspec.msgpack.Decoder(AnyMessage)
 
 
 class FrameError(ValueError):
@@ -100,7 +106,7 @@ def lengths(prefix: bytes) -> tuple[int, int]:
 def decode(head: bytes, body: bytes) -> Frame:
     """A frame from its two parts; FrameError if the message or an array in it is not well-formed."""
     try:
-        message = _decoder.decode(head)
+        message = _decoder().decode(head)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise FrameError(f"not a message: {error}") from None
     for ref in _refs(message):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +90,8 @@ def write_info(run: Path, info: RunInfo) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Replace a file so that a crash leaves either the old or the new one, never half."""
+    import tempfile  # late: a screen that only reads has no use for it
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from bptui.runs.info import RunError
@@ -35,9 +35,8 @@ def make_runs_root() -> Path:
     root = runs_root()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".writable.", dir=root)
-        os.close(handle)
-        os.unlink(name)
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(root))
     except OSError as error:
         raise RunError(f"{root}: cannot write runs here ({error.strerror}); set BPTUI_HOME to another folder") from None
     return root
@@ -48,6 +47,8 @@ def socket_folder() -> Path:
 
     RunError if someone else owns the folder, or it is not a folder, or no place is short enough for a socket.
     """
+    import tempfile  # late: before the first frame nobody asks for a socket
+
     uid = os.getuid()
     places = []
     if os.path.isabs(runtime := os.environ.get("XDG_RUNTIME_DIR", "")):

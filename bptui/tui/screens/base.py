@@ -12,7 +12,6 @@ from textual.widget import Widget
 from bptui.client.reference import Reference
 from bptui.protocol.messages import Back, GoTo, MicroStep, Pace, Pause, Run, Step, TakeControl
 from bptui.tui.keys import Place, keys_of
-from bptui.tui.screens.goto import GoToScreen
 from bptui.tui.spans import SpanCompositor
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean
@@ -84,6 +83,8 @@ class TransportScreen(Screen[None]):
         self.face.send(Back(micro=True))
 
     def action_go_to(self) -> None:
+        from bptui.tui.screens.goto import GoToScreen  # an input line takes long to import: not before the first frame
+
         snapshot = self.snapshot
         head = snapshot.curves.last_step + 1 if snapshot.curves is not None else snapshot.step
         asked = GoToScreen(step=snapshot.step, head=head, steps_per_epoch=snapshot.model.steps_per_epoch)
