@@ -15,6 +15,7 @@ from bptui.runs.keyframes import folder
 from bptui.spec.experiment import Adam, BinaryCrossEntropy, Experiment
 from bptui.spec.fields import TAGGED
 from bptui.spec.load import load
+from bptui.tui import keys
 from bptui.tui.app import BptuiApp
 from bptui.tui.screens.builder.draft import Draft, Item
 from bptui.tui.screens.builder.screen import BuilderScreen
@@ -226,7 +227,7 @@ async def test_presets_and_their_variants() -> None:
         await pilot.press("down", "down", "down")
         await until(pilot, lambda: "dead-relu with optimizer.lr" in text(app))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, BuilderScreen) and "started from dead-relu:tenth" in text(app))
+        await until(pilot, lambda: "started from dead-relu:tenth" in lines(app)[-1])
         assert draft_of(app).experiment == load("dead-relu", variant="tenth")
         await pilot.press("ctrl+z")
         await until(pilot, lambda: draft_of(app).experiment == SPEC)
@@ -302,3 +303,22 @@ async def test_pasted_text_is_one_clean_line() -> None:
         await until(pilot, lambda: "a letter, then letters" in text(app))
 
 
+
+
+@pytest.mark.parametrize("place", ["builder", "form"])
+def test_its_keys_stand_in_the_table_once(place: keys.Place) -> None:
+    rows = keys.keys_of(place)
+    names = [name for key in rows for name in key.keys]
+    assert len(names) == len(set(names)) and all(key.help.endswith(".") for key in rows)
+    if place == "builder":
+        assert all(callable(getattr(BuilderScreen, f"action_{key.action}")) for key in rows)
+
+
+async def test_the_palette_has_its_actions() -> None:
+    async with shown(ready(), SPEC, **Launches().options) as (app, pilot):
+        await pilot.press("e", "ctrl+p")
+        await until(pilot, lambda: len(app.screen_stack) == 3)
+        await pilot.press(*"double")
+        await until(pilot, lambda: "double  (d)" in text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, BuilderScreen) and "64 → 32 → 32 → 16 → 10" in lines(app)[0])

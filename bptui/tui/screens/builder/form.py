@@ -15,7 +15,7 @@ from bptui.tui.widgets.pane import Line
 #: Least cells of a value.
 VALUE = 12
 #: Least cells of the words behind a value; where there are fewer, only problems are said there.
-NOTE = 14
+NOTE = 24
 
 
 class Form(BuilderPane):
@@ -143,6 +143,11 @@ class Form(BuilderPane):
             if field.optional:
                 what += ", or nothing"
         return f"{field.key}: {self._note(field, value)}", what + (f"   ·   {default}" if default else "")
+
+    def wrong(self) -> str:
+        """What is wrong with the field under the cursor; empty: nothing."""
+        problems = [p.message for p in self.draft.problems_of(self.item) if p.key == self.field.key]
+        return self.error or (problems[0] if problems else "")
 
     # -- keys --------------------------------------------------------------------------------------
     def leave_field(self) -> None:

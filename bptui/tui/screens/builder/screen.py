@@ -6,6 +6,7 @@ All keys come to the screen itself, in the order in which they were typed: no wi
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from textual import events
 from textual.app import ComposeResult
@@ -134,7 +135,7 @@ class BuilderScreen(TransportScreen):
         self.top_line.put(line)
 
     def _draw_help(self) -> None:
-        item = self.outline.item
+        item, wrong = self.outline.item, ""
         if item is ADD:
             first = "Add a layer before the last one, which belongs to the data."
             second = "enter or a adds it"
@@ -142,11 +143,15 @@ class BuilderScreen(TransportScreen):
                 first, second = "The output layer comes first, as wide as the data need.", str(self.draft.problems()[0])
         elif self._in_form:
             first, second = self.form.help_lines()
+            wrong = self.form.wrong()
+            second = wrong or second
         else:
             first, second = BUILDER["machine" if item.table == "machine" else item.table], self._item_problem(item)
         width = self.app.size.width - 2
         self.help.put([(" ", "text"), (fit(clean(first), width).rstrip(), "text")])
-        bad = not self._in_form and bool(second) and (item is not ADD or not self.draft.experiment.model)
+        bad = bool(second) and (item is not ADD or not self.draft.experiment.model)
+        if self._in_form:
+            bad = bool(wrong)
         self.help_more.put([(" ", "text"), (fit(clean(second), width).rstrip(), "bad" if bad else "dim")])
 
     def _item_problem(self, item: Item) -> str:
@@ -158,6 +163,11 @@ class BuilderScreen(TransportScreen):
         return ""
 
     # -- keys --------------------------------------------------------------------------------------
+    async def run_action(self, action: Any, *args: Any, **options: Any) -> None:
+        """Also what the palette runs is shown at once."""
+        await super().run_action(action, *args, **options)
+        self.draw()
+
     async def on_key(self, event: events.Key) -> None:
         was_leaving, self._leaving = self._leaving, False
         taken = self._anywhere(event.key)
@@ -289,6 +299,18 @@ class BuilderScreen(TransportScreen):
         self.draw()
 
     # -- actions -----------------------------------------------------------------------------------
+    def action_enter(self) -> None:
+        self._enter()
+        self.draw()
+
+    def action_back(self) -> None:
+        if self._in_form:
+            self.form.leave_field()
+            self.form.active = False
+            self.draw()
+        else:
+            self._leave(False)
+
     def action_add(self) -> None:
         item = self.outline.item
         after = item.layer if item.table == "model" else len(self.draft.experiment.model) - 1 if item is ADD else -1
