@@ -142,7 +142,7 @@ def test_report_of_a_run_without_anything(tmp_path):
     assert content["steps"] == 0 and content["losses"] == [] and content["exit"]["reason"] == "crashed"
     assert set(content) == {
         "schema", "run", "engine", "device", "dtype", "seed", "steps", "epochs", "losses", "losses_every", "metrics",
-        "timing", "layers", "findings", "exit",
+        "confusion", "timing", "layers", "findings", "exit",
     }  # fmt: skip
 
 
