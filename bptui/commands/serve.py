@@ -35,16 +35,27 @@ def act(arguments: argparse.Namespace) -> int:
     from bptui.runs.paths import make_runs_root
     from bptui.web.server import TokenServer, environment_for_children, listen
 
-    words = [word for word in arguments.words if word != "--"]
+    port, words = _port(arguments.port, [word for word in arguments.words if word != "--"])
     make_runs_root()
     command = _fixed(words) if words and words[0] in _AS_THEY_ARE else _one_run(words)
-    listener = listen(arguments.port)
+    listener = listen(port)
     server = TokenServer(command, listener.getsockname()[1])
     environment_for_children()
     print(f"bptui is at  {server.address}", flush=True)
     print("The address is the key: whoever has it controls the run. Ctrl-C ends serving; training goes on.", flush=True)
     server.run(listener)
     return 0
+
+
+def _port(port: int, words: list[str]) -> tuple[int, list[str]]:
+    """``--port`` may also stand behind the words that are handed on."""
+    parser = argparse.ArgumentParser(prog="bptui serve", add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--port", type=int, default=port)
+    try:
+        found, rest = parser.parse_known_args(words)
+    except argparse.ArgumentError as error:
+        raise UsageError(str(error)) from None
+    return found.port, rest
 
 
 def _bptui(*words: str) -> str:

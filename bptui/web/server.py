@@ -80,10 +80,11 @@ class TokenServer(Server):
             )
         return response
 
-    async def handle_index(self, request: web.Request) -> web.Response:  # type: ignore[override]
+    async def handle_index(self, request: web.Request) -> web.StreamResponse:
         # The page's own links then have the name (127.0.0.1 or localhost) under which it was opened.
         self.public_url = f"http://{request.host}"
-        page: web.Response = await super().handle_index(request)
+        page = await super().handle_index(request)
+        assert isinstance(page, web.Response)
         font = (
             "<style>@font-face { font-family: 'Roboto Mono'; "
             f"src: url('/{self.token}/static/fonts/RobotoMono-VariableFont_wght.ttf'); }}</style>"

@@ -22,14 +22,14 @@ import chromium  # noqa: E402
 
 from bptui.web.server import ServeError, TokenServer, listen  # noqa: E402
 
-SERVE = [sys.executable, "-m", "bptui", "serve", "--port", "0"]
+SERVE = [sys.executable, "-m", "bptui", "serve"]
 
 
 @asynccontextmanager
 async def served(home: Path, *words: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """The address that a running ``bptui serve`` has printed, and its process."""
     process = await asyncio.create_subprocess_exec(
-        *SERVE, *words, stdout=subprocess.PIPE, env={**os.environ, "BPTUI_HOME": str(home)}
+        *SERVE, *words, "--port", "0", stdout=subprocess.PIPE, env={**os.environ, "BPTUI_HOME": str(home)}
     )
     assert process.stdout is not None
     try:

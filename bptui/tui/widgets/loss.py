@@ -208,13 +208,13 @@ class LossChart(ChartPane):
         self._frame = Frame(
             first, last, width, height, self.log_axis, not self.window.whole, LEVELS[self.smoothing], self.cursor,
             tuple(marks_of(self.snapshot)),
-            tuple(epoch_ends(self.snapshot.model.steps_per_epoch, first, min(last, curves.last_step + 1), plot)),
+            tuple(epoch_ends(self.snapshot.model.steps_per_epoch, first, last, plot, curves.last_step + 1)),
         )  # fmt: skip
         return self._plot.lines(curves, self.family, self._frame)
 
     def _nothing(self) -> str:
         return {
-            "READY": "No step yet: space runs it.",
+            "READY": "No step yet: space runs it, s takes one step.",
             "STARTING": "Starting …",
             "FAILED": "It failed before its first step.",
         }.get(self.snapshot.shown_state, "No loss yet.")
