@@ -303,10 +303,6 @@ def main() -> int:
             budget("first frame of bptui, times a bare Textual app", frame["ratio"], FIRST_FRAME_RATIO, "×"),
             budget("key to painted answer at full speed, p99", run["keys"]["p99_ms"], KEY_P99_MS, "ms"),
             budget("bytes to the terminal while training", run["flow"]["bytes_per_second"], BYTES_PER_SECOND, "B/s"),
-            *(
-                budget(f"the same with {flow['layers']} layers", flow["bytes_per_second"], BYTES_PER_SECOND, "B/s")
-                for flow in many
-            ),
             budget("the screen's share of a core", run["flow"]["core_share"]["tui"], CORE_SHARE, "cores"),
         ],
         "first_frame": frame,
