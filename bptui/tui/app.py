@@ -367,10 +367,17 @@ class BptuiApp(App[ExitResult]):
         else:
             self.restart(plan.experiment, "changed, with the weights that fit: space runs it", plan)
 
+    def may_restart(self) -> bool:
+        """Whether this face may put another run in the place of this one; why not is said."""
+        snapshot = self.store.snapshot
+        if snapshot.controller or snapshot.link != "live" or snapshot.read_only:
+            return True
+        self.notice(NO_CONTROL)
+        return False
+
     def restart(self, experiment: Experiment, done: str, plan: Plan | None = None) -> None:
         """Launch a new run of ``experiment``, stop the old one and look at the new one."""
-        if not (self.store.snapshot.controller or self.store.snapshot.link != "live" or self.store.snapshot.read_only):
-            self.notice(NO_CONTROL)
+        if not self.may_restart():
             return
         self._spawn(self._restart(experiment, done, plan))
 

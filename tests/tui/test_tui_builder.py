@@ -12,8 +12,8 @@ from screen_text import SIZES, check, lines, settle, shown, text, until
 
 from bptui.protocol.messages import Keep, Stop
 from bptui.runs.keyframes import folder
-from bptui.spec.experiment import Adam, BinaryCrossEntropy, Experiment
-from bptui.spec.fields import TAGGED
+from bptui.spec.experiment import Adam, BinaryCrossEntropy, Dense, Experiment
+from bptui.spec.fields import TAGGED, fields_of
 from bptui.spec.load import load
 from bptui.tui import keys
 from bptui.tui.app import BptuiApp
@@ -322,3 +322,37 @@ async def test_the_palette_has_its_actions() -> None:
         await until(pilot, lambda: "double  (d)" in text(app))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, BuilderScreen) and "64 → 32 → 32 → 16 → 10" in lines(app)[0])
+
+
+async def test_an_observer_may_build_and_not_apply() -> None:
+    launches = Launches()
+    session = FakeSession([model_info(SPEC), status("RUNNING", 12, controller=False)])
+    async with shown(session, SPEC, **launches.options) as (app, pilot):
+        await pilot.press("e", "a", "ctrl+s")
+        await until(pilot, lambda: "another face has control" in lines(app)[-1])
+        assert isinstance(app.screen, BuilderScreen) and launches.experiments == []
+
+
+async def test_a_run_from_files_can_be_built_on(tmp_path: Path) -> None:
+    launches = Launches()
+    session = FakeSession([model_info(SPEC), status("DONE", 900)], read_only=True)
+    async with shown(session, SPEC, **launches.options) as (app, pilot):
+        await pilot.press("e", "2", "0")
+        await until(pilot, lambda: "64→20" in text(app))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "Keep the weights of dense3" in text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: launches.experiments)
+    assert session.sent == []
+
+
+def test_every_activation_has_its_curve() -> None:
+    import math
+
+    from bptui.tui.screens.builder.curve import CURVES
+
+    field = next(field for field in fields_of(Dense) if field.key == "activation")
+    assert tuple(CURVES) == field.choices
+    at_one = {name: curve(1.0) for name, curve in CURVES.items()}
+    assert at_one["gelu"] == pytest.approx(0.841345) and at_one["silu"] == pytest.approx(1 / (1 + math.exp(-1)))
+    assert all(math.isfinite(curve(z)) for curve in CURVES.values() for z in (-1e3, -4.0, 0.0, 4.0, 1e3))

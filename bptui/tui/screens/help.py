@@ -79,4 +79,4 @@ def key_table(place: Place, width: int, ascii_only: bool = False) -> list[Line]:
 
 
 def _names(key: Key) -> str:
-    return "i Enter" if "enter" in key.keys else key.shown
+    return "i Enter" if key.keys == ("i", "enter") else key.shown

@@ -7,6 +7,7 @@ from textual import events
 from bptui.spec.fields import NODEFAULT, TAGGED, Field, about, read, text_of
 from bptui.spec.sources import SOURCES
 from bptui.tui.glyphs import Glyphs
+from bptui.tui.screens.builder.curve import ROWS, curve
 from bptui.tui.screens.builder.draft import Draft, Item, chooses_kind
 from bptui.tui.screens.builder.outline import BuilderPane
 from bptui.tui.text import clean, fit
@@ -74,7 +75,12 @@ class Form(BuilderPane):
         self._wide = max(VALUE, min(longest, width - 2 - self._label))
         rows = [self._line(index, field, problems.get(field.key, ""), width) for index, field in enumerate(fields)]
         first = self.follow(self.row, height, len(rows))
-        return rows[first : first + height]
+        shown = rows[first : first + height]
+        activation = getattr(self.draft.struct(self.item), "activation", "")
+        if activation and height - len(shown) >= ROWS + 4:
+            picture = curve(activation, width, self.glyphs)
+            shown += [[], [("  ", "text"), (f"g(z) = {activation}", "strong")], [], *picture]
+        return shown
 
     _label, _wide = 16, 20
 

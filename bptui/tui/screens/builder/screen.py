@@ -425,6 +425,8 @@ class BuilderScreen(TransportScreen):
             self.notice(f"cannot be applied: {problems[0]}", "bad")
         elif not self.draft.changes():
             self.notice("nothing has changed; esc goes back, R there restarts")
+        elif not self.face.may_restart():
+            return  # the draft stays
         elif self._learned and (fitting := self.fitting()):
             self.app.push_screen(apply_choice(fitting, len(self.draft.experiment.model)), self._applied)
         else:
