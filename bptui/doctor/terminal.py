@@ -129,7 +129,7 @@ def _tmux() -> list[Fact]:
     version = _asked("tmux", "-V") or "tmux, which does not answer"
     found = [_fact("tmux", "ok", version)]
     wanted = {
-        "set-clipboard": (("on", "external"), "set -s set-clipboard on", "Y copies to the terminal's clipboard"),
+        "set-clipboard": (("on",), "set -s set-clipboard on", "Y copies to the terminal's clipboard"),
         "allow-passthrough": (("on", "all"), "set -g allow-passthrough on", "desktop notices reach the terminal"),
         "focus-events": (("on",), "set -g focus-events on", "notices come only while you look elsewhere"),
         "escape-time": (tuple(map(str, range(51))), "set -s escape-time 10", "Esc acts at once"),

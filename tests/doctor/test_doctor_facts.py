@@ -127,3 +127,19 @@ def test_ascii_lines_for_a_terminal_without_utf_8() -> None:
 
 def test_nothing_moves_the_cursor() -> None:
     assert "\x1b" not in "".join(rendered([Fact("terminal", "terminal", "ok", "TERM=\x1b[2J")]))
+
+
+@pytest.mark.parametrize(
+    ("answers", "missing"),
+    [({"set-clipboard": "on", "allow-passthrough": "on", "focus-events": "on", "escape-time": "10"}, set()),
+     ({"set-clipboard": "external", "allow-passthrough": "off", "focus-events": "on", "escape-time": "500"},
+      {"tmux set-clipboard", "tmux allow-passthrough", "tmux escape-time"}),
+     ({}, {f"tmux {name}" for name in ("set-clipboard", "allow-passthrough", "focus-events", "escape-time")})],
+    ids=["as it should be", "as tmux comes", "old tmux"],
+)  # fmt: skip
+def test_tmux_settings(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str], missing: set[str]) -> None:
+    monkeypatch.setattr(terminal, "_asked", lambda *words: answers.get(words[-1], ""))
+    facts = terminal.multiplexer({"TMUX": "/tmp/tmux-1/default,1,0"})
+    assert {fact.name for fact in facts if fact.level == "warn"} == missing
+    assert all(".tmux.conf" in fact.advice for fact in facts if fact.level == "warn")
+    assert terminal.multiplexer({}) == [] and terminal.multiplexer({"STY": "1.x"})[0].name == "screen"
