@@ -41,8 +41,11 @@ def marks_of(snapshot: Snapshot) -> list[Mark]:
     return marks
 
 
-def epoch_ends(per_epoch: int, first: int, last: int, cells: int) -> list[int]:
-    """Steps at which an epoch ends, thinned to every 2nd, 5th, 10th … so that their marks stay apart."""
+def epoch_ends(per_epoch: int, first: int, last: int, cells: int, reached: int | None = None) -> list[int]:
+    """Steps at which an epoch ends, thinned to every 2nd, 5th, 10th … so that their marks stay apart.
+
+    ``reached``: none after this step; how they are thinned depends on the axis alone, so that marks stay in place.
+    """
     if per_epoch <= 0 or last <= first or cells < EPOCH_CELLS:
         return []
     most = max(1, cells // EPOCH_CELLS)
@@ -52,7 +55,8 @@ def epoch_ends(per_epoch: int, first: int, last: int, cells: int) -> list[int]:
             stride = digit * 10**power
             if (last - first) / (per_epoch * stride) <= most:
                 every = per_epoch * stride
-                return list(range(max(every, -(-first // every) * every), last + 1, every))
+                end = last if reached is None else min(last, reached)
+                return list(range(max(every, -(-first // every) * every), end + 1, every))
     return []
 
 

@@ -106,7 +106,7 @@ class ChartsScreen(TransportScreen):
             on = name == view
             line += [(f" {number} ", "key+cursor" if on else "key"), (f"{name} ", "strong+cursor" if on else "dim")]
         self.tabs.put(line)
-        self.chart.focus()
+        self.set_focus(self.chart)  # at once: the next key is meant for it
         self.call_after_refresh(self._shown)
 
     def _shown(self) -> None:

@@ -53,7 +53,7 @@ class MetricsChart(ChartPane):
         every = every[: across * down]
         each, tall = (width - _GAP * (across - 1)) // across, height // down
         marks, per_epoch = tuple(marks_of(self.snapshot)), self.snapshot.model.steps_per_epoch
-        epochs = tuple(epoch_ends(per_epoch, first, min(last, curves.last_step + 1), each - 8))
+        epochs = tuple(epoch_ends(per_epoch, first, last, each - 8, curves.last_step + 1))
         self._frame = frame = Frame(
             first, last, each, tall - 1, log=self.log_axis, cursor=self.cursor, marks=marks, epochs=epochs
         )
