@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 #: Weight of the newest cost in its running mean.
 SMOOTHING = 0.2
+#: Unwatched steps after the first probe of a run, which tell how long a bare step takes.
+FIRST_STRETCH = 16
 
 
 @dataclass(slots=True)
@@ -67,6 +69,9 @@ class Governor:
         allowance = self.allowances[name]
         allowance.cost += (seconds - allowance.cost) * (SMOOTHING if allowance.cost else 1.0)
         self.spent += seconds
+        if not self._step_time:  # nothing is known of a bare step yet: look again once it is
+            allowance.next_step = step + FIRST_STRETCH
+            return
         step_time = max(self._step_time, 1e-7)
         affordable = allowance.cost / (self.budget * allowance.part) if self.budget > 0 else 3600.0
         allowance.next_step = step + max(1, round(max(affordable, 1 / allowance.most_often) / step_time))
