@@ -88,7 +88,7 @@ async def test_other_glyphs(view: str, glyphs: str) -> None:
 
 @pytest.mark.parametrize(
     ("view", "words"),
-    [("loss", "No step yet: space runs it."), ("metrics", "No step yet"), ("histogram", "No histogram yet"),
+    [("loss", "No step yet"), ("metrics", "No step yet"), ("histogram", "No histogram yet"),
      ("ridge", "No histograms in the record yet"), ("heat", "No table of norms yet")],
 )  # fmt: skip
 async def test_an_empty_view_says_what_will_come(view: str, words: str) -> None:
