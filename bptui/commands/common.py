@@ -188,13 +188,16 @@ def glyphs_for(choice: GlyphChoice) -> GlyphName:
     """``auto``: braille, but ASCII where the terminal would show it badly."""
     if choice != "auto":
         return choice
-    from bptui.doctor.terminal import ambiguous_is_wide, east_asian
-
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     if encoding != "utf8" or os.environ.get("TERM") == "linux":
         return "ascii"
-    # Only there is the question worth a round trip to the terminal.
-    return "ascii" if east_asian(os.environ) and ambiguous_is_wide() else "braille"
+    # Any of them: a locale that is not installed here, as after SSH, Python itself overrides with LC_CTYPE=C.UTF-8.
+    hints = [os.environ.get(key, "")[:2].lower() for key in ("LC_ALL", "LC_CTYPE", "LANG", "LANGUAGE")]
+    if not {"zh", "ja", "ko"}.intersection(hints):
+        return "braille"
+    from bptui.doctor.terminal import ambiguous_is_wide  # only there is it worth a round trip to the terminal
+
+    return "ascii" if ambiguous_is_wide() else "braille"
 
 
 def check_terminal() -> None:

@@ -156,13 +156,6 @@ def _fact(name: str, level: Level, value: str, advice: str = "") -> Fact:
     return Fact("terminal", name, level, value, advice)
 
 
-def east_asian(environment: Mapping[str, str]) -> bool:
-    """A locale in which terminals may draw ambiguous characters two cells wide."""
-    # Any of them: a locale that is not installed here, as after SSH, Python itself overrides with LC_CTYPE=C.UTF-8.
-    names = [environment.get(key, "") for key in ("LC_ALL", "LC_CTYPE", "LANG", "LANGUAGE")]
-    return any(name[:2].lower() in ("zh", "ja", "ko") for name in names)
-
-
 def ambiguous_is_wide(characters: Sequence[str] = AMBIGUOUS[:3]) -> bool:
     """Measured, in a moment; False where the terminal does not tell."""
     try:

@@ -12,9 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
-import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -61,6 +58,8 @@ def read_config(path: Path | None = None) -> ScreenConfig:
 
 
 def _checked(text: str, path: Path) -> ScreenConfig:
+    import tomllib  # only where there is a file: the first frame waits for it
+
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -85,12 +84,16 @@ def _checked(text: str, path: Path) -> ScreenConfig:
 
 
 def _nearest(key: str, known: tuple[str, ...]) -> str:
+    from difflib import get_close_matches
+
     close = get_close_matches(key, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f" (one of {', '.join(known)})"
 
 
 def remember(key: str, value: str, path: Path | None = None) -> None:
     """Write one setting; every other line of the file stays as it is. ConfigError where that cannot be done."""
+    import tempfile
+
     path = path or config_path()
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""

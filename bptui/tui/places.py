@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bptui.client.reference import Reference
@@ -66,6 +65,8 @@ def go_to(screen: MainScreen, at: Reference) -> None:
         screen.action_focus_pane(2)
         screen.loss.point(at.step)
     elif at.layer:
+        from difflib import get_close_matches
+
         close = get_close_matches(at.layer, names, n=1)
         said.append(f"There is no layer {clean(at.layer, 80)!r}" + (f"; nearest: {close[0]!r}." if close else "."))
     screen.app.notify(

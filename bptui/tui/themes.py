@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from textual.theme import BUILTIN_THEMES, Theme
 
@@ -40,6 +39,8 @@ def theme_name(name: str, environment: Mapping[str, str] | None = None) -> str:
     known = [theme.name for theme in OWN] + list(BUILTIN_THEMES)
     if name in known:
         return name
+    from difflib import get_close_matches
+
     close = get_close_matches(name.lower(), [*NAMES, *known], n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     raise UnknownTheme(f"unknown theme {name!r}{hint} (one of {', '.join(NAMES)}, or a name of Textual's)")
