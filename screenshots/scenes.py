@@ -63,6 +63,12 @@ SCENES = (
     Scene("paused", (), (*RUN, *LATER, press("space"), state("PAUSED"), quiet)),
     Scene("inspector", (), (*RUN, press("space"), state("PAUSED"), press("i"), see("how the loss changes"), quiet)),
     Scene("findings", ("dead-relu",), (state("READY"), press("space"), state("DONE"), quiet)),
+    Scene("builder", (), (state("READY"), press("e"), see("BUILD"), press("4", "0"), see("64→40"), quiet)),
+    Scene("diagram", (), (
+        *RUN, press("space"), state("PAUSED"), press("1"), quiet, press("m"), see("w>0"), press("z"),
+        press(*"nnnnnnn"), see("backward dense2"), quiet,
+    )),
+    Scene("settings", (), (*RUN, press("l"), see("Live settings"), press(*"0.2", "enter"), see("takes it back"))),
     Scene("small", (), RUN + LATER, 80, 24),
     Scene("large", (), RUN + LATER, 200, 60),
 )
