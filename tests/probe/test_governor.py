@@ -42,3 +42,13 @@ def test_share_counts_only_the_time_that_training_ran() -> None:
     governor.end(10.0)
     governor.begin(1000.0)
     assert governor.share(1010.0) == pytest.approx(0.5 / 20)
+
+
+def test_the_first_probe_of_a_run_does_not_put_off_the_others() -> None:
+    governor = Governor(0.03, table=Allowance(0.5, 200.0))
+    governor.begin(0.0)
+    governor.ran("table", 0, 2e-4)  # before any unwatched step: how long one takes is not known
+    assert governor.allowances["table"].next_step <= 32
+    governor.stepped(1e-4)
+    governor.ran("table", 16, 2e-4)
+    assert 16 + 100 <= governor.allowances["table"].next_step <= 16 + 200

@@ -248,3 +248,15 @@ async def test_a_click_puts_the_crosshair_there() -> None:
         await pilot.click(chart, offset=(20, 5))
         await until(pilot, lambda: chart.cursor is not None)
         assert chart.cursor == chart._frame.step(20 - 2 - 8)
+
+
+async def test_a_ridge_is_read_in_numbers() -> None:
+    async with shown(FakeSession(charts_story()), SPEC) as (app, pilot):
+        screen = await opened(app, pilot, "ridge")
+        await pilot.press("up")
+        await until(pilot, lambda: " step 280 " in text(app) and "NaN 3" in lines(app)[-2])
+        _, row = screen.snapshot.curves.ridge("grad_W", 0, 100)[-1]
+        cells = row[len(SPECIAL_CELLS) :]
+        middle = next(i for i in range(len(cells)) if 2 * sum(cells[: i + 1]) >= sum(cells))
+        shown_power = str(LOW_EXPONENT + middle + 1).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        assert f"{sum(row):,} values, half of them below 2{shown_power}, zero 28" in lines(app)[-2]

@@ -108,17 +108,18 @@ class RidgeChart(ChartPane):
         at = len(rows) - 1 - min(self.at, len(rows) - 1)
         step, row = rows[at]
         cells = row[_SPECIAL:]
-        total = sum(row)
+        counted = sum(cells)
+        total = counted + sum(row[:_SPECIAL])
         below, median = 0, None
         for index, value in enumerate(cells):
             below += value
-            if below * 2 >= max(1, sum(cells)) and median is None:
-                median = LOW_EXPONENT + index
+            if 2 * below >= counted > 0 and median is None:
+                median = LOW_EXPONENT + index + 1
         zero, nan, inf, low, high = row[:_SPECIAL]
-        middle = bins.power(median, self.glyphs) if median is not None and sum(cells) else "none"
+        middle = f", half of them below {bins.power(median, self.glyphs)}" if median is not None else ""
         return [
             (f" step {integer(step)} ", "key"),
-            (f" {integer(total)} values, half below {middle}·2, zero {integer(zero)}, NaN {integer(nan)}, "
+            (f" {integer(total)} values{middle}, zero {integer(zero)}, NaN {integer(nan)}, "
              f"Inf {integer(inf)}, out of range {integer(low + high)}", "text"),
         ]  # fmt: skip
 
