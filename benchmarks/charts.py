@@ -64,7 +64,7 @@ def feed(curves: HistoryCurves) -> dict[str, float]:
     grown = psutil.Process().memory_info().rss - before
     pyramid = curves._history.losses.nbytes
     steps = np.arange(0, STEPS, STEPS // 2000, dtype=np.uint64)
-    rest = [log.sparse(SERIES.index("val_loss"), 0, steps, 0.3 + 2 * np.exp(-steps / (STEPS / 6)), (0.0, 1.0))]
+    rest = [log.sparse(SERIES.index("val_loss"), 0, steps, 0.3 + 2 * np.exp(steps / (-STEPS / 6)), (0.0, 1.0))]
     for step in range(0, STEPS, STEPS // 1000):
         values = np.full((6, len(TABLE_COLUMNS)), math.exp(-step / STEPS), np.float32)
         rest.append(log.table(0, step, float(step), values))
