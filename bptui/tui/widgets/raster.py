@@ -108,7 +108,7 @@ class Raster:
         runs: Runs = []
         at = 0
         for style, group in groupby(owner):
-            end = at + sum(1 for _ in group)
+            end = at + len(list(group))
             runs.append((row[at:end], style))
             at = end
         return runs
