@@ -47,9 +47,13 @@ def relauncher(directory: Path) -> Callable[..., Path]:
 
     info = read_info(directory)
     arguments = argparse.Namespace(
-        engine=info.engine, device=info.device, probe_budget=info.probe_budget * 100, data_dir=info.data_dirs,
+        engine=info.engine,
+        device=info.device,
+        probe_budget=info.probe_budget * 100,
+        data_dir=info.data_dirs,
         weights=info.weights,
     )
+
     def relaunch(changed: Experiment, start: Start | None = None) -> Path:
         return launch_run(changed, arguments, interactive=True, pace=info.pace, start=start)
 

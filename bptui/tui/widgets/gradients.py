@@ -230,7 +230,7 @@ class Gradients(LayerPane):
             return ""
         row, layer = self.snapshot.rows[self.selected], self.snapshot.model.layers[self.selected]
         dead = (
-            f"{row.dead} of {row.units} units gave 0 for each of the last {integer(row.seen)} samples"
+            f"{row.dead} of {row.units} units gave 0 for each of {integer(row.seen)} samples"
             if row.dead >= 0
             else "its units cannot die"
         )
