@@ -236,12 +236,19 @@ class Digest:
         elif kind == Record.LOSS and len(payload) >= 8:  # one with padding: not from Ring.loss, but a loss
             out.append(log.series(0, rank, step, np.array(_VALUE.unpack_from(payload)), (time, time)))
         elif kind == Record.TABLE:
-            self._table(rank, step, time, payload)
+            table = self._show_table(rank, step, time, payload)
+            self.new_tables.append((rank, table))
+            self._unlogged["table", rank, 0] = log.table(rank, step, time, table.values)
             self._thin("table", rank, 0, time, TABLE_SECONDS, out)
-        elif kind == Record.HISTOGRAM and len(payload) >= 8:
+        elif kind == Record.SHOWN_TABLE:
+            self._show_table(rank, step, time, payload)
+        elif kind in (Record.HISTOGRAM, Record.SHOWN_HISTOGRAM) and len(payload) >= 8:
             quantity = _INDEX.unpack_from(payload)[0]
-            if quantity < len(QUANTITIES):
-                self._histogram(rank, quantity, step, time, payload)
+            if quantity >= len(QUANTITIES):
+                return
+            counts = self._show_histogram(rank, quantity, step, time, payload)
+            if kind == Record.HISTOGRAM:
+                self._unlogged["histogram", rank, quantity] = log.histogram(rank, step, time, quantity, counts)
                 self._thin("histogram", rank, quantity, time, HISTOGRAM_SECONDS, out)
         elif kind in (Record.STATE, Record.EVENT, Record.FACT, Record.META, Record.END):
             content = _decode(payload)
@@ -253,22 +260,22 @@ class Digest:
         out.append(log.sparse(index, rank, steps, np.array([row[1] for row in rows]), (rows[0][2], rows[-1][2])))
         rows.clear()
 
-    def _table(self, rank: int, step: int, time: float, payload: bytes) -> None:
+    def _show_table(self, rank: int, step: int, time: float, payload: bytes) -> Table:
         columns = len(TABLE_COLUMNS)
         layers = len(payload) // (4 * columns)
         values = np.frombuffer(payload, "<f4", layers * columns).reshape(layers, columns)
-        table = Table(step, time, values)
-        self.tables[rank] = table
-        self.new_tables.append((rank, table))
+        table = self.tables[rank] = Table(step, time, values)
         self.changed.add("layers")
-        self._unlogged["table", rank, 0] = log.table(rank, step, time, values)
+        return table
 
-    def _histogram(self, rank: int, quantity: int, step: int, time: float, payload: bytes) -> None:
+    def _show_histogram(
+        self, rank: int, quantity: int, step: int, time: float, payload: bytes
+    ) -> npt.NDArray[np.uint32]:
         layers = (len(payload) - 8) // (4 * CELLS)
         counts = np.frombuffer(payload, "<u4", layers * CELLS, 8).reshape(layers, CELLS)
         self.histograms[rank, quantity] = Histogram(step, time, counts)
         self.changed.add("histograms")
-        self._unlogged["histogram", rank, quantity] = log.histogram(rank, step, time, quantity, counts)
+        return counts
 
     def _thin(self, what: str, rank: int, index: int, time: float, seconds: float, out: list[bytes]) -> None:
         """Log what came last only if it is time; else it waits, for the next pause or the end."""

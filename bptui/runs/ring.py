@@ -76,6 +76,10 @@ class Record(enum.IntEnum):
     """JSON: engine, device, dtype, layers, data: once, when the trainer is ready."""
     END = 9
     """JSON: ``{"reason": completed|stopped|failed, "code", "error"}``."""
+    SHOWN_TABLE = 10
+    """As TABLE, of a state that is on record already (the trainer has gone back): faces show it, nothing keeps it."""
+    SHOWN_HISTOGRAM = 11
+    """As HISTOGRAM, of a state that is on record already."""
 
 
 class Entry(NamedTuple):

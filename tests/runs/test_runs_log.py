@@ -17,7 +17,7 @@ from bptui.runs.digest import Digest
 from bptui.runs.history import MAX_TABLES, History
 from bptui.runs.logfile import LogFile, extent
 from bptui.runs.reader import RingReader
-from bptui.runs.records import CELLS, SERIES, TABLE_COLUMNS
+from bptui.runs.records import CELLS, QUANTITIES, SERIES, TABLE_COLUMNS
 from bptui.runs.ring import Record, Ring
 
 VALUES = arrays(np.float64, st.integers(1, 40), elements=st.floats(width=64))
@@ -228,3 +228,24 @@ def test_history_after_a_rewind_shows_what_came_last():
     history.feed(log.series(0, 0, 0, np.arange(10.0), (0.0, 1.0)))
     history.feed(log.series(0, 0, 4, np.full(3, -1.0), (2.0, 3.0)))
     assert history.losses.values(0, 99).tolist() == [0, 1, 2, 3, -1, -1, -1]
+
+
+def test_what_is_only_shown_is_true_now_and_nowhere_kept(tmp_path):
+    ring, digest, history = Ring.create(tmp_path / "ring"), Digest(), History()
+    reader = RingReader(ring)
+    table, counts = np.full((1, len(TABLE_COLUMNS)), 4, np.float32), np.full((1, CELLS), 9, np.uint32)
+    quantity = struct.pack("<II", 1, 0)
+    ring.write(Record.SHOWN_TABLE, 4, table.tobytes(), 1.0)
+    ring.write(Record.SHOWN_HISTOGRAM, 4, quantity + counts.tobytes(), 1.0)
+    ring.write(Record.STATE, 5, b'{"state":"PAUSED"}', 2.0)
+    history.feed(feed(digest, reader))
+    assert {"layers", "histograms"} <= digest.changed and not digest.new_tables
+    assert digest.tables[0].step == 4 and np.array_equal(digest.tables[0].values, table)
+    assert digest.histograms[0, 1].step == 4 and np.array_equal(digest.histograms[0, 1].counts, counts)
+    assert history.tables == {} and history.histograms == {}
+    ring.write(Record.TABLE, 9, table.tobytes(), 3.0)
+    ring.write(Record.HISTOGRAM, 9, quantity + counts.tobytes(), 3.0)
+    history.feed(feed(digest, reader))
+    assert [step for _, (step, *_) in digest.new_tables] == [9]
+    assert history.table().step == 9 and list(history.histograms) == [(0, QUANTITIES[1])]
+    ring.close()
