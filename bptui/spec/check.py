@@ -52,8 +52,14 @@ def check(experiment: Experiment) -> list[Problem]:
 
 def _positive(table: str, **values: float | None) -> Iterator[Problem]:
     for key, value in values.items():
-        if value is not None and not (math.isfinite(value) and value > 0):
+        if value is not None and not 0 < value < math.inf:
             yield Problem(table, key, f"expected a number above 0, got {value!r}")
+
+
+def _not_negative(table: str, **values: float | None) -> Iterator[Problem]:
+    for key, value in values.items():
+        if value is not None and not 0 <= value < math.inf:
+            yield Problem(table, key, f"expected a number of at least 0, got {value!r}")
 
 
 def _within(table: str, low: float, high: float, **values: float) -> Iterator[Problem]:
@@ -70,8 +76,7 @@ def _data(experiment: Experiment) -> Iterator[Problem]:
     yield from _within("data", 0, 1, validation=data.validation, test=data.test)
     if data.validation + data.test >= 1:
         yield Problem("data", "test", "validation and test leave no rows to train on")
-    if data.noise is not None and not (math.isfinite(data.noise) and data.noise >= 0):
-        yield Problem("data", "noise", f"expected a number of at least 0, got {data.noise!r}")
+    yield from _not_negative("data", noise=data.noise)
 
 
 def _model(experiment: Experiment) -> Iterator[Problem]:
@@ -170,8 +175,9 @@ def _optimizer(experiment: Experiment) -> Iterator[Problem]:
     )  # fmt: skip
     rates = {key: getattr(optimizer, key) for key in ("momentum", "beta1", "beta2", "alpha") if hasattr(optimizer, key)}
     yield from _within("optimizer", 0, 1, **rates)
-    if not (math.isfinite(optimizer.weight_decay) and optimizer.weight_decay >= 0):
-        yield Problem("optimizer", "weight_decay", f"expected a number of at least 0, got {optimizer.weight_decay!r}")
+    yield from _not_negative("optimizer", weight_decay=optimizer.weight_decay)
+    for key in ("lr_decay", "initial_accumulator"):
+        yield from _not_negative("optimizer", **{key: getattr(optimizer, key, None)})
     if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
         yield Problem("optimizer", "nesterov", "needs momentum above 0 and dampening 0")
 
@@ -180,6 +186,8 @@ def _schedule(experiment: Experiment) -> Iterator[Problem]:
     schedule = experiment.schedule
     for key in ("every", "length", "gamma", "factor"):
         yield from _positive("schedule", **{key: getattr(schedule, key, None)})
+    for key in ("start", "min_lr", "patience", "threshold", "cooldown"):
+        yield from _not_negative("schedule", **{key: getattr(schedule, key, None)})
 
 
 def _stop(experiment: Experiment) -> Iterator[Problem]:
@@ -190,3 +198,5 @@ def _stop(experiment: Experiment) -> Iterator[Problem]:
         value = getattr(stop, key)
         if value is not None and value < 0:
             yield Problem("stop", key, f"expected a whole number of at least 0, got {value}")
+    if stop.loss_below is not None and not math.isfinite(stop.loss_below):
+        yield Problem("stop", "loss_below", f"expected a finite number, got {stop.loss_below!r}")

@@ -68,7 +68,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SpecError(f"{path}: not UTF-8 text") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of more digits than Python reads
         raise SpecError(f"{path}: not TOML: {error}") from None
 
 
@@ -110,10 +110,8 @@ def _variant(raw: dict[str, Any], name: str) -> tuple[str, ...]:
     variants = _variants(raw)
     for variant in variants:
         if variant.name == name:
-            raw["experiment"] = {
-                **raw.get("experiment", {}),
-                "name": f"{raw.get('experiment', {}).get('name', '')}-{name}".lstrip("-"),
-            }
+            header = _table("experiment", raw.get("experiment", {}))
+            raw["experiment"] = {**header, "name": f"{header.get('name', '')}-{name}".lstrip("-")}
             return variant.set
     if not variants:
         raise SpecError(f"--variant {name}: there are no variants here")
@@ -172,6 +170,8 @@ def _struct(table: str, raw: dict[str, Any], struct: type[msgspec.Struct]) -> An
     for key, value in raw.items():
         if key not in fields:
             raise SpecError(f"[{table}] unknown key {key[:60]!r}{nearest(key, fields)}")
+        if any(isinstance(each, int) and each.bit_length() > 64 for each in (value, *_items(value))):
+            raise SpecError(f"[{table}] {key}: expected a number of at most 64 bits")  # no engine could hold it
         try:
             msgspec.convert(value, fields[key].type)
         except msgspec.ValidationError as error:
@@ -180,6 +180,10 @@ def _struct(table: str, raw: dict[str, Any], struct: type[msgspec.Struct]) -> An
         if field.required and key not in raw:
             raise SpecError(f"[{table}] {key} is missing")
     return struct(**{key: msgspec.convert(value, fields[key].type) for key, value in raw.items()})
+
+
+def _items(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
 
 
 def _expected(error: msgspec.ValidationError, value: Any, kind: Any) -> str:
@@ -200,7 +204,7 @@ def _override(raw: dict[str, Any], text: str) -> None:
         raise SpecError(f"--set {text[:80]}: expected TABLE.KEY=VALUE, such as optimizer.lr=0.01")
     try:
         parsed: Any = tomllib.loads(f"v = {value.strip()}")["v"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # ValueError: no TOML, or a number of more digits than Python reads
         parsed = value.strip()
     if parts[0] == "model":
         raw["model"] = _override_layer(text, raw.get("model", []), parts[1:], parsed)
@@ -223,7 +227,7 @@ def _override_layer(text: str, given: Any, parts: Sequence[str], value: Any) -> 
             f"--set {text[:80]}: expected model.LAYER.KEY=VALUE, such as model.{(names or ['dense1'])[0]}.units=64"
         )
     for index in _which_layers(text, parts[0], names):
-        layers[index][parts[1]] = value
+        _table(f"model, layer {index + 1}", layers[index])[parts[1]] = value
     return layers
 
 

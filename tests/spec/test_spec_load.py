@@ -52,6 +52,12 @@ def test_describe_counts_parameters() -> None:
         ("data.batch_size=0", "above 0"),
         ("data.validation=1.0", "below 1"),
         ("stop.epochs=-1", "at least 0"),
+        ("stop.loss_below=inf", "finite"),
+        ("data.batch_size=" + "9" * 400, "64 bits"),
+        ("data.batch_size=" + "9" * 5000, "expected int"),
+        ("data.batch_size=0x" + "f" * 5000, "64 bits"),
+        ("loss.class_weights=[" + "9" * 400 + "]", "64 bits"),
+        ("data.batch_size=" + "[" * 9999, "expected int"),
         ("experiment.dtype=f16", "did you mean 'f64'"),
         ("nonsense", "TABLE.KEY=VALUE"),
         ("optimizer.nesterov=true", None),
@@ -126,3 +132,31 @@ def test_any_plain_data_is_an_experiment_or_a_spec_error(table: str, value: obje
         parse({**MINIMAL, table: value})
     except SpecError as error:
         assert "\n" not in str(error) or "\n" in repr(value)
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "key"),
+    [
+        ("schedule", "warmup", "start"), ("schedule", "cosine", "min_lr"), ("schedule", "plateau", "min_lr"),
+        ("schedule", "plateau", "patience"), ("schedule", "plateau", "threshold"), ("schedule", "plateau", "cooldown"),
+        ("optimizer", "adagrad", "lr_decay"), ("optimizer", "adagrad", "initial_accumulator"),
+    ],
+)  # fmt: skip
+def test_what_must_not_be_negative_is_told(table: str, kind: str, key: str) -> None:
+    with pytest.raises(SpecError, match=rf"\[{table}\] {key}: expected a number of at least 0, got -1"):
+        parse({**MINIMAL, table: {"name": kind, key: -1}})
+    assert parse({**MINIMAL, table: {"name": kind, key: 0}})
+
+
+def test_a_table_that_is_none_is_told_before_it_is_changed() -> None:
+    with pytest.raises(SpecError, match=r"\[experiment\]: expected a table, got int"):
+        parse({**MINIMAL, "experiment": 3, "variant": [{"name": "a"}]}, variant="a")
+    with pytest.raises(SpecError, match=r"\[model, layer 1\]: expected a table, got int"):
+        parse({**MINIMAL, "model": [1]}, overrides=["model.1.units=3"])
+
+
+def test_a_number_too_long_to_read_is_a_bad_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text("[data]\nsamples = " + "9" * 5000)
+    with pytest.raises(SpecError, match="not TOML"):
+        load(str(path))
