@@ -25,11 +25,12 @@ def as_text() -> str:
     runs = list_runs()
     if not runs:
         return "no runs yet: 'bptui' or 'bptui train digits' makes one"
-    width = max(len(run.id) for run in runs)
+    ids = [escape(run.id) for run in runs]
+    width = max(map(len, ids))
     return "\n".join(
-        f"{run.id:{width}}  {run.state:8}  {'live' if run.live else '':4}  step {run.step:>9,}  {_ago(run)}  "
+        f"{id:{width}}  {run.state:8}  {'live' if run.live else '':4}  step {run.step:>9,}  {_ago(run)}  "
         f"{escape(run.title)}"
-        for run in runs
+        for id, run in zip(ids, runs, strict=True)
     )
 
 

@@ -33,14 +33,14 @@ def act(arguments: argparse.Namespace) -> int:
     from bptui.export.prediction import as_csv, as_dict, as_text, predict
     from bptui.export.rows import Pictures, read_rows
     from bptui.export.trained import open_trained
-    from bptui.runs.info import write_whole
+    from bptui.runs.info import write_output
     from bptui.runs.output import escape
 
     trained = open_trained(run)
     given = read_rows(Path(arguments.file), trained, Pictures(arguments.resize, arguments.invert))
     prediction = predict(trained, given)
     if arguments.output:
-        write_whole(Path(arguments.output), as_csv(prediction))
+        write_output(Path(arguments.output), as_csv(prediction))
     if arguments.json:
         import json
 
@@ -53,7 +53,7 @@ def act(arguments: argparse.Namespace) -> int:
             print(escape(line))
     figures = "".join(f" · {name} {value:.4f}" for name, value in prediction.metrics().items())
     rows = f"{len(prediction):,} row{'s' * (len(prediction) != 1)}"
-    print(f"{rows}{figures} · {trained.info.id} at step {trained.step:,}")
+    print(f"{rows}{figures} · {escape(trained.info.id)} at step {trained.step:,}")
     if arguments.output:
-        print(f"  {arguments.output}")
+        print(f"  {escape(arguments.output)}")
     return 0

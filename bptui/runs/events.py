@@ -57,7 +57,7 @@ def _events(path: Path) -> Iterator[Event]:
     for raw in data.splitlines():
         try:
             line = msgspec.json.decode(raw)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             continue
         event = charted(line) if isinstance(line, dict) else None
         if event is not None:

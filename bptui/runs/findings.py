@@ -54,7 +54,7 @@ def read_findings(run: Path) -> tuple[Finding, ...]:
             position = int(fields.pop("position", 0))
             withdrawn = bool(fields.pop("withdrawn", False))
             finding = msgspec.convert(fields, Finding)
-        except (msgspec.DecodeError, TypeError, ValueError):
+        except (msgspec.DecodeError, TypeError, ValueError, RecursionError):
             continue
         found.pop(finding.key, None)
         if not withdrawn:

@@ -80,7 +80,7 @@ def read_info(run: Path) -> RunInfo:
         raise RunError(f"{run}: not a run (no run.json)") from None
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({error})") from None
 
 
@@ -102,6 +102,37 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write a file that a user named: whole or not at all, through symbolic links, and with the rights it had.
+
+    What is no regular file (``/dev/stdout``, a FIFO) is written to, not replaced. A new file has the rights that
+    the umask leaves. Raises OSError.
+    """
+    import tempfile
+
+    if path.exists() and not path.is_file():
+        with open(path, "wb") as device:
+            device.write(data)
+        return
+    path = path.resolve()
+    mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_mask()
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _mask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def process_start(pid: int) -> float:

@@ -15,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bptui.client import discover
+from bptui.client.listing import as_text
 from bptui.runs import keyframes, log, paths
-from bptui.runs.info import RunError, RunInfo, read_info, write_info
+from bptui.runs.events import read_events
+from bptui.runs.findings import read_findings
+from bptui.runs.info import RunError, RunInfo, read_info, write_info, write_output
 from bptui.runs.load import load
 from bptui.runs.logfile import LogFile
 from bptui.runs.output import escape, tail_lines
@@ -33,7 +36,7 @@ def make_run(root: Path, name: str, *, created: float = 1.0, **fields: object) -
 
 
 # -- run.json ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"id": 3}', b"\xff\xfe", b'{"id":"a","title":"b"}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"x":' + b"[" * 9999, b'{"id": 3}', b"\xff\xfe", b'{"id":"a","title":"b"}'])
 def test_a_damaged_run_json_is_one_clear_line(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(RunError, match=r"run\.json: damaged") as error:
@@ -216,3 +219,46 @@ def test_list_shows_states_newest_first_and_survives_damage(tmp_path):
     assert [run.id for run in discover.list_runs(root)][-4:] == ["d", "c", "b", "a"]
     assert found["a"].step == 12 and found["d"].live and not found["c"].live
     assert discover.resolve(str(os.getpid()), root) == root / "d"
+
+
+def test_lines_nested_too_deep_are_passed_over(tmp_path: Path) -> None:
+    for name in ("events.jsonl", "findings.jsonl"):
+        (tmp_path / name).write_bytes(b'{"step": ' + b"[" * 100_000 + b'\n{"step": 3, "change": "lr", "after": 0.5}\n')
+    assert [event.step for event in read_events(tmp_path)] == [3]
+    assert read_findings(tmp_path) == ()
+
+
+def test_an_id_cannot_move_the_cursor_of_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BPTUI_HOME", str(tmp_path))
+    write_info(make_run(tmp_path / "runs", "a"), RunInfo(id="a\x1b[2Jb\nc", title="t", created=1.0))
+    (line,) = as_text().splitlines()
+    assert "\x1b" not in line and "ab\\nc" in line
+
+
+# -- files that a user named ---------------------------------------------------------------------------
+def test_an_output_keeps_links_and_rights(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "real").chmod(0o640)
+    (tmp_path / "link").symlink_to("real")
+    write_output(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "real").stat().st_mode) == 0o640
+    mask = os.umask(0o027)
+    try:
+        write_output(tmp_path / "fresh", b"x")
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "fresh").stat().st_mode) == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fresh", "link", "real"]
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_output(pipe, b"figures")
+        assert os.read(reader, 100) == b"figures"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
