@@ -132,7 +132,9 @@ def probed_step(case: Case, batches: list[Batch]) -> Step:
     flag, clock = ring.flag_view(), time.time
     engine.train_step(batches[0], 0, lr)
     probe = Probe(engine, ring, PROBE_BUDGET, batches)
-    probe.measure(0, 0, everything=True)  # as at the start of a run: what is slow the first time is not counted
+    probe.prepare(0, everything=True)
+    engine.train_step(batches[0], 0, lr)
+    probe.measure(0, everything=True)  # as at the start of a run: what is slow the first time is not counted
     probe.governor.forget()
     probe.governor.begin(time.perf_counter())
     train_step, record, governor = engine.train_step, ring.loss, probe.governor
@@ -150,11 +152,12 @@ def probed_step(case: Case, batches: list[Batch]) -> Step:
                 began, since = now, i
                 ring.advance(ring.head)  # a hub takes what has come
             return flag[0] or loss - loss != 0.0
+        probe.prepare(i)
         engine.watch(True)
         loss = train_step(batches[i % count], i, lr)
         engine.watch(False)
         record(i, loss, clock())
-        probe.measure(i, i + 1)
+        probe.measure(i)
         began, since = time.perf_counter(), i
         return loss
 

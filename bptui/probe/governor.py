@@ -61,6 +61,12 @@ class Governor:
         """An unwatched step took so long (waiting for the pace included)."""
         self._step_time += (seconds - self._step_time) * (SMOOTHING if self._step_time else 1.0)
 
+    def paced(self, rate: float) -> None:
+        """The pace is another: ``rate`` steps a second, or as fast as it goes (0). Everything is due again."""
+        self._step_time = 1 / rate if rate > 0 else 0.0
+        for allowance in self.allowances.values():
+            allowance.next_step = 0
+
     def due(self, name: str, step: int) -> bool:
         return step >= self.allowances[name].next_step
 

@@ -32,18 +32,31 @@ class Probe:
         self.census = Census(engine, blocks)
         self.governor = Governor(
             budget,
-            table=Allowance(part=0.35, most_often=200.0),
+            table=Allowance(part=0.65, most_often=50.0),
             histogram=Allowance(part=0.35, most_often=8.0),
-            census=Allowance(part=0.3, most_often=20.0 if self.census.mortal else 0.001),
         )
         self._table = np.full((len(engine.layers), len(TABLE_COLUMNS)), np.nan, dtype=np.float32)
         self._table[:, _UNITS] = [math.prod(layer.shape) for layer in engine.layers]
         self._named: dict[int, tuple[int, ...]] = {}
+        self._counting = 0.0  # seconds that the last census took
+        self.recording = True
+        """Whether what is measured is new; a state of the past, which is recorded already, is only shown."""
 
-    def measure(self, step: int, state: int, *, everything: bool = False) -> None:
-        """Records of the forward and backward of ``step``; the network is in ``state`` by now.
+    def prepare(self, state: int, *, everything: bool = False) -> None:
+        """Before the update from ``state``: the census, if a table of that update is due.
 
-        ``everything``: tables and histograms whatever the governor says.
+        The engine's tensors then show the probe set.
+        """
+        if self.census.mortal and (everything or self.governor.due("table", state)):
+            started = time.perf_counter()
+            self._count(state)
+            self._counting = time.perf_counter() - started
+
+    def measure(self, step: int, *, everything: bool = False, updated: bool = True) -> None:
+        """Records of the forward and backward of ``step``.
+
+        ``everything``: tables and histograms whatever the governor says. ``updated``: an update followed; without
+        one there is no Δ/W.
         """
         governor = self.governor
         started = time.perf_counter()
@@ -51,20 +64,17 @@ class Probe:
             self._write_histograms(step)
             started = self._charge("histogram", step, started)
         if everything or governor.due("table", step):
-            self._reduce()
-            if not governor.due("census", step):
-                self._write_table(step)
-            started = self._charge("table", step, started)
-        if governor.due("census", step):  # last: it leaves other samples in the engine's tensors
-            self.count_units(state)
-            self._charge("census", step, started)
+            self._reduce(updated)
+            self._write_table(step)
+            self._charge("table", step, started - self._counting)
+            self._counting = 0.0
 
-    def _reduce(self) -> None:
+    def _reduce(self, updated: bool) -> None:
         """The table of the last step; an update that was not watched leaves the last known Δ/W."""
-        ratio = self._table[:, _RATIO].copy()
+        ratio = self._table[:, _RATIO].copy() if updated else np.full(len(self._table), np.nan, np.float32)
         self._table[:, : len(COLUMNS)] = self.engine.reduce()
         fresh = self._table[:, _RATIO]
-        np.copyto(fresh, ratio, where=np.isnan(fresh))
+        np.copyto(fresh, ratio, where=np.isnan(fresh) | (not updated))
 
     def _charge(self, name: str, step: int, started: float) -> float:
         now = time.perf_counter()
@@ -73,23 +83,34 @@ class Probe:
 
     def _write_table(self, step: int) -> None:
         now = time.time()
+        if not self.recording:
+            self.ring.write(Record.SHOWN_TABLE, step, self._table.tobytes(), now)
+            return
         self.ring.write(Record.TABLE, step, self._table.tobytes(), now)
         squares = np.square(self._table[:, 0], dtype=np.float64)
         write_series(self.ring, step, "grad_norm", float(np.sqrt(squares.sum())), now)
 
     def count_units(self, state: int) -> None:
         """Take the census in the present state, and write it with the table last measured."""
+        self._count(state)
+        self._write_table(state)
+
+    def refresh(self, state: int) -> None:
+        """Know the last step and the present state, and record nothing."""
+        self._reduce(True)
+        self._count(state)
+
+    def _count(self, state: int) -> None:
         table = self._table
         table[:, _SEEN] = self.census.samples
         census = self.census.take(state)
         table[:, _DEAD] = [-1 if dead is None else len(dead) for dead in census]
-        self._write_table(state)
         for layer, dead in enumerate(census):
             if dead is not None and (len(dead) > NAMED_SHARE * table[layer, _UNITS] or layer in self._named):
                 self._name_dead(layer, state, tuple(dead.tolist()))
 
     def _name_dead(self, layer: int, step: int, units: tuple[int, ...]) -> None:
-        if units != self._named.get(layer):
+        if self.recording and units != self._named.get(layer):
             self._named[layer] = units
             fact = {
                 "fact": "dead-units", "layer": self.engine.layers[layer].name, "units": list(units[:4096]),
@@ -102,7 +123,7 @@ class Probe:
         for index, quantity in enumerate(get_args(Quantity)):
             counts[0] = index
             counts[2:] = self.engine.histogram(quantity).reshape(-1)
-            self.ring.write(Record.HISTOGRAM, step, counts.tobytes())
+            self.ring.write(Record.HISTOGRAM if self.recording else Record.SHOWN_HISTOGRAM, step, counts.tobytes())
 
     def functions(self) -> dict[str, LayerFunction]:
         """The condition language's functions of a layer's name, over the table last measured."""
@@ -120,6 +141,8 @@ class Probe:
 
     def report_share(self, step: int) -> None:
         """What probes really cost, as a series."""
+        if not self.recording:
+            return
         write_series(self.ring, step, "probe_share", self.governor.share(time.perf_counter()))
 
 

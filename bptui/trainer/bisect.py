@@ -75,7 +75,7 @@ class _Look:
         course = self._course
         self._functions = {}
         self._count()
-        return self._scalars(None, course.step, course.lr.at(course.step))
+        return self._scalars(dict(course.scalars), None, course.step, course.lr.at(course.step))
 
     def through(self, again: Replayed) -> dict[str, float | None]:
         """Of a state, by doing its update."""
@@ -93,7 +93,7 @@ class _Look:
                 name: lambda layer, column=column: _number(table[self._names.index(layer), column])  # type: ignore[misc]
                 for name, column in _COLUMNS.items()
             }
-        return {**self._scalars(loss, step, lr), **known}
+        return self._scalars(known, loss, step, lr)
 
     def _count(self) -> None:
         if self._census is None:
@@ -105,9 +105,11 @@ class _Look:
         }
         self._functions["dead"] = shares.get
 
-    def _scalars(self, loss: float | None, step: int, lr: float) -> dict[str, float | None]:
+    def _scalars(
+        self, known: dict[str, float | None], loss: float | None, step: int, lr: float
+    ) -> dict[str, float | None]:
         epoch = self._course.epochs.done(step)
-        return {**self._course.scalars, "loss": loss, "step": float(step), "epoch": epoch, "lr": lr}
+        return {**known, "loss": loss, "step": float(step), "epoch": epoch, "lr": lr}
 
     def holds(self, values: dict[str, float | None]) -> bool:
         return self._condition.holds(values, _functions(self._functions))

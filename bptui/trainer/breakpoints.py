@@ -20,6 +20,9 @@ class Breakpoints:
         self.each_step = any(condition.names & EACH_STEP for condition in self._held)
         """Whether the run must be looked at after each update."""
 
+        self.of_layers = any(condition.calls for condition in self._held)
+        """Whether any is about a layer, of which something must be measured."""
+
     def hit(self, scalars: Scalars, functions: Mapping[str, LayerFunction]) -> Condition | None:
         """The first condition that has come to hold."""
         found = None

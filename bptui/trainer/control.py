@@ -45,11 +45,18 @@ class Control:
         self._listener.listen(4)
         self._listener.setblocking(False)
         self._links: dict[socket.socket, Decoder] = {}
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        self.wake_fd = self._waker.fileno()
+        """For ``signal.set_wakeup_fd``: a signal ends a wait at once."""
 
     def close(self) -> None:
         for link in self._links:
             link.close()
         self._listener.close()
+        self._woken.close()
+        self._waker.close()
         with contextlib.suppress(OSError):
             os.unlink(self._address)
 
@@ -64,24 +71,30 @@ class Control:
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             asked = self._take(left)
-            if asked or left == 0.0 or (deadline is not None and time.monotonic() >= deadline):
+            if asked or self._signalled or left == 0.0 or (deadline is not None and time.monotonic() >= deadline):
                 self._ring.lower_flag()
+                self._signalled = False
                 return asked + self._take(0.0)
+
+    _signalled = False
 
     def _take(self, timeout: float | None) -> list[Asked]:
         """One look at the sockets; may return nothing though something came (a half frame, a new link)."""
-        ready, _, _ = select.select([self._listener, *self._links], [], [], timeout)
+        ready, _, _ = select.select([self._woken, self._listener, *self._links], [], [], timeout)
         asked = []
         while ready:
             for sock in ready:
-                if sock is self._listener:
+                if sock is self._woken:
+                    self._woken.recv(256)
+                    self._signalled = True
+                elif sock is self._listener:
                     with contextlib.suppress(OSError):
                         link, _ = self._listener.accept()
                         link.setblocking(False)
                         self._links[link] = Decoder()
                 else:
                     asked += self._read(sock)
-            ready, _, _ = select.select([self._listener, *self._links], [], [], 0)
+            ready, _, _ = select.select([self._woken, self._listener, *self._links], [], [], 0)
         return asked
 
     def _read(self, link: socket.socket) -> list[Asked]:

@@ -172,16 +172,19 @@ class Course:
                 self.engine.set(key, value)
         if "epochs" in words:
             steps, from_step, from_epoch, self.batch_size, total = json.loads(words["epochs"])
-            epochs = Epochs(steps, from_step, from_epoch)
-            if epochs != self.epochs:
-                self.epochs, self.stopping.total_steps = epochs, total
-                self.lr.rescale(epochs, total)
+            self.epochs, self.stopping.total_steps = Epochs(steps, from_step, from_epoch), total
+            self.lr.rescale(self.epochs, total)
 
     # -- changes ---------------------------------------------------------------------------------------
     def change(self, key: str, value: float) -> float:
         """Change a setting from the next update on; returns what it was. ValueError: unknown or impossible."""
+        if key == "total_steps":
+            before = float(self.stopping.total_steps or 0)
+            self.stopping.extend(int(value))
+            self.lr.rescale(self.epochs, self.stopping.total_steps)
+            return before
         if key == "batch_size":
-            if not (value == int(value) and value >= 1):
+            if not (math.isfinite(value) and value == int(value) and value >= 1):
                 raise ValueError(f"batch_size: expected a whole number of at least 1, got {value!r}")
             wanted, self.batch_size = self.batch_size, int(value)
             self._batch()

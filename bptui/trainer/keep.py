@@ -19,9 +19,9 @@ _SHARE = 0.01
 _PICTURES = 1024
 
 
-def keep(trainer: Trainer, *, only_if_due: bool = False) -> None:
+def keep(trainer: Trainer, *, only_if_due: bool = False, asked: bool = False) -> None:
     """Write a keyframe of this state; a disk that does not take it is told, and training goes on."""
-    if trainer.step < trainer.head:
+    if trainer.step < trainer.head and not asked:
         return  # this state was passed before
     now = time.monotonic()
     since = now - trainer.kept_at

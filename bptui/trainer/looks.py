@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bptui.protocol.framing import Body
 from bptui.protocol.messages import ArrayRef, Look, Looked, Refused
-from bptui.trainer.evaluate import BLOCK, confusion, scores_of
+from bptui.trainer.evaluate import BLOCK, class_ids, confusion, predicted_ids, scores_of
 
 if TYPE_CHECKING:
     from bptui.data import Part
@@ -80,7 +80,9 @@ def _boundary(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, Ar
     low, high = low - margin, high + margin
     grid = grid_points(low, high, columns, lines).astype(sample.dtype)
     outputs = _predict(trainer, grid)
-    classes, sure = classes_of(outputs), certainty(outputs, str(trainer.setup.experiment.loss.__struct_config__.tag))
+    loss = trainer.setup.experiment.loss
+    classes = predicted_ids(scores_of(outputs, loss, data.task))
+    sure = certainty(outputs, str(loss.__struct_config__.tag))
     scale, mean = np.asarray(data.scaler.scale, np.float64), np.asarray(data.scaler.mean, np.float64)
     box = np.stack([low * scale + mean, high * scale + mean], axis=1).reshape(-1)  # x0, x1, y0, y1
     arrays = {
@@ -106,20 +108,6 @@ def grid_points(
     x = np.linspace(low[0], high[0], columns)
     y = np.linspace(high[1], low[1], lines)
     return np.stack([np.tile(x, lines), np.repeat(y, columns)], axis=1)
-
-
-def class_ids(y: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """(N,) of targets that are ids (N,), one-hot rows (N, classes) or one column of 0 and 1."""
-    y = np.asarray(y)
-    if y.ndim == 1 and np.issubdtype(y.dtype, np.integer):
-        return y.astype(np.int64)
-    y = y.reshape(len(y), -1)
-    return y.argmax(axis=1) if y.shape[1] > 1 else (y[:, 0] > 0.5).astype(np.int64)
-
-
-def classes_of(outputs: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    """(N,): the largest output's, or of one output whether it is above 0 (as accuracy is counted)."""
-    return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(np.int64)
 
 
 def certainty(outputs: npt.NDArray[np.floating], loss: str) -> npt.NDArray[np.float64]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from bptui.data import Part
 from bptui.engine.base import Micro, micro_steps
-from bptui.expr import parse
+from bptui.expr import Condition, parse
 from bptui.probe.measure import Probe, write_series
 from bptui.runs.confusion import write_confusion
 from bptui.runs.info import RunInfo
@@ -84,6 +84,7 @@ class Trainer(Course):
         """Train until the end; returns the exit status."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(self.control.wake_fd, warn_on_full_buffer=False)
         self.describe()
         try:
             with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning on stderr
@@ -118,8 +119,8 @@ class Trainer(Course):
 
     def _live(self) -> int:
         self.record_lr()
-        keep(self)
         self.validate()
+        keep(self)
         self.show()  # there is something to see before the first step, and code is warm
         self.probe.governor.forget()
         self.previewed = -1
@@ -217,8 +218,11 @@ class Trainer(Course):
     def _train(self) -> None:
         self.finish_update()
         while self.state == "RUNNING":
-            if self._flag[0]:
+            if self._flag[0] or self._stop_signal:
                 self.attend()
+                continue
+            if self._steps is not None and self.pace >= 0:
+                self.finish_update()  # begun while micro-steps were played
                 continue
             if self.stopping.total_steps is not None and self.step >= self.stopping.total_steps:
                 self._complete("completed")
@@ -275,7 +279,7 @@ class Trainer(Course):
             if flag[0] or loss - loss != 0.0:  # the second: NaN or infinite
                 break
         self.probe.governor.stepped((time.perf_counter() - started) / max(step - first, 1))
-        self.step, self.loss, self.previewed = step, loss, -1
+        self.step, self.loss, self.previewed, self.probe_shows = step, loss, -1, "last"
         self._epoch_loss += total
         self._after_step()
 
@@ -285,6 +289,8 @@ class Trainer(Course):
             self.finish_update()
             return
         self._relive()
+        self.probe.recording = self.step >= self.head
+        self.probe.prepare(self.step, everything=everything)
         self.engine.watch(everything or self.step >= self.probe.governor.next_step())
         loss = self._update(self.step, self.lr.at(self.step))
         self.engine.watch(False)
@@ -294,11 +300,11 @@ class Trainer(Course):
         if self.step >= self.head:
             self.ring.loss(self.step, loss, time.time())
         if math.isfinite(loss):  # else the tensors are still wanted as they are
-            self.probe.measure(self.step, self.step + 1, everything=everything)
+            self.probe.measure(self.step, everything=everything)
             if everything:
                 self._looked = self.step + 1
         self.step += 1
-        self.loss, self.previewed = loss, -1
+        self.loss, self.previewed, self.probe_shows = loss, -1, "last"
         self._epoch_loss += loss
         self._after_step()
 
@@ -306,6 +312,8 @@ class Trainer(Course):
         """On to the next place inside the update."""
         if self._steps is None:
             self._relive()
+            self.probe.recording = self.step >= self.head
+            self.probe.prepare(self.step, everything=True)
             self.engine.watch(True)
             self._micro_losses, self._micro_count = [], 0
             self._before_update = self.batches.state()
@@ -364,20 +372,21 @@ class Trainer(Course):
         if self.step < self.head:
             self.ring.set_step(self.step)
         self.head = max(self.head, self.step)
-        if self._breaks():
-            return
         if not math.isfinite(self.loss):
-            self._fail()
+            if not self._breaks():
+                self._fail()
             return
+        reason = ""
+        if self.epochs.between(self.step):
+            reason = self._epoch_ended()
         now = time.perf_counter()
         if now - self._reported >= _SPEED_EVERY:
             self._reported = now
             self.probe.report_share(self.step)
             self.record_lr()
             self.memory.keep(self)
-        reason = ""
-        if self.epochs.between(self.step):
-            reason = self._epoch_ended()
+        if self._breaks():
+            return
         if self.until and self._until_holds():
             self._complete("until")
         elif reason:
@@ -391,6 +400,9 @@ class Trainer(Course):
             self.tell_settings()
         self.record_lr()
         keep(self, only_if_due=True)
+        if self.breakpoints.of_layers or (self.until and self.until.calls):
+            self.probe.refresh(self.step)
+            self.probe_shows = "probe set"
         return reason
 
     def _until_holds(self) -> bool:
@@ -409,19 +421,45 @@ class Trainer(Course):
         known, functions = self._known(), self.probe.functions()
         condition = self.breakpoints.hit(known, functions)
         if condition is None:
+            self._unbroken = self.step
             return False
+        with contextlib.suppress(ValueError):  # a keyframe that is damaged: stand where it was noticed
+            if condition.calls:
+                self._back_to_first(condition)
+                known, functions = self._known(), self.probe.functions()
+            if "loss" in condition.names:
+                go_to(self, self.step - 1)
         text = f"break: {said(condition, known, functions)}"
-        self.look()
-        if "loss" in condition.names:
-            go_to(self, self.step - 1)
-            self.show()
+        self.show()
+        self.broke = True
         self.enter("PAUSED", f"{text} at step {self.step:,}")
         return True
+
+    _unbroken = 0
+    """The last state that was looked at in which no breakpoint was hit."""
+    broke = False
+    """A breakpoint was hit."""
+
+    def _back_to_first(self, condition: Condition) -> None:
+        """Layers are measured now and then: of the states since the last look, be in the first where it holds."""
+        last = self.step
+        go_to(self, min(self._unbroken, last))
+        while self.step < last:
+            self._relive()
+            self.engine.watch(True)
+            Course.update(self)
+            self.engine.watch(False)
+            self.probe.refresh(self.step)
+            if condition.holds(self._known(), self.probe.functions()):
+                break
+        self.ring.set_step(self.step)
 
     def _complete(self, reason: str, text: str = "") -> None:
         """The run has reached its end: final figures, a keyframe; a face's trainer then waits."""
         self._done_reason = reason
         self._conclude()
+        if reason == "completed" and self.until and self._until_holds():
+            self._done_reason = "until"
         self.enter("DONE", text)
         if not self.info.interactive:
             self.enter("STOPPED")
@@ -429,19 +467,17 @@ class Trainer(Course):
     def _conclude(self) -> None:
         """What shall be known of a run at its end: the last step, its units, final figures, a keyframe."""
         self.look()
+        self.probe.recording = self.step >= self.head
         self.probe.count_units(self.step)
+        self.probe_shows = "probe set"
         self._measure_parts()
         keep(self)
 
     def look(self) -> None:
         """Measure the last step, if it was not watched, so that what is shown is no older than it must be."""
-        if (
-            self._looked != self.step
-            and self.previewed != self.step
-            and self.micro is None
-            and math.isfinite(self.loss)
-        ):
-            self.probe.measure(self.step - 1, self.step, everything=True)
+        if self._looked != self.step and self.probe_shows == "last" and math.isfinite(self.loss):
+            self.probe.recording = self.step >= self.head
+            self.probe.measure(self.step - 1, everything=True)
             self._looked = self.step
 
     _looked = 0
@@ -476,7 +512,7 @@ class Trainer(Course):
     def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
         """Metrics of a part, as series of this state too."""
         scores = super().evaluate(prefix, part)
-        if self.step < self._noted:
+        if self.step < max(self._noted, self.head):
             return scores
         self._noted = self.step
         now = time.time()
@@ -485,7 +521,15 @@ class Trainer(Course):
                 write_series(self.ring, self.step, name, value, now)
         return scores
 
+    def recorded_to(self, step: int) -> None:
+        """What was recorded after ``step`` no longer holds."""
+        self.head = step
+        self._noted, self._looked = min(self._noted, step), min(self._looked, step)
+        self._unbroken = min(self._unbroken, step)
+
     def record_lr(self) -> None:
+        if self.step < self.head:
+            return
         write_series(self.ring, self.step, "lr", self.lr.at(self.step))
 
     def preview(self) -> None:
@@ -498,15 +542,19 @@ class Trainer(Course):
         self.preview_loss = self.engine.loss()
         for layer in reversed(range(len(self.engine.layers))):
             self.engine.backward(layer)
-        self.previewed = self.step
+        self.previewed, self.probe_shows = self.step, "coming"
 
     def show(self) -> None:
         """Measure this state with the batch of the coming update, for whoever has just arrived here."""
+        self.probe.recording = self.step >= self.head
+        self.probe.prepare(self.step, everything=True)
+        self.previewed = -1  # the census left other samples in the engine's tensors
         self.preview()
-        self.probe.measure(self.step, self.step, everything=True)
-        self.previewed = -1  # the census may have left other samples in the engine's tensors
+        self.probe.measure(self.step, everything=True, updated=False)
 
     preview_loss = math.nan
+    probe_shows = "last"
+    """Whose tensors the engine shows: the ``last`` step's, the ``coming`` one's, or those of the ``probe set``."""
 
     @property
     def shown_loss(self) -> float | None:

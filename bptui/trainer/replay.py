@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.runs import keyframes
+from bptui.runs.events import number
 from bptui.runs.info import RunError, RunInfo, read_info
-from bptui.runs.report import report
+from bptui.runs.report import losses
 from bptui.trainer.course import Course
 from bptui.trainer.setup import SetupError, meta, prepare
 
@@ -48,18 +49,18 @@ class Replayed:
     """A course that starts from a keyframe of a run, and the changes that were made on its way."""
 
     def __init__(self, run: Path, to: int | None, *, first: bool) -> None:
-        """``first``: from the first keyframe, else from the nearest before ``to`` (None: the last step)."""
+        """``first``: from the first keyframe, else from the last one before ``to`` (None: the last step)."""
         self.info = read_info(run)
-        self.recorded: Sequence[float | None] = report(run)["losses"]
+        self.recorded: Sequence[float] = losses(run).tolist()
         end = len(self.recorded)
         self.to = end if to is None else to
         if not 0 <= self.to <= end:
             raise ReplayError(f"{self.info.id}: there is no step {self.to:,}: 0 to {end:,} are recorded")
         frames = keyframes.keyframes(run)
         self.frames = {frame.step: frame for frame in frames}
-        begin = (frames[0] if frames else None) if first else keyframes.nearest(run, self.to)
+        begin = (frames[0] if frames else None) if first else keyframes.nearest(run, self.to - 1)
         if begin is None or begin.step > self.to:
-            raise ReplayError(f"{self.info.id}: no keyframe at or before step {self.to:,}")
+            raise ReplayError(f"{self.info.id}: nothing to compare: no keyframe before step {self.to:,}")
         try:
             engine = str(self.info.actual.get("engine", self.info.engine))
             setup = prepare(msgspec.structs.replace(self.info, engine=engine, weights=""))
@@ -86,18 +87,18 @@ def replay(run: Path, to: int | None, *, verify: bool = False, progress: Progres
     """
     again = Replayed(run, to, first=verify)
     course = again.course
-    start, losses, tensors = course.step, 0, 0
+    start, held, tensors = course.step, 0, 0
 
     def outcome(differs: str) -> Outcome:
-        return Outcome(start, course.step, losses, tensors, differs, again.not_comparable, course.loss)
+        return Outcome(start, course.step, held, tensors, differs, again.not_comparable, course.loss)
 
     with np.errstate(all="ignore"):
         while course.step < again.to:
             again.change()
             step = course.step
             loss, known = course.update(), again.recorded[step]
-            if known is not None and not np.isnan(known):
-                losses += 1
+            if not np.isnan(known):
+                held += 1
                 if loss != known:
                     return outcome(f"the loss of step {step:,} is {loss!r}, recorded {known!r}")
             frame = again.frames.get(course.step)
@@ -127,16 +128,20 @@ def _same_bits(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
 
 
 def _changes(run: Path) -> list[tuple[int, str, float]]:
-    """Settings changed live that still hold: what a rewind left behind is gone."""
+    """Settings changed live that still hold: what came after the state of a change in the past is gone.
+
+    What had been changed in that very state before stands, but for the setting that is changed again.
+    """
     changes: list[tuple[int, str, float]] = []
     for event in _events(run):
-        step, change, after = event.get("step"), event.get("change"), event.get("after")
+        step, change, after = event.get("step"), event.get("change"), number(event.get("after"))
         if event.get("source") != "trainer" or not isinstance(step, int) or not isinstance(change, str):
             continue
         if change == "rewound":
-            changes = [entry for entry in changes if entry[0] < step]
-        elif isinstance(after, int | float):
-            changes.append((step, change, float(after)))
+            changes = [entry for entry in changes if entry[0] <= step]
+        elif after is not None:
+            changes = [entry for entry in changes if entry[:2] != (step, change)]
+            changes.append((step, change, after))
     return changes
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from bptui.engine.base import Kind
-from bptui.protocol.framing import Body
+from bptui.protocol.framing import MAX_BODY, Body
 from bptui.protocol.messages import (
     ArrayRef,
     Back,
@@ -64,6 +65,10 @@ def answer(trainer: Trainer, asked: Asked) -> None:
         handler(trainer, request)
     except NotNow as error:
         trainer.control.reply(link, Refused(id=request.id, code="bad-request", message=str(error)))
+    except Exception as error:  # a request must not end a training
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        trainer.control.reply(link, Refused(id=request.id, code="bad-request", message=text))
+        traceback.print_exc()
     else:
         trainer.control.reply(link, Ok(id=request.id, step=trainer.step))
 
@@ -72,7 +77,9 @@ def _run(trainer: Trainer, request: Run) -> None:
     if trainer.state == "FAILED":
         raise NotNow("training has failed here; restart it")
     if trainer.state == "DONE":
-        trainer.stopping.extend(trainer.step)
+        total = trainer.stopping.total_steps
+        if total is not None:
+            _change(trainer, "total_steps", float(trainer.step + max(total, 1)))
     if trainer.state != "RUNNING":
         trainer.enter("RUNNING")
 
@@ -101,14 +108,15 @@ def _several(trainer: Trainer, count: int, act: Callable[[], None]) -> None:
         raise NotNow(f"expected a count of at least 1, got {count}")
     if trainer.state == "RUNNING":
         trainer.enter("PAUSED")
+    trainer.broke = False
     for _ in range(count):
-        if trainer.state not in _STOPPED:
+        if trainer.state not in _STOPPED or trainer.broke:
             break
         total = trainer.stopping.total_steps
         if total is not None and trainer.step >= total:
             trainer.stopping.total_steps = trainer.step + 1  # stepping past the end is asked for: one more
         act()
-    if trainer.state in _STOPPED:
+    if trainer.state in _STOPPED and not trainer.broke:
         trainer.enter("PAUSED")
 
 
@@ -124,10 +132,11 @@ def _arrive(trainer: Trainer, step: int) -> None:
         go_to(trainer, step)
     except ValueError as error:
         raise NotNow(str(error)) from None
-    if step < before or trainer.state != "DONE":
+    if step != before or trainer.state not in ("DONE", "FAILED"):
         trainer.forget_failure()
         trainer.show()
         trainer.enter("PAUSED")
+        trainer.tell_settings()
     trainer.remember()
 
 
@@ -146,10 +155,10 @@ def _back(trainer: Trainer, request: Back) -> None:
         for _ in range(request.count):
             _micro_back(trainer)
         return
-    inside = trainer.leave_update() > 0
-    step = trainer.step - request.count + inside
+    step = trainer.step - request.count + (trainer.micro is not None)
     if step < 0:
         raise NotNow("this is the beginning")
+    trainer.leave_update()
     _arrive(trainer, step)
 
 
@@ -172,6 +181,7 @@ def _pace(trainer: Trainer, request: Pace) -> None:
         raise NotNow(f"pace: expected −1, 0 or steps a second, got {request.steps_per_second!r}")
     trainer.pace = request.steps_per_second
     trainer.restart_clock()
+    trainer.probe.governor.paced(trainer.pace)
     trainer.enter(trainer.state)
 
 
@@ -183,23 +193,30 @@ def _keep(trainer: Trainer, request: Keep) -> None:
     if trainer.state == "FAILED":
         raise NotNow("training has failed: its weights are not worth keeping")
     trainer.finish_update()
-    keep(trainer)
+    keep(trainer, asked=True)
 
 
 def _set(trainer: Trainer, request: Set) -> None:
     if trainer.micro is not None:
         raise NotNow("inside an update: do its rest first (s), or go back to its beginning (S)")
-    try:
-        before = trainer.change(request.key, request.value)
-    except ValueError as error:
-        raise NotNow(str(error)) from None
-    change_past(trainer)
-    trainer.memory.changes.append(Change(trainer.step, request.key, request.value, before))
-    _event(trainer, request.key, before, request.value)
+    if request.key == "total_steps":
+        raise NotNow("total_steps: on DONE, space trains as long again")
+    _change(trainer, request.key, request.value)
     trainer.previewed = -1  # the coming batch, or its dropout, may be another
     if request.key == "lr":
         trainer.record_lr()
     trainer.tell_settings()
+
+
+def _change(trainer: Trainer, key: str, value: float) -> None:
+    """Change a setting, so that it is remembered, recorded and done again by a replay."""
+    try:
+        before = trainer.change(key, value)
+    except ValueError as error:
+        raise NotNow(str(error)) from None
+    change_past(trainer)
+    trainer.memory.changed(Change(trainer.step, key, value, before))
+    _event(trainer, key, before, value)
 
 
 def _event(trainer: Trainer, change: str, before: float, after: float) -> None:
@@ -231,13 +248,15 @@ def _inspect(trainer: Trainer, request: Inspect, asked: Asked) -> None:
 
 def _arrays(trainer: Trainer, request: Inspect, body: Body) -> tuple[dict[str, ArrayRef], dict[str, tuple[int, ...]]]:
     arrays, shapes = {}, {}
-    for kind in request.kinds:
+    kinds = tuple(dict.fromkeys(request.kinds))
+    limit = min(request.limit, MAX_BODY // 9 // max(len(kinds), 1))  # eight bytes each, and all in one frame
+    for kind in kinds:
         tensor = trainer.engine.tensor(cast(Kind, kind), request.layer)
         if tensor is None:
             continue
         shapes[kind] = tuple(tensor.shape)
-        if tensor.size > max(request.limit, 1):
-            rows = max(1, request.limit // max(tensor.size // len(tensor), 1))
+        if tensor.size > max(limit, 1):
+            rows = max(1, limit // max(tensor.size // len(tensor), 1))
             tensor = tensor[:rows]
         arrays[kind] = body.add(tensor)
     return arrays, shapes

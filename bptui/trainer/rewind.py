@@ -69,7 +69,12 @@ class Memory:
     def forget_after(self, step: int) -> None:
         """What came after ``step`` no longer holds."""
         self._kept = [kept for kept in self._kept if kept.step <= step]
-        self.changes = [change for change in self.changes if change.step < step]
+        self.changes = [change for change in self.changes if change.step <= step]
+
+    def changed(self, change: Change) -> None:
+        """A change was made; one of the same setting in the same state is superseded."""
+        same = (change.step, change.key)
+        self.changes = [*(one for one in self.changes if (one.step, one.key) != same), change]
 
 
 def go_to(trainer: Trainer, step: int) -> None:
@@ -95,13 +100,6 @@ def apply_changes(course: Course, changes: list[Change]) -> None:
             course.change(change.key, change.value)
 
 
-def _undo(course: Course, changes: list[Change], step: int) -> None:
-    """Take back what was changed at or after ``step``; the rate of learning comes with the state itself."""
-    for change in reversed(changes):
-        if change.step >= step and change.key != "lr":
-            course.change(change.key, change.before)
-
-
 def _restore_nearest(trainer: Trainer, step: int) -> None:
     held = trainer.memory.nearest(step)
     frame = keyframes.nearest(trainer.directory, step)
@@ -109,7 +107,6 @@ def _restore_nearest(trainer: Trainer, step: int) -> None:
     best = max(here, held.step if held else -1, frame.step if frame else -1)
     if best == here:
         return
-    _undo(trainer, trainer.memory.changes, best)
     if held is not None and held.step == best:
         trainer.restore(held.step, held.tensors, held.words)
     elif frame is not None:
@@ -131,6 +128,6 @@ def change_past(trainer: Trainer) -> None:
     for frame in keyframes.keyframes(trainer.directory):
         if frame.step > step:
             frame.path.unlink(missing_ok=True)
-    trainer.head = step
+    trainer.recorded_to(step)
     event = {"step": step, "phase": "", "change": "rewound", "before": head, "after": step}
     trainer.ring.write(Record.EVENT, step, json.dumps(event).encode())

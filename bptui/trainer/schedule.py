@@ -85,6 +85,8 @@ class LearningRate:
     def set_now(self, value: float, step: int) -> float:
         """Make the rate ``value`` at this step by changing ``base``; returns the rate there was."""
         before = self.at(step)
+        if math.isclose(before, value, rel_tol=1e-12, abs_tol=0.0):
+            return before  # it is that already: doing the same change again must not move it by a rounding
         self.base = self.base * value / before if 0 < before != self.base else value
         return before
 

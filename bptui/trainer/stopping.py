@@ -19,10 +19,9 @@ class Stopping:
         self._best = math.inf
         self._bad_epochs = 0
 
-    def extend(self, from_step: int) -> None:
-        """Train as long again."""
-        if self.total_steps is not None:
-            self.total_steps = from_step + max(self.total_steps, 1)
+    def extend(self, total_steps: int) -> None:
+        """Go on to ``total_steps``, with new patience."""
+        self.total_steps = total_steps
         self._best, self._bad_epochs = math.inf, 0
 
     def rescale(self, step: int, before: int, after: int) -> None:
