@@ -24,6 +24,7 @@ from bptui.protocol.messages import (
     Status,
 )
 from bptui.protocol.model import model_info
+from bptui.runs.epochs import epochs_done
 from bptui.runs.events import read_events
 from bptui.runs.findings import read_findings
 from bptui.runs.history import History
@@ -79,12 +80,10 @@ class FileSession(Session):
             return found[1] if found is not None else 0.0
 
         step = max(digest.step, end.step, history.steps if len(history.losses) else 0)
-        meta = digest.meta or {}
-        per_epoch, total = meta.get("steps_per_epoch"), meta.get("total_steps")
-        known = isinstance(per_epoch, int) and per_epoch > 0
+        total, epoch = (digest.meta or {}).get("total_steps"), epochs_done(digest.meta, step)
         return Status(
             state=_STATES.get(end.reason, digest.state), step=step,
-            epoch=step / per_epoch if known and isinstance(per_epoch, int) else last("epoch"),
+            epoch=last("epoch") if epoch is None else epoch,
             text=end.error or "", probe_share=last("probe_share"), lr=last("lr"),
             total_steps=total if isinstance(total, int) else None, faces=1,
             code=None if end.reason == "running" else end.code,

@@ -10,6 +10,7 @@ import msgspec
 
 from bptui.diagnose.diagnosis import Diagnosis
 from bptui.diagnose.rule import Model
+from bptui.runs import events as events_file
 from bptui.runs import findings as findings_file
 from bptui.runs.digest import Digest
 from bptui.runs.events import MOST, charted, read_events
@@ -90,6 +91,7 @@ class Recorder:
             if digest.consumed:
                 self.log.append(blocks, self.reader.cursor)
                 self.reader.commit()
+        self._follow()
         now = time.monotonic()
         if (self.log.pending or self._unsaved_info) and now >= self._retry_at:
             self._retry_at = now + RETRY_SECONDS
@@ -104,6 +106,15 @@ class Recorder:
             topics |= {"status", "urgent"}
         return topics
 
+    def _follow(self) -> None:
+        """Running again through its past, a trainer writes no losses: the ring's header says where it is."""
+        digest, ring = self.digest, self.ring
+        if self.behind or digest.new_losses or digest.state != "RUNNING" or ring.state != "RUNNING":
+            return
+        step = ring.step
+        if step != digest.step:
+            digest.moved(step, time.time())
+
     def drain(self) -> set[str]:
         """Take everything there is: the trainer writes no more."""
         topics = self.tick()
@@ -112,10 +123,11 @@ class Recorder:
         return topics
 
     def _log_problem(self) -> str:
-        if not self.log.pending and not self.log.dropped:
-            return ""
-        lost = f"; {self.log.dropped:,} bytes of its record are lost" if self.log.dropped else ""
-        return f"cannot write {self.log.path.name}: {self.log.error}, trying again{lost}" if self.log.pending else ""
+        """What is lost stays said, though the disk may have room again."""
+        name = self.log.path.name
+        lost = f"{self.log.dropped:,} bytes of {name} are lost" if self.log.dropped else ""
+        trying = f"cannot write {name}: {self.log.error}, trying again" if self.log.pending else ""
+        return "; ".join(filter(None, (trying, lost)))
 
     def _react(self) -> set[str]:
         """What follows from the records just taken."""
@@ -218,7 +230,7 @@ class Recorder:
             "step": step, "phase": self.digest.micro, "rank": rank, "change": change, "before": before,
             "after": after, "time": time.time() if time_ is None else time_, "source": source, **(content or {}),
         }  # fmt: skip
-        self._append("events.jsonl", msgspec.json.encode(line) + b"\n")
+        self._append("events.jsonl", events_file.encode(line))
         marked = charted(line)
         if marked is not None:
             self.events = [*self.events[1 - MOST :], marked]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.runs import log
+from bptui.runs.epochs import epochs_done
 from bptui.runs.records import CELLS, QUANTITIES, SERIES, TABLE_COLUMNS
 from bptui.runs.ring import RECORD_BYTES, Record
 
@@ -125,12 +126,8 @@ class Digest:
     @property
     def epoch(self) -> float:
         """Epochs done, with their fraction."""
-        per_epoch = (self.meta or {}).get("steps_per_epoch")
-        if isinstance(per_epoch, int) and per_epoch > 0:
-            begin = (self.meta or {}).get("epochs_from")
-            step, epoch = begin if isinstance(begin, list) and len(begin) == 2 else (0, 0)
-            return float(epoch + (self.step - step) / per_epoch)
-        return self.last.get("epoch", 0.0)
+        done = epochs_done(self.meta, self.step)
+        return self.last.get("epoch", 0.0) if done is None else done
 
     # -- records -----------------------------------------------------------------------------------
     def feed(self, data: bytes) -> bytes:
@@ -208,6 +205,12 @@ class Digest:
             self.changed.add("step")
             self._count(float(times[0]), int(steps[0]))
             self._count(self.time, self.step)
+
+    def moved(self, step: int, time: float) -> None:
+        """The trainer runs on through states whose losses are on record: its step alone tells of it."""
+        self.step = step
+        self.changed.add("step")
+        self._count(time, step)
 
     def _count(self, time: float, step: int) -> None:
         rate = self._rate

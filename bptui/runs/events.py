@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,34 @@ def charted(line: Mapping[str, Any]) -> Event | None:
     return Event(step, change[:80], _value(line.get("before")), _value(line.get("after")))
 
 
-def _value(value: Any) -> float | str | None:
-    if value is None:
-        return None
+_NON_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+"""JSON has no such numbers: ``events.jsonl`` holds these words for them."""
+
+
+def encode(line: Mapping[str, Any]) -> bytes:
+    """One line of ``events.jsonl``; a value that is no finite number as ``"inf"``, ``"-inf"`` or ``"nan"``."""
+    return msgspec.json.encode({key: _told(value) for key, value in line.items()}) + b"\n"
+
+
+def _told(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def number(value: Any) -> float | None:
+    """A number of a line, also one that ``encode`` put into words; None for what is none."""
+    if isinstance(value, str):
+        return _NON_FINITE.get(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)[:80]
-    return float(value)
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _value(value: Any) -> float | str | None:
+    found = number(value)
+    return found if found is not None or value is None else str(value)[:80]
 
 
 def read_events(run: Path) -> list[Event]:

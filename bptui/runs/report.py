@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.runs.confusion import read_confusion
+from bptui.runs.epochs import epochs_done
 from bptui.runs.findings import read_findings
 from bptui.runs.history import History
 from bptui.runs.load import Loaded, ended, load
@@ -28,11 +29,11 @@ def report(run: Path) -> dict[str, Any]:
     RunError if there is no readable run.json.
     """
     loaded = load(run)
-    losses, history = _losses(loaded)
+    every_loss, history = _losses(loaded)
     info, meta = loaded.info, loaded.digest.meta or {}
     end = ended(run, loaded)
-    every = max(1, math.ceil(len(losses) / MAX_LOSSES))
-    steps = max(len(losses), end.step, loaded.digest.step)
+    every = max(1, math.ceil(len(every_loss) / MAX_LOSSES))
+    steps = max(len(every_loss), end.step, loaded.digest.step)
     spec = meta.get("spec") if isinstance(meta.get("spec"), dict) else info.spec
     return {
         "schema": SCHEMA,
@@ -43,15 +44,23 @@ def report(run: Path) -> dict[str, Any]:
         "seed": _at(spec, "experiment", "seed") or 0,
         "steps": steps,
         "epochs": _epochs(meta, history, steps),
-        "losses": losses[::every].tolist(),
+        "losses": every_loss[::every].tolist(),
         "losses_every": every,
-        "metrics": _metrics(history, losses),
+        "metrics": _metrics(history, every_loss),
         "confusion": read_confusion(run),
-        "timing": _timing(history, len(losses)),
+        "timing": _timing(history, len(every_loss)),
         "layers": [_layer(row) for row in meta.get("layers", ())],
         "findings": [msgspec.to_builtins(finding) for finding in read_findings(run)],
         "exit": {"reason": end.reason, "code": end.code, "error": end.error or None},
     }
+
+
+def losses(run: Path) -> Losses:
+    """(steps,): the loss of every state of rank 0, however many there are; nan where none was recorded.
+
+    RunError if there is no readable run.json.
+    """
+    return _losses(load(run))[0]
 
 
 def encode(content: dict[str, Any]) -> bytes:
@@ -72,10 +81,10 @@ def _losses(loaded: Loaded) -> tuple[Losses, History]:
             if block.kind == BlockKind.SERIES and block.index == 0 and block.rank == 0
         )
     size = history.steps if len(history.losses) else 0
-    losses = np.full(size, np.nan)
+    found = np.full(size, np.nan)
     for step, values in pieces:
-        losses[step : step + len(values)] = values[: max(size - step, 0)]
-    return losses, history
+        found[step : step + len(values)] = values[: max(size - step, 0)]
+    return found, history
 
 
 def _metrics(history: History, losses: Losses) -> dict[str, float]:
@@ -100,9 +109,9 @@ def _timing(history: History, steps: int) -> dict[str, float]:
 
 
 def _epochs(meta: dict[str, Any], history: History, steps: int) -> int:
-    per_epoch = meta.get("steps_per_epoch")
-    if isinstance(per_epoch, int) and per_epoch > 0:
-        return steps // per_epoch
+    done = epochs_done(meta, steps)
+    if done is not None:
+        return math.floor(done)
     last = history.last("epoch")
     return int(last[1]) if last is not None and math.isfinite(last[1]) else 0
 

@@ -60,7 +60,7 @@ class Replayed:
         self.frames = {frame.step: frame for frame in frames}
         begin = (frames[0] if frames else None) if first else keyframes.nearest(run, self.to - 1)
         if begin is None or begin.step > self.to:
-            raise ReplayError(f"{self.info.id}: nothing to compare: no keyframe before step {self.to:,}")
+            raise ReplayError(f"{self.info.id}: no keyframe before step {self.to:,}: nothing to compare")
         try:
             engine = str(self.info.actual.get("engine", self.info.engine))
             setup = prepare(msgspec.structs.replace(self.info, engine=engine, weights=""))

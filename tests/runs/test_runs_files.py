@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bptui.client import discover
+from bptui.client.file import FileSession
 from bptui.client.listing import as_text
 from bptui.runs import keyframes, log, paths
+from bptui.runs.epochs import epochs_done
 from bptui.runs.events import read_events
 from bptui.runs.findings import read_findings
 from bptui.runs.info import RunError, RunInfo, read_info, write_info, write_output
@@ -36,7 +38,10 @@ def make_run(root: Path, name: str, *, created: float = 1.0, **fields: object) -
 
 
 # -- run.json ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"x":' + b"[" * 9999, b'{"id": 3}', b"\xff\xfe", b'{"id":"a","title":"b"}'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"x":' + b"[" * 9999, b'{"id": 3}', b"\xff\xfe", b'{"id":"a","title":"b"}'],
+)
 def test_a_damaged_run_json_is_one_clear_line(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(RunError, match=r"run\.json: damaged") as error:
@@ -165,6 +170,18 @@ def test_report_thins_beyond_a_million_and_writes_nan_as_null(tmp_path):
         "reason": "completed", "code": 0, "error": None,
     }  # fmt: skip
     assert json.loads(encode({"losses": content["losses"][:3]}))["losses"][1] is None
+
+
+def test_epochs_count_on_from_where_their_length_changed(tmp_path):
+    run = make_run(tmp_path, "a", actual={"steps_per_epoch": 10, "epochs_from": [40, 2]})
+    file = LogFile(run / "scalars")
+    file.append(log.series(0, 0, 0, np.ones(65), (0.0, 1.0)), position=1)
+    file.close()
+    assert report(run)["epochs"] == 4
+    session = FileSession(run)
+    loaded = load(run)
+    assert session._status(loaded, loaded.history()).epoch == 4.5
+    assert epochs_done({"steps_per_epoch": 10}, 65) == 6.5 and epochs_done({}, 65) is None
 
 
 def test_missing_and_damaged_files_cost_only_themselves(tmp_path):

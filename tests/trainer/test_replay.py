@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from bptui.runs import keyframes
+from bptui.runs.events import encode, read_events
 from bptui.runs.info import read_info
+from bptui.runs.report import report
+from bptui.trainer.replay import _changes, replay
 
 
 def bptui(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -108,3 +111,35 @@ def test_what_cannot_be_replayed_is_one_line(tmp_path: Path, words: tuple[str, .
     assert done.returncode == 2
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def _file(run: Path, *events: dict[str, object]) -> None:
+    (run / "events.jsonl").write_bytes(b"".join(encode({"source": "trainer", **event}) for event in events))
+
+
+def test_a_limit_that_was_taken_away_is_taken_away_again(tmp_path: Path) -> None:
+    _file(tmp_path, {"step": 3, "change": "clip", "before": 1.0, "after": float("inf")})
+    assert _changes(tmp_path) == [(3, "clip", float("inf"))]
+    (event,) = read_events(tmp_path)
+    assert (event.before, event.after) == (1.0, float("inf"))
+
+
+def test_a_change_in_the_past_keeps_what_was_changed_before_it(tmp_path: Path) -> None:
+    _file(
+        tmp_path,
+        {"step": 10, "change": "lr", "after": 0.1},
+        {"step": 20, "change": "momentum", "after": 0.3},
+        {"step": 20, "change": "lr", "after": 0.2},
+        {"step": 21, "change": "lr", "after": 0.9},
+        {"step": 20, "change": "rewound", "before": 30, "after": 20},
+        {"step": 20, "change": "lr", "after": 0.5},
+    )
+    assert _changes(tmp_path) == [(10, "lr", 0.1), (20, "momentum", 0.3), (20, "lr", 0.5)]
+
+
+def test_a_run_whose_report_is_thinned_is_replayed_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(tmp_path, "xor", "--steps", "120")
+    monkeypatch.setattr("bptui.runs.report.MAX_LOSSES", 50)
+    assert report(run)["losses_every"] == 3
+    done = replay(run, None, verify=True)
+    assert (done.step, done.losses, done.differs) == (120, 120, "")
