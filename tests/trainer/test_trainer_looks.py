@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,11 +19,12 @@ from bptui.client.launch import launch
 from bptui.client.session import RequestRefused, Session
 from bptui.data import load as load_data
 from bptui.data import search_path
-from bptui.protocol.framing import Frame
+from bptui.protocol.framing import Body, Frame
 from bptui.protocol.messages import Events, Inspect, Inspection, Look, Looked, Pause, Run, Set, Status, Stop
-from bptui.spec.experiment import Experiment
+from bptui.spec.experiment import BinaryCrossEntropy, Experiment, Huber, MeanAbsoluteError, MeanSquaredError
 from bptui.spec.load import load as load_spec
-from bptui.trainer.looks import certainty, class_ids, classes_of, grid_points
+from bptui.trainer.evaluate import class_ids, predicted_ids
+from bptui.trainer.looks import _boundary, certainty, grid_points
 
 ACTIVATION: dict[str, Callable[[Any], Any]] = {
     "relu": lambda z: np.maximum(z, 0), "tanh": np.tanh, "identity": lambda z: z,
@@ -142,6 +146,31 @@ async def test_a_boundary_is_that_of_the_weights_shown_and_lies_over_the_data() 
     assert (points[:, 1] > y0).all() and (points[:, 1] < y1).all()
 
 
+class _FirstFeature:
+    """An engine whose only output is the first feature, from 0 to 1 over the grid's columns."""
+
+    def predict(self, x: Any) -> Any:
+        return np.asarray(x)[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "cut"),
+    [(MeanSquaredError(), 0.5), (MeanAbsoluteError(), 0.5), (Huber(), 0.5), (BinaryCrossEntropy(), 0.0)],
+)
+def test_a_boundary_of_one_output_lies_where_accuracy_counts(loss: Any, cut: float) -> None:
+    experiment = msgspec.structs.replace(load_spec("xor"), loss=BinaryCrossEntropy())
+    data = dataclasses.replace(data_of(experiment), task="binary")
+    setup = SimpleNamespace(data=data, experiment=msgspec.structs.replace(experiment, loss=loss))
+    body, request = Body(), Look(kind="boundary", columns=41, rows=5)
+    arrays, *_ = _boundary(SimpleNamespace(setup=setup, engine=_FirstFeature()), request, body)  # type: ignore[arg-type]
+    told = Looked(id=1, kind="boundary", step=0, part="train", samples=205, seconds=0.0, arrays=arrays)
+    frame = Frame(told, body.bytes())
+    x0, x1, _, _ = frame.array(arrays["box"]).tolist()
+    scale, mean = float(data.scaler.scale[0]), float(data.scaler.mean[0])
+    x = (np.linspace(x0, x1, 41) - mean) / scale
+    assert (frame.array(arrays["classes"]) == (x > cut)).all() and 0 < (x > cut).sum() < 41
+
+
 async def test_looks_are_answered_while_it_runs_and_count_as_probing() -> None:
     async with running(load_spec("moons", ["stop.epochs=100000"])) as (session, follower):
         await session.request(Run())
@@ -194,4 +223,4 @@ def test_certainty_is_a_probability_or_nothing() -> None:
     assert certainty(z, "cross_entropy").tolist() == [pytest.approx(expected), 0.0]
     assert certainty(np.array([[-2.0]]), "binary_cross_entropy")[0] == pytest.approx(1 / (1 + np.exp(-2.0)))
     assert certainty(z[:1], "mse").tolist() == [1.0]
-    assert classes_of(np.array([[-1.0], [3.0]])).tolist() == [0, 1]
+    assert predicted_ids(np.array([[-1.0], [3.0]])).tolist() == [0, 1]
