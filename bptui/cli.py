@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status (0 done, 1 training failed, 2 bad usage or input)."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # a terminal or pipe that takes only ASCII loses a sign, not the run
     words = [word for word in words if word != "--debug"]
     try:
         return _dispatch(words)
@@ -56,19 +59,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         if debug or not (_is_ours(error)):
             raise
-        print(f"bptui: {one_line(error)}", file=sys.stderr)
+        from bptui.runs.output import escape
+
+        print(f"bptui: {escape(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
 
 
 def _is_ours(error: Exception) -> bool:
     """Errors whose text was written for users: those of bptui's modules, and the operating system's own."""
     return isinstance(error, OSError) or type(error).__module__.startswith("bptui.")
-
-
-def one_line(error: object) -> str:
-    """The text of an error on one line, control characters made visible."""
-    text = " ".join(str(error).split())
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _dispatch(words: list[str]) -> int:

@@ -13,13 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from bptui.client.connect import connect
+from bptui.client.connect import RunHasEnded, connect
 from bptui.client.launch import discard
 from bptui.client.session import ConnectionLost, RequestRefused, Session
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import Findings, Goodbye, LogChunk, ModelInfo, Pause, Run, Status, Stop, TakeControl
+from bptui.protocol.messages import Findings, LogChunk, ModelInfo, Pause, Run, Status, Stop, TakeControl
 from bptui.runs.history import History
-from bptui.runs.info import RunError, alive, read_info, write_whole
+from bptui.runs.info import RunError, alive, read_info, write_output
 from bptui.runs.output import escape
 from bptui.runs.report import encode, report
 from bptui.spec.load import sizes
@@ -50,7 +50,7 @@ def command(directory: Path, verb: str) -> int:
 async def _command(directory: Path, verb: str) -> int:
     info = read_info(directory)
     if not (alive(info.trainer_pid, info.trainer_start) or alive(info.hub_pid, info.hub_start)):
-        raise HeadlessError(f"{info.id}: this run has ended; nothing to {verb}")
+        raise HeadlessError(f"{escape(info.id)}: this run has ended; nothing to {verb}")
     message, done = _VERBS[verb]
     session = connect(directory, role="observer")
     try:
@@ -58,12 +58,12 @@ async def _command(directory: Path, verb: str) -> int:
         await session.request(TakeControl())
         reply = await session.request(message())
     except RequestRefused as error:
-        raise HeadlessError(f"{info.id}: {error}") from None
+        raise HeadlessError(f"{escape(info.id)}: {error}") from None
     except ConnectionLost:
-        raise HeadlessError(f"{info.id}: the run ended before it answered") from None
+        raise HeadlessError(f"{escape(info.id)}: the run ended before it answered") from None
     finally:
         await session.close()
-    print(f"{info.id}  {done} at step {getattr(reply.message, 'step', 0):,}")
+    print(f"{escape(info.id)}  {done} at step {getattr(reply.message, 'step', 0):,}")
     return 0
 
 
@@ -87,8 +87,8 @@ class _Follower:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._interrupted, number)
         with self._display:
-            await self._follow()
-        return self._conclude(report_path, fail_on)
+            lost = await self._follow()
+        return self._conclude(report_path, fail_on, lost)
 
     def _interrupted(self, number: int) -> None:
         """The first asks the trainer to stop after its step; the second kills it."""
@@ -104,33 +104,42 @@ class _Follower:
         with contextlib.suppress(RequestRefused, ConnectionLost):
             await session.request(Stop())
 
-    async def _follow(self) -> None:
-        """Frames until the run has ended; a hub that is lost is replaced while the trainer lives."""
+    async def _follow(self) -> str:
+        """Frames until the run has ended; a hub that is lost or ended is replaced while the trainer lives.
+
+        Returns why the run could not be followed to its end; empty: it was.
+        """
         while True:
             session = connect(self.directory, role="controller", owner=True, offset=self._offset)
             try:
                 await session.start()
-            except ConnectionLost:
-                return
-            self._session = session
-            if self.interrupts:
-                await self._ask_to_stop(session)
+            except RunHasEnded:
+                return ""
+            except ConnectionLost as error:
+                return str(error)
+            leave = False  # whatever ends this face before the run has ended (a pipe closed) ends the trainer too
             try:
-                async for frame in session.frames():
-                    self._take(frame)
-                    if self._ended():
-                        return
-                return
-            except ConnectionLost:
-                info = read_info(self.directory)
-                if not alive(info.trainer_pid, info.trainer_start):
-                    return
+                self._session = session
+                if self.interrupts:
+                    await self._ask_to_stop(session)
+                with contextlib.suppress(ConnectionLost):
+                    async for frame in session.frames():
+                        self._take(frame)
+                        if self._ended():
+                            break
+                leave = True
             finally:
                 self._offset = session.offset
-                await session.close()
+                await session.close(leave)
+            if self._ended() or not self._trains():
+                return ""
 
     def _ended(self) -> bool:
         return self.status is not None and self.status.code is not None
+
+    def _trains(self) -> bool:
+        info = read_info(self.directory)
+        return info.end is None and alive(info.trainer_pid, info.trainer_start)
 
     def _take(self, frame: Frame) -> None:
         message = frame.message
@@ -145,13 +154,11 @@ class _Follower:
             self.model = message
         elif isinstance(message, Findings):
             self.findings = message
-        elif isinstance(message, Goodbye):
-            return
         if self.status is not None and self.model is not None:
             self._display.show(self.model, self.status, self.history)
 
-    def _conclude(self, report_path: Path | None, fail_on: str | None) -> int:
-        """Say the result; remove a run that could not begin."""
+    def _conclude(self, report_path: Path | None, fail_on: str | None, lost: str) -> int:
+        """Say the result; remove a run that could not begin. ``lost``: why it was not followed to its end."""
         try:
             content = report(self.directory)
         except RunError as error:
@@ -160,17 +167,23 @@ class _Follower:
         if end["code"] == 2 and content["steps"] == 0:
             _discard(self.directory)
             raise HeadlessError(escape(str(end["error"])))
+        if lost and content["steps"] == 0:
+            if not self._trains():
+                _discard(self.directory)
+            raise HeadlessError(escape(lost))
         if report_path is not None:
-            write_whole(report_path, encode(content))
+            write_output(report_path, encode(content))
         print(_summary(content))
         for finding in content["findings"]:
             print(f"  {_GLYPHS[finding['severity']]} {finding['fault']}: {escape(finding['message'])}")
-        print(f"  run {content['run']}   {self.directory}")
+        print(f"  run {escape(content['run'])}   {escape(str(self.directory))}")
         if end["error"]:
             print(f"bptui: {escape(str(end['error']))}", file=sys.stderr)
+        if lost:
+            print(f"bptui: {escape(lost)}", file=sys.stderr)
         if self.interrupts:
             return 130
-        if end["code"]:
+        if end["code"] or lost:
             return 1
         worst = max((_SEVERITY[finding["severity"]] for finding in content["findings"]), default=-1)
         return 1 if fail_on is not None and worst >= _SEVERITY[fail_on] else 0
@@ -242,8 +255,6 @@ class _Lines(_Silent):
                 f"{_title(model)} · {model.engine} {model.dtype} on {model.device} ({escape(model.engine_reason)})",
                 flush=True,
             )
-        epoch = status.step // max(model.steps_per_epoch, 1)
-        epoch_said, when = self._said
         last = history.last("loss")
         if last is None:
             return

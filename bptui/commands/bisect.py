@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from bptui.commands.common import UsageError, add_named_run, same_threads
+from bptui.commands.common import add_named_run, check_to, progress_bar, same_threads
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -18,24 +17,14 @@ def act(arguments: argparse.Namespace) -> int:
     from bptui.client.discover import resolve
     from bptui.expr import parse
 
-    if arguments.to is not None and arguments.to < 0:
-        raise UsageError(f"--to: expected a step of at least 0, got {arguments.to}")
+    check_to(arguments)
     parse(arguments.condition)
     run = resolve(arguments.run)
     same_threads(run)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     from bptui.trainer.bisect import bisect
 
-    columns = (TextColumn("looking"), BarColumn(bar_width=24), MofNCompleteColumn())
-    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
-        task = progress.add_task("", total=arguments.to)
-        found = bisect(
-            run,
-            arguments.condition,
-            to=arguments.to,
-            progress=lambda step, to: progress.update(task, completed=step, total=to),
-        )
+    with progress_bar("looking", arguments.to) as progress:
+        found = bisect(run, arguments.condition, to=arguments.to, progress=progress)
     if found.not_comparable:
         print(f"not comparable: {found.not_comparable}")
     if found.step is None:

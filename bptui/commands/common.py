@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,12 +81,14 @@ def experiment_of(arguments: argparse.Namespace, default: str | None = None) -> 
     experiment = load(arguments.spec or default or "", overrides, variant=arguments.variant)
     for condition in arguments.breaks:
         parse(condition, layers=layer_names(experiment.model))
-    if arguments.steps is not None and arguments.epochs is None:
+    if (arguments.steps is None) != (arguments.epochs is None):
         import msgspec
 
-        # asked for a number of updates: the file's number of epochs does not cut it short
-        stop = msgspec.structs.replace(experiment.stop, epochs=None)
-        experiment = msgspec.structs.replace(experiment, stop=stop)
+        # asked for a number of updates, or of epochs: the file's number of the other does not cut it short
+        other = "epochs" if arguments.epochs is None else "steps"
+        experiment = msgspec.structs.replace(
+            experiment, stop=msgspec.structs.replace(experiment.stop, **{other: None})
+        )
     return experiment
 
 
@@ -212,6 +215,32 @@ def check_terminal() -> None:
         raise UsageError(
             f"the terminal is too small: {columns}×{lines}, at least {SMALLEST[0]}×{SMALLEST[1]} are needed"
         )
+
+
+def check_output(option: str, name: str) -> None:
+    """Told before anything is trained or read: a file that could not be written in the end."""
+    there = Path(os.path.realpath(name))
+    special = os.path.exists(name) and not os.path.isfile(name)  # a device or a pipe is written to, not replaced
+    place = Path(name) if special else there.parent
+    if os.path.isdir(name) or not place.exists() or not os.access(place, os.W_OK):
+        raise UsageError(f"{option} {name}: cannot be written there")
+
+
+def check_to(arguments: argparse.Namespace) -> None:
+    """``--to`` of a command that does a run again."""
+    if arguments.to is not None and arguments.to < 0:
+        raise UsageError(f"--to: expected a step of at least 0, got {arguments.to}")
+
+
+@contextlib.contextmanager
+def progress_bar(word: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """Takes the step and the last one; shows nothing where no terminal is."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn(word), BarColumn(bar_width=24), MofNCompleteColumn())
+    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda step, to: progress.update(task, completed=step, total=to)
 
 
 def same_threads(run: Path) -> None:

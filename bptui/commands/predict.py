@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bptui.commands.common import UsageError, add_named_run
+from bptui.commands.common import add_named_run, check_output
 
 #: Rows that are shown where nothing is written to a file.
 _SHOWN = 20
@@ -27,9 +27,7 @@ def act(arguments: argparse.Namespace) -> int:
 
     run = resolve(arguments.run)
     if arguments.output:
-        folder = Path(arguments.output).absolute().parent
-        if not folder.is_dir() or Path(arguments.output).is_dir():
-            raise UsageError(f"--output {arguments.output}: cannot be written there")
+        check_output("--output", arguments.output)
     from bptui.export.prediction import as_csv, as_dict, as_text, predict
     from bptui.export.rows import Pictures, read_rows
     from bptui.export.trained import open_trained

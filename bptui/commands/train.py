@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from bptui.commands.common import UsageError, add_experiment, check_engine, experiment_of, launch_run
+from bptui.commands.common import UsageError, add_experiment, check_engine, check_output, experiment_of, launch_run
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +37,7 @@ def act(arguments: argparse.Namespace) -> int:
 
         parse(arguments.until, layers=layer_names(experiment.model))
     if arguments.report:
-        folder = Path(arguments.report).absolute().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(arguments.report).is_dir():
-            raise UsageError(f"--report {arguments.report}: cannot be written there")
+        check_output("--report", arguments.report)
     if arguments.seeds is not None:
         return _train_seeds(arguments)
     from bptui.client.headless import follow
@@ -58,6 +55,8 @@ def _train_seeds(arguments: argparse.Namespace) -> int:
 
     if not 1 <= arguments.seeds <= 10_000:
         raise UsageError(f"--seeds: expected a number from 1 to 10000, got {arguments.seeds}")
+    if arguments.breaks:
+        raise UsageError("--break: not with --seeds, where nobody would let a paused run go on")
     words = [arguments.spec, "--engine", arguments.engine, "--device", arguments.device]
     words += ["--probe-budget", str(arguments.probe_budget)]
     for option, value in (
