@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bptui.runs.info import write_whole
+from bptui.runs.info import write_output
 
 SCHEMA = 1
 _POLL = 0.02
+#: How long runs that were interrupted may take to stop before they are told again, which kills their trainers.
+_STOPPING_SECONDS = 10.0
 #: Metrics in the order in which they are shown; others follow.
 _FIRST = ("val_accuracy", "test_accuracy", "val_r2", "test_r2", "val_loss", "test_loss", "train_loss")
 
@@ -53,8 +55,8 @@ def train_seeds(words: Sequence[str], seeds: Sequence[int], *, report: Path | No
             "metrics": {name: row._asdict() for name, row in bands.items()},
             "runs": runs,
         }
-        write_whole(report, json.dumps(summary, indent=1).encode())
-    return max(code for code, _ in results.values())
+        write_output(report, json.dumps(summary, indent=1).encode())
+    return max(code if code >= 0 else 1 for code, _ in results.values())  # below 0: killed by a signal
 
 
 def bands_of(reports: Sequence[dict[str, Any]]) -> dict[str, Band]:
@@ -81,20 +83,31 @@ def _run_all(
                 seed = waiting.pop(0)
                 running[seed] = _start(words, seed, folder)
             for seed, process in list(running.items()):
-                if process.poll() is not None:
-                    del running[seed]
+                if process.poll() is None:
+                    continue
+                del running[seed]
+                with process:  # closes its pipe
                     results[seed] = _result(process, folder / f"{seed}.json")
                     if not quiet:
                         print(_line(seed, *results[seed]), flush=True)
                     if results[seed][0] == 2:  # bad input is bad for every seed
                         raise SeedsError(_stderr(process))
             time.sleep(_POLL)
+    except KeyboardInterrupt:  # the terminal has told the runs as well: they stop after their step
+        _await_all(list(running.values()), time.monotonic() + _STOPPING_SECONDS)
+        raise
     finally:
         for process in running.values():
             process.terminate()
         for process in running.values():
-            process.wait()
+            with process:
+                process.wait()
     return {seed: results[seed] for seed in seeds}
+
+
+def _await_all(processes: list[subprocess.Popen[str]], deadline: float) -> None:
+    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        time.sleep(_POLL)
 
 
 class SeedsError(ValueError):
