@@ -39,6 +39,8 @@ class Probe:
         self._table[:, _UNITS] = [math.prod(layer.shape) for layer in engine.layers]
         self._named: dict[int, tuple[int, ...]] = {}
         self._counting = 0.0  # seconds that the last census took
+        self.known_at = 0
+        """The state of which the table is."""
         self.recording = True
         """Whether what is measured is new; a state of the past, which is recorded already, is only shown."""
 
@@ -65,6 +67,7 @@ class Probe:
             started = self._charge("histogram", step, started)
         if everything or governor.due("table", step):
             self._reduce(updated)
+            self.known_at = step
             self._write_table(step)
             self._charge("table", step, started - self._counting)
             self._counting = 0.0
@@ -99,6 +102,7 @@ class Probe:
         """Know the last step and the present state, and record nothing."""
         self._reduce(True)
         self._count(state)
+        self.known_at = state
 
     def _count(self, state: int) -> None:
         table = self._table

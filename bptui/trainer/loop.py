@@ -421,7 +421,7 @@ class Trainer(Course):
         known, functions = self._known(), self.probe.functions()
         condition = self.breakpoints.hit(known, functions)
         if condition is None:
-            self._unbroken = self.step
+            self._unbroken = min(self.step, self.probe.known_at)
             return False
         with contextlib.suppress(ValueError):  # a keyframe that is damaged: stand where it was noticed
             if condition.calls:

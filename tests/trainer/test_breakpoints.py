@@ -75,3 +75,50 @@ def test_a_bad_condition_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "did you mean 'dense1'" in done.stderr
     assert not (tmp_path / "home" / "runs").exists()
+
+
+def test_a_condition_on_a_layer_stands_where_it_first_holds(tmp_path: Path) -> None:
+    """Layers are measured now and then, yet the run stands at the step that ``bisect`` finds."""
+    environment = {**os.environ, "BPTUI_HOME": str(tmp_path / "home")}
+    condition = 'dead("dense2") > 0.5'
+    with subprocess.Popen(
+        [*BPTUI, "train", "dead-relu", "--break", condition], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        said_at = None
+        for line in process.stdout:
+            if found := re.match(r"break: dead.* at step (\d+)", line):
+                said_at = int(found[1])
+                subprocess.run([*BPTUI, "resume", "latest"], env=environment, capture_output=True, check=True)
+    found = subprocess.run(
+        [*BPTUI, "bisect", "latest", condition], env=environment, capture_output=True, text=True, check=True
+    )
+    assert said_at is not None
+    assert f"first at step {said_at} " in found.stdout
+
+
+def test_a_breakpoint_at_an_epochs_end_leaves_nothing_out(tmp_path: Path) -> None:
+    environment = {**os.environ, "BPTUI_HOME": str(tmp_path / "home")}
+    with subprocess.Popen(
+        [*BPTUI, "train", "digits", "--epochs", "3", "--break", "epoch >= 1"],
+        env=environment, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("break: epoch"):
+                assert "at step 45" in line
+                subprocess.run([*BPTUI, "resume", "latest"], env=environment, capture_output=True, check=True)
+    done = subprocess.run(
+        [*BPTUI, "replay", "latest", "--verify"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "step 0 to 135: bit-exact (135 losses" in done.stdout, done.stdout + done.stderr
+
+
+def test_until_on_a_layer_is_met(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*BPTUI, "train", "dead-relu", "--until", 'dead("dense2") > 0.5'],
+        env={**os.environ, "BPTUI_HOME": str(tmp_path / "home")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("until ·") == 1

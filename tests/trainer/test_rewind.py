@@ -187,3 +187,84 @@ def test_a_damaged_keyframe_is_named_and_nothing_is_lost(tmp_path: Path) -> None
         go_to(driver.trainer, 4)
     same(driver.state, before)
     driver.close()
+
+
+def test_going_back_records_nothing_again(tmp_path: Path) -> None:
+    """What is shown of the past is no record: series and tables stay as they were."""
+    from bptui.runs.reader import RingReader
+    from bptui.runs.ring import Record, parse
+
+    driver = Driver(tmp_path / "run", "numpy", [])
+    driver.ask(Step(count=30))
+    begin = driver.trainer.ring.head
+    driver.ask(GoTo(step=4))
+    driver.ask(Step(count=10))
+    kinds = {entry.kind for entry in parse(RingReader(driver.trainer.ring, begin, owner=False).take())}
+    assert not kinds & {Record.LOSS, Record.SERIES, Record.TABLE, Record.HISTOGRAM}
+    assert {Record.SHOWN_TABLE, Record.SHOWN_HISTOGRAM, Record.STATE} <= kinds
+    driver.close()
+
+
+def test_a_new_future_has_its_figures(tmp_path: Path) -> None:
+    driver = Driver(tmp_path / "run", "numpy", [])
+    per_epoch = driver.trainer.steps_per_epoch
+    driver.ask(Step(count=3 * per_epoch))
+    driver.ask(GoTo(step=per_epoch + 1))
+    driver.ask(Set(key="lr", value=0.01))
+    assert driver.trainer._noted <= per_epoch + 1
+    driver.ask(Step(count=per_epoch))
+    assert driver.trainer._noted == 2 * per_epoch
+    driver.close()
+
+
+def test_two_changes_in_one_state_both_hold_when_it_is_lived_again(tmp_path: Path, engine: str) -> None:
+    wanderer, straight = (Driver(tmp_path / name, engine, []) for name in ("wanderer", "straight"))
+    for driver in (wanderer, straight):
+        driver.ask(Step(count=6))
+        driver.ask(Set(key="lr", value=0.5))
+        if driver is wanderer:
+            driver.ask(Step())
+            driver.ask(GoTo(step=6))
+        driver.ask(Set(key="momentum", value=0.3))
+        driver.ask(Step(count=4))
+    wanderer.ask(GoTo(step=2))
+    wanderer.ask(GoTo(step=10))
+    same(wanderer.state, straight.state)
+    wanderer.close()
+    straight.close()
+
+
+@pytest.mark.parametrize("rate", [0.003, 0.0171, 0.3])
+def test_a_rate_set_twice_is_the_same_rate(tmp_path: Path, rate: float) -> None:
+    overrides = ["schedule.name=exponential", "schedule.per=step", "schedule.gamma=0.97"]
+    wanderer, straight = (Driver(tmp_path / name, "numpy", overrides) for name in ("wanderer", "straight"))
+    for driver in (wanderer, straight):
+        driver.ask(Step(count=7))
+        driver.ask(Set(key="lr", value=rate))
+        driver.ask(Step(count=3))
+    wanderer.ask(Back(count=3))
+    wanderer.ask(Step(count=3))
+    same(wanderer.state, straight.state)
+    wanderer.close()
+    straight.close()
+
+
+def test_a_run_that_goes_on_after_its_end_goes_on_learning(tmp_path: Path) -> None:
+    from bptui.protocol.messages import Run
+
+    driver = Driver(tmp_path / "run", "numpy", ["schedule.name=cosine", "stop.epochs=2"])
+    trainer = driver.trainer
+    driver.ask(Step(count=trainer.stopping.total_steps))
+    trainer._complete("completed")
+    driver.ask(Run())
+    assert trainer.stopping.total_steps == 2 * trainer.step
+    assert trainer.lr.at(trainer.step) > 0
+    driver.close()
+
+
+def test_a_request_that_makes_no_sense_ends_nothing(tmp_path: Path) -> None:
+    driver = Driver(tmp_path / "run", "numpy", [])
+    for key, value in (("batch_size", float("inf")), ("batch_size", float("nan")), ("lr", float("inf")), ("x", 1.0)):
+        with pytest.raises(NotNow):
+            driver.ask(Set(key=key, value=value))
+    driver.close()
