@@ -125,7 +125,7 @@ class LiveSession(Session):
             info = read_info(self.directory)
             with contextlib.suppress(OSError, ValueError):
                 return await asyncio.open_unix_connection(info.address)
-            live = live_processes(info)
+            live = live_processes(info, self.directory)
             if live.hub or started_here(self.directory) or (live.starting and not hub_ended(self.directory)):
                 pass  # it is coming up, or about to end
             elif live.trainer:

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from bptui.runs.info import RunError, RunInfo, alive, read_info
+from bptui.runs.info import RunError, RunInfo, read_info
 from bptui.runs.paths import runs_root
+from bptui.runs.processes import lives
 from bptui.runs.ring import read_header
 
 __all__ = ["RunSummary", "list_runs", "live_processes", "resolve", "runs_root"]
@@ -46,14 +47,14 @@ class Live(NamedTuple):
     """It was made a moment ago and no process has said a word yet."""
 
 
-def live_processes(info: RunInfo) -> Live:
+def live_processes(info: RunInfo, run: Path | None = None) -> Live:
     """On this machine since this boot; a run of another machine (home on NFS) counts as not live."""
     from bptui.client.launch import boot_id
 
     if (info.host and info.host != platform.node()) or (info.boot_id and info.boot_id != boot_id()):
         return Live(False, False, False)
     starting = not info.hub_pid and 0 <= time.time() - info.created < STARTING_SECONDS
-    return Live(alive(info.hub_pid, info.hub_start), alive(info.trainer_pid, info.trainer_start), starting)
+    return Live(lives(info, "hub", run), lives(info, "trainer", run), starting)
 
 
 def list_runs(root: Path | None = None) -> list[RunSummary]:
@@ -78,7 +79,7 @@ def summarise(run: Path) -> RunSummary | None:
         created = (run / "run.json").stat().st_mtime if (run / "run.json").exists() else 0.0
         return RunSummary(run.name, run, "?", "DAMAGED", 0, created, False, None)
     header = read_header(run / "ring")
-    live = live_processes(info)
+    live = live_processes(info, run)
     step = header.step if header is not None else 0
     if info.end is not None:
         state = _ENDS.get(str(info.end.get("reason")), "FAILED")

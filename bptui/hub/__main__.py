@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     info = msgspec.structs.replace(info, hub_pid=os.getpid(), hub_start=process_start(os.getpid()))
     try:
         if adopt:
-            trainer = TrainerProcess(info.trainer_pid, info.trainer_start)
+            trainer = TrainerProcess.adopt(run, info)
         else:
             trainer = TrainerProcess.spawn(run, info.cwd)
             info = msgspec.structs.replace(info, trainer_pid=trainer.pid, trainer_start=trainer.start)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -12,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bptui.runs.info import alive, process_start
+from bptui.runs.info import RunInfo, alive, process_start
+from bptui.runs.processes import lives, trainer_program
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,10 +22,8 @@ POLL_SECONDS = 0.25
 
 def command(run: Path) -> list[str]:
     """How the trainer is started; ``$BPTUI_TRAINER`` (a JSON list) puts another program in its place."""
-    own = os.environ.get("BPTUI_TRAINER")
     # -P: a file in the user's folder must not stand in for a module of the same name.
-    start = [str(part) for part in json.loads(own)] if own else [sys.executable, "-P", "-m", "bptui.trainer"]
-    return [*start, str(run)]
+    return [*(trainer_program() or [sys.executable, "-P", "-m", "bptui.trainer"]), str(run)]
 
 
 class TrainerProcess:
@@ -50,6 +48,11 @@ class TrainerProcess:
                 cwd=cwd if cwd and os.path.isdir(cwd) else None, start_new_session=True,
             )  # fmt: skip
         return cls(child.pid, process_start(child.pid), child)
+
+    @classmethod
+    def adopt(cls, run: Path, info: RunInfo) -> TrainerProcess:
+        """The one that a dead hub left behind; one that has ended where ``run.json`` names no trainer of this run."""
+        return cls(info.trainer_pid, info.trainer_start) if lives(info, "trainer", run) else cls(0, 0.0)
 
     def watch(self, loop: asyncio.AbstractEventLoop, ended: Callable[[], None]) -> None:
         """Call ``ended`` once, as soon as the process has ended."""

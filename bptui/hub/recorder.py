@@ -15,7 +15,7 @@ from bptui.runs import findings as findings_file
 from bptui.runs.digest import Digest
 from bptui.runs.events import MOST, charted, read_events
 from bptui.runs.findings import Finding, read_findings
-from bptui.runs.info import RunInfo, write_info
+from bptui.runs.info import RunInfo, write_info, write_whole
 from bptui.runs.load import crash_text
 from bptui.runs.logfile import LogFile
 from bptui.runs.reader import RingReader
@@ -47,6 +47,7 @@ class Recorder:
         self.pace = info.pace
         self._written = {finding.key: finding for finding in self.findings}
         self._findings_at = 0.0
+        self._told = b""
         self._retry_at = 0.0
         self._unsaved_info = False
         self.behind = False
@@ -57,6 +58,7 @@ class Recorder:
             self._know_model()
         if ring.tail:
             self.digest.state, self.digest.step = ring.state, ring.step
+            self._recall()
         self.digest.end = info.end
 
     @property
@@ -139,6 +141,7 @@ class Recorder:
         if "state" in changed:
             topics |= {"status", "urgent"}
             self.pace = _number(digest.live.get("pace"), self.pace)
+            self._remember()
         if "model" in changed:
             topics |= {"model", "status", "urgent"}
             self._know_model()
@@ -164,6 +167,31 @@ class Recorder:
         if "state" in changed and digest.state != "RUNNING":
             self.write_findings(all_=True)
         return topics
+
+    def _remember(self) -> None:
+        """File what only STATE records tell, for a hub that comes after this one."""
+        told = msgspec.json.encode({"state": self.digest.state, "text": self.digest.text, "live": self.digest.live})
+        if told == self._told:
+            return
+        try:
+            write_whole(self.run / "state.json", told)
+            self._told = told
+            self._problem("state.json", "")
+        except OSError as error:
+            self._problem("state.json", f"cannot write state.json: {error.strerror}")
+
+    def _recall(self) -> None:
+        """What an earlier hub filed of the last STATE record."""
+        try:
+            told = msgspec.json.decode((self.run / "state.json").read_bytes(), type=dict[str, Any])
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return
+        live = told.get("live")
+        if _is_dict(live):
+            self.digest.live = live
+            self.pace = _number(live.get("pace"), self.pace)
+        if told.get("state") == self.digest.state:
+            self.digest.text = str(told.get("text") or "")
 
     # -- diagnosis ---------------------------------------------------------------------------------
     def _know_model(self) -> None:

@@ -10,9 +10,10 @@ import msgspec
 
 from bptui.runs.digest import Digest
 from bptui.runs.history import History
-from bptui.runs.info import RunInfo, alive, read_info
+from bptui.runs.info import RunInfo, read_info
 from bptui.runs.logfile import extent
 from bptui.runs.output import tail_lines
+from bptui.runs.processes import lives
 from bptui.runs.reader import RingReader
 from bptui.runs.ring import Ring, RingError
 
@@ -97,7 +98,7 @@ def ended(run: Path, loaded: Loaded) -> Ended:
             return msgspec.convert(end, Ended, strict=False)
         except msgspec.ValidationError:
             return Ended("failed", 1, str(end)[:200], loaded.digest.step)
-    if alive(loaded.info.trainer_pid, loaded.info.trainer_start):
+    if lives(loaded.info, "trainer", run):
         return Ended("running", 0, None, loaded.digest.step)
     return Ended("crashed", 1, crash_text(run), loaded.digest.step)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bptui.hub.process import TrainerProcess
 from bptui.hub.recorder import Recorder
 from bptui.runs import logfile
 from bptui.runs.events import read_events
-from bptui.runs.info import RunInfo, read_info, write_info
+from bptui.runs.info import RunInfo, process_start, read_info, write_info
 from bptui.runs.ring import Record, Ring
 
 
@@ -106,3 +109,32 @@ def test_what_a_full_disk_cost_stays_said(bench: Bench, monkeypatch: pytest.Monk
     full[0] = False
     recorder.tick()
     assert "cannot write" not in recorder.problem and "bytes of scalars are lost" in recorder.problem
+
+
+def test_another_hub_knows_pace_settings_and_why_it_is_paused(bench: Bench) -> None:
+    first = bench.recorder()
+    told = {"pace": 3.0, "total_steps": 50, "settings": {"lr": 0.25}}
+    bench.ring.set_state("PAUSED")
+    bench.say(Record.STATE, 4, state="PAUSED", text="break: loss < 1", micro="", **told)
+    first.tick()
+    second = bench.recorder()
+    assert (second.pace, second.digest.live, second.digest.text) == (3.0, told, "break: loss < 1")
+    bench.ring.set_state("RUNNING")
+    assert bench.recorder().digest.text == ""  # of another state
+    (bench.run / "state.json").write_bytes(b"[")
+    assert bench.recorder().pace == 7.0
+
+
+def test_a_process_that_is_no_trainer_of_this_run_is_not_adopted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BPTUI_TRAINER", raising=False)
+    for words, trusted in ((["bptui.trainer", str(bench.run)], True), (["bptui.trainer", "/elsewhere"], False),
+                           ([str(bench.run)], False)):  # fmt: skip
+        with subprocess.Popen([sys.executable, "-c", "input()", *words], stdin=subprocess.PIPE) as other:
+            start = process_start(other.pid)
+            info = RunInfo(id=bench.run.name, title="t", created=1.0, trainer_pid=other.pid, trainer_start=start)
+            assert (TrainerProcess.adopt(bench.run, info).pid == other.pid) is trusted
+            unknown = RunInfo(id=bench.run.name, title="t", created=1.0, trainer_pid=other.pid)
+            assert TrainerProcess.adopt(bench.run, unknown).pid == 0
+            other.communicate(b"\n")

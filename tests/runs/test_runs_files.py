@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from bptui.runs import keyframes, log, paths
 from bptui.runs.epochs import epochs_done
 from bptui.runs.events import read_events
 from bptui.runs.findings import read_findings
-from bptui.runs.info import RunError, RunInfo, read_info, write_info, write_output
+from bptui.runs.info import RunError, RunInfo, process_start, read_info, write_info, write_output
 from bptui.runs.load import load
 from bptui.runs.logfile import LogFile
 from bptui.runs.output import escape, tail_lines
@@ -225,17 +227,33 @@ def test_list_shows_states_newest_first_and_survives_damage(tmp_path):
     make_run(root, "a", created=1.0, end={"reason": "completed", "code": 0, "step": 12})
     make_run(root, "b", created=2.0)
     make_run(root, "c", created=3.0, trainer_pid=os.getpid(), host="elsewhere")
-    make_run(root, "d", created=4.0, trainer_pid=os.getpid())
     damaged = make_run(root, "e", created=5.0)
     (damaged / "run.json").write_bytes(b"{")
     (root / "f").mkdir()
+    make_run(root, "d", created=4.0)
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()", "bptui.trainer", str(root / "d")], stdin=subprocess.PIPE
+    ) as trainer:
+        told = {"trainer_pid": trainer.pid, "trainer_start": process_start(trainer.pid)}
+        for name, of in (("d", told), ("g", told), ("h", {"trainer_pid": trainer.pid})):
+            if name != "d":
+                make_run(root, name, created=0.5)
+            write_info(root / name, RunInfo(id=name, title="t", created=4.0 if name == "d" else 0.5, **of))
+        own = {"trainer_pid": os.getpid(), "trainer_start": process_start(os.getpid())}
+        make_run(root, "i", created=0.5, **own)
+        _check_list(root, trainer.pid)
+        trainer.communicate(b"\n")
+
+
+def _check_list(root: Path, pid: int) -> None:
     found = {run.id: run for run in discover.list_runs(root)}
     assert {name: run.state for name, run in found.items()} == {
         "a": "DONE", "b": "STALE", "c": "STALE", "d": "STARTING", "e": "DAMAGED",
+        "g": "STALE", "h": "STALE", "i": "STALE",
     }  # fmt: skip
-    assert [run.id for run in discover.list_runs(root)][-4:] == ["d", "c", "b", "a"]
+    assert [run.id for run in discover.list_runs(root) if run.id in "abcd"] == ["d", "c", "b", "a"]
     assert found["a"].step == 12 and found["d"].live and not found["c"].live
-    assert discover.resolve(str(os.getpid()), root) == root / "d"
+    assert discover.resolve(str(pid), root) == root / "d"
 
 
 def test_lines_nested_too_deep_are_passed_over(tmp_path: Path) -> None:
