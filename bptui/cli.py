@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import io
 import os
 import sys
@@ -87,6 +88,15 @@ def _dispatch(words: list[str]) -> int:
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     screen.add(parser)
+    if (
+        len(words) > 1
+        and words[0].isalpha()
+        and (near := difflib.get_close_matches(words[0], COMMANDS, n=1, cutoff=0.6))
+    ):
+        from bptui.spec.load import presets
+
+        if words[0] not in presets():  # 'trian digits' is no experiment
+            raise _UsageError(f"no command {words[0]!r} (did you mean {near[0]!r}?)")
     arguments = parser.parse_args(words)
     if arguments.version:
         from bptui import __version__

@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def act(arguments: argparse.Namespace) -> int:
     check_engine(arguments)
     experiment = experiment_of(arguments)
-    if arguments.until:
+    if arguments.until is not None:
         from bptui.expr import parse
         from bptui.spec.experiment import layer_names
 

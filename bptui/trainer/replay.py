@@ -53,6 +53,11 @@ class Replayed:
         self.info = read_info(run)
         self.recorded: Sequence[float] = losses(run).tolist()
         end = len(self.recorded)
+        came_to = max([end, *(frame.step for frame in keyframes.keyframes(run))])
+        if came_to > end:
+            raise ReplayError(
+                f"{self.info.id}: the record is damaged: of {came_to:,} steps the first {end:,} can be read"
+            )
         self.to = end if to is None else to
         if not 0 <= self.to <= end:
             raise ReplayError(f"{self.info.id}: there is no step {self.to:,}: 0 to {end:,} are recorded")

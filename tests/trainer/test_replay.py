@@ -143,3 +143,14 @@ def test_a_run_whose_report_is_thinned_is_replayed_in_full(tmp_path: Path, monke
     assert report(run)["losses_every"] == 3
     done = replay(run, None, verify=True)
     assert (done.step, done.losses, done.differs) == (120, 120, "")
+
+
+def test_a_damaged_record_is_never_called_bit_exact(tmp_path: Path) -> None:
+    run = trained(tmp_path, "xor", "--steps", "120")
+    log = bytearray((run / "scalars").read_bytes())
+    log[len(log) // 2] ^= 1
+    (run / "scalars").write_bytes(log)
+    for words in (("--verify",), ()):
+        done = bptui(tmp_path, "replay", run.name, *words)
+        assert done.returncode == 2
+        assert "the record is damaged" in done.stderr

@@ -275,3 +275,15 @@ def median_accuracy(home: Path, preset: str, metric: str, *words: str) -> float:
         place.mkdir()
         values.append(train(place, preset, "--seed", str(seed), *words)[1]["metrics"][metric])
     return statistics.median(values)
+
+
+def test_a_mistyped_command_is_told_as_such(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "trian", "digits")
+    assert ran.code == 2
+    assert "no command 'trian' (did you mean 'train'?)" in ran.err
+
+
+def test_an_empty_condition_is_no_condition(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "train", "digits", "--until", "")
+    assert ran.code == 2
+    assert "empty condition" in ran.err
