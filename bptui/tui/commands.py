@@ -18,7 +18,8 @@ class KeyCommands(Provider):
         screen = self.screen
         if not isinstance(screen, TransportScreen):
             return []
-        rows = keys_of(cast("Place", screen.id) if screen.id in ("inspector", "charts", "lesson", "builder") else "main")
+        known = screen.id in ("inspector", "charts", "lesson", "builder")
+        rows = keys_of(cast("Place", screen.id) if known else "main")
         return [(f"{key.label}  ({key.shown})", key) for key in rows if key.action != "palette"]
 
     async def discover(self) -> Hits:

@@ -65,7 +65,7 @@ def _session(place: Path, *, files_only: bool = False, observe: bool = False) ->
     from bptui.client.discover import live_processes
     from bptui.runs.info import read_info
 
-    if files_only or not any(live_processes(read_info(place))):
+    if files_only or not any(live_processes(read_info(place), place)):
         from bptui.client.file import FileSession
 
         return FileSession(place)

@@ -25,7 +25,8 @@ HEADER = (
     "The line above all panes: the state, the step (the number of updates made so far) and the epoch (how often every "
     "training row has been used), then data, layers' sizes, engine, pace and what the probes cost. Where it is narrow "
     "the last go first.\n\n"
-    "    READY waits for space   PAUSED stands between two micro-steps   RUNNING   DONE may go on   STALE has no trainer"
+    "    READY waits for space   PAUSED stands between two micro-steps   RUNNING   DONE may go on   "
+    "STALE has no trainer"
 )
 
 #: Quantity → name in the inspector, ASCII name, formula, what it is.

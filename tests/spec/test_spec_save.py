@@ -30,7 +30,9 @@ def values(field: Field) -> st.SearchStrategy[Any]:
     """Any value that the field's type allows."""
     some: st.SearchStrategy[Any] = {
         "integer": st.integers(-(2**53), 2**53), "number": st.floats(allow_nan=False), "flag": st.booleans(),
-        "choice": st.sampled_from(field.choices or ("",)), "text": st.text(st.characters(exclude_categories=["Cs"])), "word": st.integers(0, 9) | st.text("a1"),
+        "choice": st.sampled_from(field.choices or ("",)),
+        "text": st.text(st.characters(exclude_categories=["Cs"])),
+        "word": st.integers(0, 9) | st.text("a1"),
         "numbers": st.lists(st.floats(allow_nan=False), max_size=3).map(tuple),
     }[field.kind]  # fmt: skip
     return st.none() | some if field.optional else some

@@ -223,7 +223,7 @@ def test_inside_gnu_screen(tmp_path: Path) -> None:
     sockets = tmp_path / "s"
     sockets.mkdir(mode=0o700)
     environment = {"BPTUI_HOME": str(tmp_path / "h"), "SCREENDIR": str(sockets), "STY": None}
-    command = ["screen", "-U", "-c", rc, "-S", "bptui", *XOR]
+    command: list[str | Path] = ["screen", "-U", "-c", rc, "-S", "bptui", *XOR]
     with Terminal(command, rows=30, columns=100, env=environment) as terminal:
         terminal.wait_for("READY", timeout=30)
         terminal.wait_for("1 Model")

@@ -14,7 +14,6 @@ import numpy as np
 from bptui.client.session import Session
 from bptui.protocol.framing import Body, Frame
 from bptui.protocol.messages import (
-    AnyRequest,
     FindingRow,
     Findings,
     Histograms,
@@ -29,6 +28,7 @@ from bptui.protocol.messages import (
     Ok,
     Output,
     Pause,
+    Request,
     Run,
     Status,
     Step,
@@ -193,7 +193,7 @@ class FakeSession(Session):
         self.run = directory.name
         self.directory = directory
         self.read_only = read_only
-        self.sent: list[AnyRequest] = []
+        self.sent: list[Request] = []
         self.closed: bool | None = None
         self.queue: asyncio.Queue[Any] = asyncio.Queue()
         self.fail: Exception | None = None
@@ -225,7 +225,7 @@ class FakeSession(Session):
             assert isinstance(item, Frame)
             yield item
 
-    async def request(self, message: AnyRequest) -> Frame:
+    async def request(self, message: Request) -> Frame:
         self.sent.append(message)
         if self.fail is not None:
             raise self.fail
