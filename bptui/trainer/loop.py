@@ -430,6 +430,8 @@ class Trainer(Course):
             if "loss" in condition.names:
                 go_to(self, self.step - 1)
         text = f"break: {said(condition, known, functions)}"
+        event = {"step": self.step, "phase": "", "change": "break", "before": None, "after": condition.text}
+        self.ring.write(Record.EVENT, self.step, json.dumps(event).encode())
         self.show()
         self.broke = True
         self.enter("PAUSED", f"{text} at step {self.step:,}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pseudo_terminal import Terminal
 
+from bptui.runs.events import read_events
 from bptui.trainer.breakpoints import Breakpoints, said
 
 BPTUI = [sys.executable, "-m", "bptui"]
@@ -94,6 +95,8 @@ def test_a_condition_on_a_layer_stands_where_it_first_holds(tmp_path: Path) -> N
         [*BPTUI, "bisect", "latest", condition], env=environment, capture_output=True, text=True, check=True
     )
     assert said_at is not None
+    (run,) = (tmp_path / "home" / "runs").iterdir()
+    assert [(event.step, event.change, event.after) for event in read_events(run)] == [(said_at, "break", condition)]
     assert f"first at step {said_at} " in found.stdout
 
 
