@@ -38,6 +38,14 @@ def quiet(terminal: Terminal) -> None:
     terminal.wait_quiet(0.6)
 
 
+def quiet_while_running(terminal: Terminal) -> None:
+    """Paused, so that the picture stands still."""
+    terminal.wait_for(lambda t: sum(line.count("●") + line.count("▲") for line in t.lines) > 20 or "class" in t.text, 60.0)
+    terminal.press("space")
+    terminal.wait_for(lambda t: "PAUSED" in t.line(0), 60.0)
+    terminal.wait_quiet(0.6)
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """``name`` is that of the files; ``command`` what a user would type after ``bptui``."""
@@ -69,6 +77,9 @@ SCENES = (
         press(*"nnnnnnn"), see("backward dense2"), quiet,
     )),
     Scene("settings", (), (*RUN, press("l"), see("Live settings"), press(*"0.2", "enter"), see("takes it back"))),
+    Scene("boundary", ("spiral", "--pace", "100"), (
+        state("READY"), press("space"), reach(600), press("v"), press("7"), see("boundary"), quiet_while_running,
+    )),
     Scene("small", (), RUN + LATER, 80, 24),
     Scene("large", (), RUN + LATER, 200, 60),
 )

@@ -46,6 +46,7 @@ class Recorder:
         self._problems: dict[str, str] = {}
         self.pace = info.pace
         self._written = {finding.key: finding for finding in self.findings}
+        self._places: dict[tuple[str, str | None], int] = {}
         self._findings_at = 0.0
         self._told = b""
         self._retry_at = 0.0
@@ -240,12 +241,14 @@ class Recorder:
         ]
         for position, finding in enumerate(self.findings):
             old = self._written.get(finding.key)
-            if old is None or old.units != finding.units or (due and old != finding):
+            moved = self._places.get(finding.key) != position  # a root cause that came later stands before it
+            if old is None or moved or old.units != finding.units or (due and old != finding):
                 lines.append(findings_file.encode(finding, position))
             elif old != finding:
                 standing[finding.key] = old
         if lines and self._append("findings.jsonl", b"".join(lines)):
             self._written = standing
+            self._places = {finding.key: position for position, finding in enumerate(self.findings)}
             self._findings_at = now
 
     # -- files -------------------------------------------------------------------------------------
