@@ -40,7 +40,7 @@ def quiet(terminal: Terminal) -> None:
 
 def quiet_while_running(terminal: Terminal) -> None:
     """Paused, so that the picture stands still."""
-    terminal.wait_for(lambda t: sum(line.count("●") + line.count("▲") for line in t.lines) > 20 or "class" in t.text, 60.0)
+    terminal.wait_for("▲", 60.0)
     terminal.press("space")
     terminal.wait_for(lambda t: "PAUSED" in t.line(0), 60.0)
     terminal.wait_quiet(0.6)
