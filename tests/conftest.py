@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from left_running import end_left_running
+
+# A shell's background job ignores SIGINT, one under nohup SIGHUP, and what tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 settings.register_profile("bptui", deadline=None, print_blob=True)
 settings.load_profile("bptui")
