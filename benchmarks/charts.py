@@ -92,7 +92,7 @@ async def redraws(curves: HistoryCurves, offset: int, size: tuple[int, int], rou
         while not session.queue.empty() or app.store.snapshot.state != "RUNNING":
             await pilot.pause(0.01)
         app.store._put(curves=curves, log_bytes=offset)
-        app._paint()
+        app.paint()
         await pilot.press("v")
         while not isinstance(app.screen, ChartsScreen):
             await pilot.pause(0.01)

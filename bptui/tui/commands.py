@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from bptui.tui.keys import Key, Place, keys_of
+from bptui.tui.keys import Key, keys_of
 from bptui.tui.screens.base import TransportScreen
 
 
@@ -18,8 +17,7 @@ class KeyCommands(Provider):
         screen = self.screen
         if not isinstance(screen, TransportScreen):
             return []
-        known = screen.id in ("inspector", "charts", "lesson", "builder")
-        rows = keys_of(cast("Place", screen.id) if known else "main")
+        rows = keys_of(screen.PLACE)
         return [(f"{key.label}  ({key.shown})", key) for key in rows if key.action != "palette"]
 
     async def discover(self) -> Hits:

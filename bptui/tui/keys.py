@@ -23,7 +23,7 @@ class Key(msgspec.Struct, frozen=True):
     shown: str
     """As a reader sees it."""
     action: str
-    """``action_<this>`` of the screen."""
+    """``action_<this>`` of the screen; ``screen('NAME')`` opens a row of ``screens/registry.py``."""
     label: str
     """In the key bar and the palette."""
     help: str
@@ -55,7 +55,7 @@ KEYS: tuple[Key, ...] = (
     Key(("N",), "N", "micro_back", "micro back",
         "One micro-step back, also into the update before.",
         BOTH, "Back", "you have control", 0, True),
-    Key(("g",), "g", "go_to", "go to",
+    Key(("g",), "g", "screen('go_to')", "go to",
         "Go to any step of what was recorded: 1284, +100, -10, epoch 3, end.",
         BOTH, "GoTo", "you have control", 8),
     Key(("plus", "equals_sign"), "+", "pace(1)", "faster",
@@ -64,13 +64,13 @@ KEYS: tuple[Key, ...] = (
     Key(("minus",), "-", "pace(-1)", "slower",
         "Slower, down to micro-play: a few micro-steps a second.",
         BOTH, "Pace", "you have control", 0, True),
-    Key(("i", "enter"), "i", "inspect", "inspect",
+    Key(("i", "enter"), "i", "screen('inspector')", "inspect",
         "The values z, a, δ, ∇W, W of the selected layer, as exact numbers. Pauses first while running.",
         MAIN, "Inspect", "a layer is selected", 4),
-    Key(("e",), "e", "edit", "edit",
+    Key(("e",), "e", "screen('builder')", "edit",
         "Build the model: layers, loss, optimiser, data; apply it as a new run, or keep the weights that fit.",
         MAIN, "Stop", "the run is bptui's own", 6),
-    Key(("l",), "l", "settings", "settings",
+    Key(("l",), "l", "screen('settings')", "settings",
         "Live settings: lr, momentum, decay, clipping, dropout, batch size, changed while it trains.",
         MAIN, "Set", "you have control", 5),
     Key(("u",), "u", "undo_setting", "undo setting", "Take back the last setting that was changed here, and say what.",
@@ -80,7 +80,7 @@ KEYS: tuple[Key, ...] = (
         MAIN, "Stop", "the run is bptui's own", 9),
     Key(("h",), "h", "histogram", "∇W/W/a/δ",
         "The histograms' quantity: gradients ∇W, weights W, activations a, deltas δ.", DRAWN, "", "", 10),
-    Key(("v",), "v", "views", "views",
+    Key(("v",), "v", "screen('charts')", "views",
         "Charts that fill the screen: loss, metrics, histograms, ridge, heat, confusion, boundary.", MAIN, "", "", 7),
     Key(("y",), "y", "log_axis", "log axis", "Logarithmic or linear axis of the loss.", DRAWN, "", "", 11),
     Key(("m",), "m", "metric", "metric",
@@ -93,8 +93,8 @@ KEYS: tuple[Key, ...] = (
         DRAWN),
     Key(("less_than_sign",), "<", "zoom_steps(2.0)", "zoom out",
         "Twice as many steps. In the chart: down; home shows the whole run.", DRAWN),
-    Key(("f",), "f", "findings", "findings", "All findings with their evidence and fix.", MAIN, "", "", 7),
-    Key(("t",), "t", "output", "log", "What the trainer printed.", MAIN, "", "", 12),
+    Key(("f",), "f", "screen('findings')", "findings", "All findings with their evidence and fix.", MAIN, "", "", 7),
+    Key(("t",), "t", "screen('output')", "log", "What the trainer printed.", MAIN, "", "", 12),
     Key(("z",), "z", "zoom", "zoom", "Let the focused pane fill the screen, or give the others their place back.",
         MAIN, "", "", 8),
     Key(("M",), "M", "picture", "diagram",
@@ -202,19 +202,22 @@ LESSON_KEYS: tuple[Key, ...] = (
 )  # fmt: skip
 
 
+#: The rows of each screen's own, before those that it shares with others.
+OWN: dict[Place, tuple[Key, ...]] = {
+    "main": (), "inspector": INSPECTOR_KEYS, "charts": CHARTS_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS,
+    "lesson": LESSON_KEYS,
+}  # fmt: skip
+
+
 def keys_of(place: Place) -> tuple[Key, ...]:
     """The rows that work on one screen, its own first."""
-    own = {
-        "inspector": INSPECTOR_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS, "charts": CHARTS_KEYS,
-        "lesson": LESSON_KEYS,
-    }.get(place, ())  # fmt: skip
-    return own + tuple(key for key in KEYS if place in key.places)
+    return OWN[place] + tuple(key for key in KEYS if place in key.places)
 
 
 def markdown() -> str:
     """The table for the docs."""
     lines = ["| key | what it does | works when | sends |", "| --- | --- | --- | --- |"]
-    for key in KEYS + INSPECTOR_KEYS + CHARTS_KEYS + BUILDER_KEYS + FORM_KEYS + LESSON_KEYS:
+    for key in KEYS + tuple(key for rows in OWN.values() for key in rows):
         where = f" ({key.places[0]})" if len(key.places) == 1 and key.places != MAIN else ""
         lines.append(f"| `{key.shown}`{where} | {key.help} | {key.needs or 'always'} | {key.message or '–'} |")
     return "\n".join(lines)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from bptui.client.session import ConnectionLost, RequestRefused, Session
+from bptui.tui.text import clean
 
-__all__ = ["Columns", "ConnectionLost", "Curves", "RequestRefused", "Session"]
+__all__ = ["Columns", "ConnectionLost", "Curves", "RequestRefused", "Session", "close", "one_line"]
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -76,3 +78,15 @@ class Curves(Protocol):
     def bad(self, series: str) -> int:
         """How many of its values are not finite."""
         ...
+
+
+async def close(session: Session) -> None:
+    """Leave a run; it goes on."""
+    with contextlib.suppress(ConnectionLost, OSError):  # gone already
+        await session.close(leave=True)
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, for one line of the screen or the shell."""
+    text = str(getattr(error, "message", "")) or str(error) or type(error).__name__
+    return clean(text.splitlines()[0] if text.splitlines() else text, 400)

@@ -70,5 +70,5 @@ async def shown(
 async def settle(app: BptuiApp, pilot: Pilot[Any]) -> None:
     """Paints what the timer would paint, so that no test waits for it."""
     await pilot.pause()
-    app._paint()
+    app.paint()
     await pilot.pause()

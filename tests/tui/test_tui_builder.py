@@ -303,8 +303,6 @@ async def test_pasted_text_is_one_clean_line() -> None:
         await until(pilot, lambda: "a letter, then letters" in text(app))
 
 
-
-
 @pytest.mark.parametrize("place", ["builder", "form"])
 def test_its_keys_stand_in_the_table_once(place: keys.Place) -> None:
     rows = keys.keys_of(place)

@@ -20,6 +20,7 @@ from bptui.tui import keys
 from bptui.tui.screens.base import next_pace
 from bptui.tui.screens.inspector import Inspector
 from bptui.tui.screens.main import MainScreen
+from bptui.tui.screens.registry import opener
 from bptui.tui.widgets.keybar import fitting
 
 SPEC = experiment()
@@ -33,6 +34,8 @@ def test_no_key_stands_twice_and_each_has_its_action(place: keys.Place) -> None:
     screen = Inspector if place == "inspector" else MainScreen
     for key in keys.keys_of(place):
         assert callable(getattr(screen, f"action_{key.action.partition('(')[0]}"))
+        if key.action.startswith("screen("):
+            assert callable(opener(key.action.split("'")[1]))
         assert key.help.endswith(".") and key.label and key.shown
 
 

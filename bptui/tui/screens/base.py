@@ -10,8 +10,10 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from bptui.client.reference import Reference
-from bptui.protocol.messages import Back, GoTo, MicroStep, Pace, Pause, Run, Step, TakeControl
+from bptui.protocol.messages import Back, MicroStep, Pace, Pause, Run, Step, TakeControl
 from bptui.tui.keys import Place, keys_of
+from bptui.tui.leaving import ask_to_leave
+from bptui.tui.screens.registry import opener
 from bptui.tui.spans import SpanCompositor
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean
@@ -44,6 +46,8 @@ def next_pace(pace: float, by: int) -> float:
 class TransportScreen(Screen[None]):
     """A screen in which space, s, n, +, - steer the trainer; it holds the styles of all that is drawn in it."""
 
+    PLACE: ClassVar[Place] = "main"
+    """Whose rows of the table of keys are this screen's."""
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"drawn--{name}" for name in STYLES}
 
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
@@ -82,18 +86,6 @@ class TransportScreen(Screen[None]):
     def action_micro_back(self) -> None:
         self.face.send(Back(micro=True))
 
-    def action_go_to(self) -> None:
-        from bptui.tui.screens.goto import GoToScreen  # an input line takes long to import: not before the first frame
-
-        snapshot = self.snapshot
-        head = snapshot.curves.last_step + 1 if snapshot.curves is not None else snapshot.step
-        asked = GoToScreen(step=snapshot.step, head=head, steps_per_epoch=snapshot.model.steps_per_epoch)
-        self.face.push_screen(asked, self._go_to)
-
-    def _go_to(self, step: int | None) -> None:
-        if step is not None:
-            self.face.send(GoTo(step=step))
-
     def action_pace(self, by: int) -> None:
         wanted = self.face.pace_wanted  # a second press counts from the first, also before the trainer has answered
         pace = next_pace(self.snapshot.pace if wanted is None else wanted, by)
@@ -125,6 +117,10 @@ class TransportScreen(Screen[None]):
         self.face.copy(text)
         self.notice(f"copied {text}")
 
+    def action_screen(self, name: str) -> None:
+        """Open a screen of the registry."""
+        opener(name)(self)
+
     def action_suspend(self) -> None:
         driver = self.app._driver
         if driver is None or not driver.can_suspend:
@@ -136,7 +132,7 @@ class TransportScreen(Screen[None]):
         self.app.action_command_palette()
 
     def action_leave(self) -> None:
-        self.face.leave()
+        ask_to_leave(self.face)
 
     def action_explain(self) -> None:
         from bptui.tui.screens.help import HelpScreen

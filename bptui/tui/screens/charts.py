@@ -40,6 +40,7 @@ _ENDED = "The run has ended: there is no process that could be asked."
 class ChartsScreen(TransportScreen):
     """One of VIEWS; the layer that is selected is the same as in the panes."""
 
+    PLACE = "charts"
     BINDINGS = bindings("charts")
 
     def __init__(self, snapshot: Snapshot, glyphs: Glyphs, view: str = "", layer: int = 0) -> None:
@@ -129,8 +130,7 @@ class ChartsScreen(TransportScreen):
         self._layer = max(0, min(total - 1, index))
         for chart in (self.histogram, self.ridge, self.heat):
             chart.select(self._layer)
-        self.face.main.model.select(self._layer)
-        self.face.main.gradients.select(self._layer)
+        self.face.main.select(self._layer)
 
     # -- asking the trainer ------------------------------------------------------------------------
     def _look_again(self) -> None:
@@ -236,3 +236,10 @@ class ChartsScreen(TransportScreen):
     def explanation(self) -> tuple[str, str, Place]:
         text = PANES[2] if self.view == "loss" else CHARTS[self.view]
         return f"Chart: {self.view}", text, "charts"
+
+
+def open_charts(below: TransportScreen) -> None:
+    """The chart of the pane that has the focus, or the first."""
+    main = below.face.main
+    view = {main.gradients: "histogram", main.loss: "loss"}.get(main.current, "")
+    below.app.push_screen(ChartsScreen(below.snapshot, below.face.glyphs, view, main.selected))

@@ -8,6 +8,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from bptui.protocol.messages import GoTo
+from bptui.tui.screens.base import TransportScreen
 from bptui.tui.steps import step_of
 from bptui.tui.widgets.field import Field
 
@@ -42,3 +44,16 @@ class GoToScreen(ModalScreen[int | None]):
 
     def action_back(self) -> None:
         self.dismiss(None)
+
+
+def open_go_to(below: TransportScreen) -> None:
+    """Ask for a step, and go there."""
+
+    def go(step: int | None) -> None:
+        if step is not None:
+            below.face.send(GoTo(step=step))
+
+    snapshot = below.snapshot
+    head = snapshot.curves.last_step + 1 if snapshot.curves is not None else snapshot.step
+    asked = GoToScreen(step=snapshot.step, head=head, steps_per_epoch=snapshot.model.steps_per_epoch)
+    below.app.push_screen(asked, go)

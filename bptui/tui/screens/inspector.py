@@ -31,6 +31,7 @@ ORDER = tuple(QUANTITIES)
 class Inspector(TransportScreen):
     """Values of ``quantity`` of layer ``index``; it asks again after each step."""
 
+    PLACE = "inspector"
     BINDINGS = bindings("inspector")
     AUTO_FOCUS = "#matrix"
 
@@ -171,8 +172,7 @@ class Inspector(TransportScreen):
     def action_layer(self, by: int) -> None:
         total = len(self.snapshot.model.layers)
         self.index = max(0, min(total - 1, self.index + by))
-        self.face.main.model.select(self.index)
-        self.face.main.gradients.select(self.index)
+        self.face.main.select(self.index)
         self._lines(self.snapshot)
         self._request()
 
@@ -194,3 +194,14 @@ class Inspector(TransportScreen):
             f"are units; the cell under the cursor stands below with all its digits.\n\n    {formula}"
         )
         return f"Inspector: {name}", text, "inspector"
+
+
+def open_inspector(below: TransportScreen) -> None:
+    """The values of the selected layer."""
+    snapshot = below.snapshot
+    if not snapshot.model.layers:
+        below.notice("no layers to inspect yet")
+    elif snapshot.read_only or snapshot.link == "ended":
+        below.notice("the run has ended: there is no process to ask for values")
+    else:
+        below.app.push_screen(Inspector(below.face.main.selected, snapshot, below.face.glyphs))

@@ -36,6 +36,7 @@ _HINTS_BEFORE_ANSWER = 2
 class LessonScreen(TransportScreen):
     """One step after another: it waits for the trainer, a number (``ask``), n (``press``) or Enter (``seen``)."""
 
+    PLACE = "lesson"
     BINDINGS = bindings("lesson")
 
     def __init__(self, name: str, snapshot: Snapshot, glyphs: Glyphs, *, again: bool = False) -> None:

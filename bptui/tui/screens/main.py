@@ -64,6 +64,16 @@ class MainScreen(TransportScreen):
         yield self.keybar
         yield self.small
 
+    @property
+    def selected(self) -> int:
+        """Index of the layer that is selected."""
+        return self.gradients.selected
+
+    def select(self, index: int) -> None:
+        """Select a layer, in all panes."""
+        for pane in (self.model, self.gradients):
+            pane.select(index)
+
     # -- drawing -----------------------------------------------------------------------------------
     def show(self, snapshot: Snapshot) -> None:
         drawn: tuple[Drawn, ...] = (self.header, self.banner, *self.panes, self.keybar)
@@ -85,8 +95,7 @@ class MainScreen(TransportScreen):
         self.place_panes()
 
     def on_layer_pane_selected(self, message: LayerPane.Selected) -> None:
-        for pane in (self.model, self.gradients):
-            pane.select(message.index)
+        self.select(message.index)
 
     def place_panes(self) -> None:
         """Give each pane its place for this size; nothing happens when nothing changed."""
@@ -145,38 +154,10 @@ class MainScreen(TransportScreen):
     def action_zoom_steps(self, by: float) -> None:
         self.loss.zoom(by)
 
-    def action_views(self) -> None:
-        from bptui.tui.screens.charts import ChartsScreen
-
-        name = {self.gradients: "histogram", self.loss: "loss"}.get(self.current, "")
-        self.app.push_screen(ChartsScreen(self.snapshot, self.gradients.glyphs, name, self.gradients.selected))
-
     def action_histogram(self) -> None:
         quantity = self.gradients.turn()
         if not self.snapshot.histogram(quantity) and self.snapshot.state != "READY":
             self.notice(f"no histogram of {symbol_of(quantity, self.gradients.glyphs)} has come yet")
-
-    def action_inspect(self) -> None:
-        from bptui.tui.screens.inspector import Inspector
-
-        if not self.snapshot.model.layers:
-            self.notice("no layers to inspect yet")
-        elif self.snapshot.read_only or self.snapshot.link == "ended":
-            self.notice("the run has ended: there is no process to ask for values")
-        else:
-            self.app.push_screen(Inspector(self.gradients.selected, self.snapshot, self.gradients.glyphs))
-
-    def action_edit(self) -> None:
-        from bptui.tui.screens.builder.screen import BuilderScreen
-
-        experiment = self.snapshot.model.experiment or self.face.experiment
-        if experiment is None or self.face.relaunch is None:
-            self.notice("this run cannot be edited: it was not started from an experiment here")
-        else:
-            self.app.push_screen(BuilderScreen(
-                experiment, layer=self.gradients.selected, glyphs=self.gradients.glyphs, machine=self.face.machine(),
-                features=self.snapshot.model.features, learned=self.snapshot.step > 0,
-            ))  # fmt: skip
 
     def action_picture(self) -> None:
         self.model.picture = not self.model.picture
@@ -210,16 +191,6 @@ class MainScreen(TransportScreen):
 
     _weights_asked = -1
 
-    def action_settings(self) -> None:
-        from bptui.tui.screens.settings import SettingsScreen
-
-        if self.snapshot.model.experiment is None:
-            self.notice("this run has no settings to change")
-        elif self.snapshot.read_only or self.snapshot.link == "ended":
-            self.notice("the run has ended: there is nothing to set")
-        else:
-            self.app.push_screen(SettingsScreen(self.snapshot, self.gradients.glyphs))
-
     def action_undo_setting(self) -> None:
         from bptui.tui.screens.settings import undo
 
@@ -231,16 +202,6 @@ class MainScreen(TransportScreen):
             self.notice("this run cannot be restarted: it was not started from an experiment here")
         else:
             self.face.restart(experiment, "restarted from step 0 with the same experiment")
-
-    def action_findings(self) -> None:
-        from bptui.tui.screens.reading import FindingsScreen
-
-        self.app.push_screen(FindingsScreen(self.snapshot, self.gradients.glyphs))
-
-    def action_output(self) -> None:
-        from bptui.tui.screens.reading import OutputScreen
-
-        self.app.push_screen(OutputScreen(self.snapshot, self.gradients.glyphs))
 
     def place(self) -> tuple[Reference, str] | None:
         return places.under_cursor(self)

@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from bptui.tui.glyphs import SEVERITIES, Glyphs, pick
+from bptui.tui.screens.base import TransportScreen
 from bptui.tui.store import Finding, Snapshot
 from bptui.tui.widgets.findings import sentence
 
@@ -80,3 +81,13 @@ def finding_text(finding: Finding, glyphs: Glyphs) -> Content:
     if finding.fix:
         parts.append(Content(f"\n  fix: {finding.fix}"))
     return Content("").join(parts)
+
+
+def open_findings(below: TransportScreen) -> None:
+    """All findings."""
+    below.app.push_screen(FindingsScreen(below.snapshot, below.face.glyphs))
+
+
+def open_output(below: TransportScreen) -> None:
+    """The trainer's log."""
+    below.app.push_screen(OutputScreen(below.snapshot, below.face.glyphs))

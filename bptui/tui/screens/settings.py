@@ -17,6 +17,7 @@ from bptui.spec.experiment import Experiment
 from bptui.spec.fields import fields_of
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.layout import left_width
+from bptui.tui.screens.base import TransportScreen
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean, fit, number, wrap
 from bptui.tui.widgets.pane import STYLES, Line, Pane
@@ -280,3 +281,14 @@ class SettingsScreen(ModalScreen[None]):
         pane.text, pane.error = None, ""
         if value != row.value:
             change(self.face, row, value)
+
+
+def open_settings(below: TransportScreen) -> None:
+    """The settings that may be changed now."""
+    snapshot = below.snapshot
+    if snapshot.model.experiment is None:
+        below.notice("this run has no settings to change")
+    elif snapshot.read_only or snapshot.link == "ended":
+        below.notice("the run has ended: there is nothing to set")
+    else:
+        below.app.push_screen(SettingsScreen(snapshot, below.face.glyphs))

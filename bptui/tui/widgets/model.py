@@ -19,7 +19,6 @@ class ModelPane(LayerPane):
 
     number, title = 1, "Model"
 
-
     def __init__(self, snapshot: Snapshot, *, glyphs: Glyphs = BRAILLE, id: str | None = None) -> None:
         super().__init__(snapshot, glyphs=glyphs, id=id)
         self.picture = False
@@ -111,8 +110,10 @@ class ModelPane(LayerPane):
         )  # fmt: skip
         if key != self._drawn[0]:
             lines = draw(snapshot, self.weights, width, height, self.glyphs, self.selected)
-            seen = "no weights yet" if self.weights_of < 0 else (
-                "" if self.weights_of == snapshot.step else f"of step {self.weights_of:,}"
+            seen = (
+                "no weights yet"
+                if self.weights_of < 0
+                else ("" if self.weights_of == snapshot.step else f"of step {self.weights_of:,}")
             )
             lines += [[] for _ in range(height - 1 - len(lines))]
             self._drawn = (key, [*lines, legend(marks_of(self.glyphs), seen)])

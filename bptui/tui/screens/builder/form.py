@@ -134,8 +134,10 @@ class Form(BuilderPane):
     def help_lines(self) -> tuple[str, str]:
         """What the field under the cursor is for, and what may be typed."""
         field, value = self.field, self.draft.value(self.item, self.field)
-        default = "" if field.default is NODEFAULT or chooses_kind(self.item, field) else (
-            f"default {text_of(field, field.default) or 'empty'}"
+        default = (
+            ""
+            if field.default is NODEFAULT or chooses_kind(self.item, field)
+            else (f"default {text_of(field, field.default) or 'empty'}")
         )
         if field.kind in ("choice", "flag"):
             what = "   ".join(f"[{each}]" if each == text_of(field, value) else each for each in field.choices)

@@ -19,14 +19,15 @@ from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
 from bptui.tui.plan import Plan
 from bptui.tui.screens.base import TransportScreen
-from bptui.tui.screens.builder.dialogs import BLANK, AskFirst, Choice, PathScreen, preset_choice
+from bptui.tui.screens.builder.applying import apply_choice, fitting
+from bptui.tui.screens.builder.dialogs import BLANK, AskFirst, PathScreen, preset_choice
 from bptui.tui.screens.builder.draft import Draft, Item, Machine
 from bptui.tui.screens.builder.form import Form
+from bptui.tui.screens.builder.lines import help_of, top_line
 from bptui.tui.screens.builder.outline import ADD, BuilderPane, Changes, Outline
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean, fit
 from bptui.tui.widgets.keybar import KeyBar
-from bptui.tui.widgets.pane import Line
 from bptui.tui.widgets.strips import TextLine
 from bptui.tui.words import BUILDER
 
@@ -35,7 +36,9 @@ LEFT = 0.34
 
 
 class BuilderScreen(TransportScreen):
-    """Changes a draft of ``experiment``; what comes of it goes to the app's ``build``."""
+    """Changes a draft of ``experiment``; what comes of it takes the place of the run."""
+
+    PLACE = "builder"
 
     def __init__(
         self, experiment: Experiment, *, layer: int, glyphs: Glyphs, machine: Machine | None = None, features: int = 0,
@@ -112,55 +115,13 @@ class BuilderScreen(TransportScreen):
         return self.form.active
 
     def _draw_top(self) -> None:
-        rows = self.draft.rows()
-        arrow = "-" if self.glyphs.name == "ascii" else "→"
-        features = self.draft.features
-        widths = [str(features or "?"), *(str(row.shape[-1]) for row in rows)]
-        if len(widths) > 8:
-            widths = [*widths[:4], "…", *widths[-2:]]
-        line: Line = [(" ", "text"), ("BUILD", "second"), ("  ", "text")]
-        line += [(clean(self.draft.experiment.experiment.name or "experiment", 30), "strong"), ("  ", "text")]
-        line += [(f" {arrow} ".join(widths), "text")]
-        if rows and all(row.parameters is not None for row in rows):
-            line.append((f"  {sum(row.parameters or 0 for row in rows):,} parameters", "dim"))
-        bad, changed = len(self.draft.problems()), len(self.draft.changes())
-        if self.form.error:
-            bad += 1
-        if bad:
-            word = f"{'x' if self.glyphs.name == 'ascii' else '✖'} {bad} problem{'s' * (bad > 1)}"
-            line += [("  ", "text"), (word, "bad")]
-        else:
-            word = f"{changed} change{'s' * (changed != 1)}, ctrl+s applies" if changed else "as it runs"
-            line += [("  ", "text"), (word, "good" if changed else "dim")]
-        self.top_line.put(line)
+        self.top_line.put(top_line(self.draft, self.form.error, self.glyphs))
 
     def _draw_help(self) -> None:
-        item, wrong = self.outline.item, ""
-        if item is ADD:
-            first = "Add a layer before the last one, which belongs to the data."
-            second = "enter or a adds it"
-            if not self.draft.experiment.model:
-                first, second = "The output layer comes first, as wide as the data need.", str(self.draft.problems()[0])
-        elif self._in_form:
-            first, second = self.form.help_lines()
-            wrong = self.form.wrong()
-            second = wrong or second
-        else:
-            first, second = BUILDER["machine" if item.table == "machine" else item.table], self._item_problem(item)
+        first, second, bad = help_of(self.draft, self.outline.item, self.form if self._in_form else None)
         width = self.app.size.width - 2
         self.help.put([(" ", "text"), (fit(clean(first), width).rstrip(), "text")])
-        bad = bool(second) and (item is not ADD or not self.draft.experiment.model)
-        if self._in_form:
-            bad = bool(wrong)
         self.help_more.put([(" ", "text"), (fit(clean(second), width).rstrip(), "bad" if bad else "dim")])
-
-    def _item_problem(self, item: Item) -> str:
-        problems = self.draft.problems_of(item) if item is not ADD else []
-        if problems:
-            return f"{problems[0].key}: {problems[0].message}" if problems[0].key else problems[0].message
-        if item.table != "model" and (every := self.draft.problems()) and not self.draft.experiment.model:
-            return str(every[0])
-        return ""
 
     # -- keys --------------------------------------------------------------------------------------
     async def run_action(self, action: Any, *args: Any, **options: Any) -> None:
@@ -199,7 +160,7 @@ class BuilderScreen(TransportScreen):
 
     def _outline_key(self, event: events.Key, was_leaving: bool) -> bool:
         key = event.key
-        moves = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -8, "pagedown": 8, "home": -10**6, "end": 10**6}
+        moves = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -8, "pagedown": 8, "home": -(10**6), "end": 10**6}
         if key in moves:
             self._select(self.outline.selected + moves[key])
         elif key in ("enter", "right", "tab", "l", "space"):
@@ -427,8 +388,8 @@ class BuilderScreen(TransportScreen):
             self.notice("nothing has changed; esc goes back, R there restarts")
         elif not self.face.may_restart():
             return  # the draft stays
-        elif self._learned and (fitting := self.fitting()):
-            self.app.push_screen(apply_choice(fitting, len(self.draft.experiment.model)), self._applied)
+        elif self._learned and (layers := fitting(self.draft, self.snapshot.model.features)):
+            self.app.push_screen(apply_choice(layers, len(self.draft.experiment.model)), self._applied)
         else:
             self._applied("restart")
 
@@ -443,17 +404,6 @@ class BuilderScreen(TransportScreen):
                 self.form.row = keys.index(problems[0].key) if problems[0].key in keys else 0
                 return
 
-    def fitting(self) -> list[str]:
-        """Layers whose name and shape are those of the running network: their weights can be taken over."""
-        from bptui.spec.describe import describe
-
-        old = {row.name: row for row in describe(self.draft.running.experiment, self.snapshot.model.features or None)}
-        return [
-            row.name for row in self.draft.rows()
-            if (was := old.get(row.name)) is not None and was.shape == row.shape
-            and (was.inputs == row.inputs or row.inputs is None)
-        ]  # fmt: skip
-
     def _applied(self, how: str | None) -> None:
         if how is None:
             return
@@ -464,7 +414,8 @@ class BuilderScreen(TransportScreen):
             device=state.machine.device if changed else "", keep=how == "keep",
         )  # fmt: skip
         self.dismiss(None)
-        self.face.build(plan)
+        done = "changed, with the weights that fit" if plan.keep else "changed, and started anew"
+        self.face.restart(plan.experiment, f"{done}: space runs it", plan)
 
     def explanation(self) -> tuple[str, str, Place]:
         item = self.outline.item
@@ -474,20 +425,21 @@ class BuilderScreen(TransportScreen):
         return "Model builder", f"{BUILDER['']}\n\n{text}", "builder"
 
 
-def apply_choice(fitting: list[str], layers: int) -> Choice:
-    """Restart, or go on with what was learned."""
-    names = ", ".join(map(clean, fitting[:6])) + (" …" if len(fitting) > 6 else "")
-    whole = len(fitting) == layers
-    rows = [
-        ("restart", "Restart from step 0 with new weights", "A new run; the present one is stopped and kept."),
-        ("keep", "Keep the weights of every layer" if whole else f"Keep the weights of {names}",
-         "A new run that starts from the present weights" + ("." if whole else "; the other layers begin anew.")),
-    ]  # fmt: skip
-    return Choice("Apply", rows)
-
-
 _OUTLINE = {
     "a": "add", "x": "remove", "delete": "remove", "d": "duplicate", "shift+up": "earlier", "K": "earlier",
     "shift+down": "later", "J": "later", "u": "undo", "p": "presets", "o": "open", "w": "write",
     "question_mark": "explain",
 }  # fmt: skip
+
+
+def open_builder(below: TransportScreen) -> None:
+    """The experiment of the run that is shown."""
+    face, snapshot = below.face, below.snapshot
+    experiment = snapshot.model.experiment or face.experiment
+    if experiment is None or face.relaunch is None:
+        below.notice("this run cannot be edited: it was not started from an experiment here")
+        return
+    below.app.push_screen(BuilderScreen(
+        experiment, layer=face.main.selected, glyphs=face.glyphs, machine=face.machine(),
+        features=snapshot.model.features, learned=snapshot.step > 0,
+    ))  # fmt: skip

@@ -1,0 +1,80 @@
+"""Another run in the place of the one that is shown: restarted, or as the builder asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bptui.protocol.messages import Keep, Stop
+from bptui.runs.info import RunError
+from bptui.tui.link import NOT_OPENED
+from bptui.tui.ports import ConnectionLost, RequestRefused, close, one_line
+
+if TYPE_CHECKING:
+    from bptui.client.launch import Start
+    from bptui.spec.experiment import Experiment
+    from bptui.tui.app import BptuiApp
+    from bptui.tui.plan import Plan
+    from bptui.tui.screens.builder.draft import Machine
+
+Relauncher = Callable[..., Path]
+"""Called with the experiment, and a ``client.launch.Start`` where it is not started as the run before."""
+
+
+def machine_of(app: BptuiApp) -> Machine:
+    """The engine and device that were asked for when the run was started."""
+    from bptui.runs.info import read_info
+    from bptui.tui.screens.builder.draft import Machine
+
+    with contextlib.suppress(RunError):
+        if app.session is not None:
+            info = read_info(app.session.directory)
+            return msgspec.convert({"engine": info.engine, "device": info.device}, Machine)
+    return Machine()
+
+
+async def replace_run(app: BptuiApp, experiment: Experiment, done: str, plan: Plan | None) -> None:
+    """Launch a new run of ``experiment``, stop the old one and look at the new one."""
+    assert app.relaunch is not None
+    if not app.link.can_connect:
+        return
+    try:
+        start = await _start_of(app, plan) if plan is not None else None
+        directory = await asyncio.to_thread(app.relaunch, experiment, *([start] if start is not None else []))
+        session = await app.link.connect(directory)
+    except NOT_OPENED as error:
+        app.notice(one_line(error), "bad")
+        return
+    app.link.silence()
+    if (old := app.session) is not None:
+        if app.store.snapshot.link == "live" and not old.read_only:
+            with contextlib.suppress(ConnectionLost, RequestRefused, OSError):  # it may have ended by itself
+                await old.request(Stop())
+        await close(old)
+    app.begin_anew(experiment)
+    app.link.listen(session)
+    app.notify(done, timeout=3)
+
+
+async def _start_of(app: BptuiApp, plan: Plan) -> Start | None:
+    """How a planned run is started; None: as the run before it. A keyframe of the present state comes first."""
+    from bptui.client.launch import Start
+
+    weights = ""
+    if plan.keep and (session := app.session) is not None:
+        if app.store.snapshot.link == "live" and not session.read_only:
+            with contextlib.suppress(RequestRefused):  # it has ended meanwhile, and left a keyframe
+                await session.request(Keep())
+        from bptui.runs.keyframes import keyframes
+
+        kept = await asyncio.to_thread(keyframes, session.directory)
+        if not kept:
+            raise RunError("the run has kept no weights to go on with")
+        weights = str(kept[-1].path)
+    start = Start(engine=plan.engine, device=plan.device, weights=weights)
+    return start if start != Start() else None
