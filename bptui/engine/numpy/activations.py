@@ -2,6 +2,9 @@
 
 An activation gets z, the place h = g(z) and the place of the gate g′(z), all of one shape and contiguous, and gives
 the operations that fill h (forward) and those that fill the gate (backward, from what forward left behind).
+
+``np.maximum`` and ``np.minimum`` against a whole array of zeros or ones take a third of the time that they take
+against one number (NumPy 2.4: only the former is vectorised).
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ SOFTPLUS_THRESHOLD = 20.0
 
 
 def relu(z: Array, h: Array, gate: Array) -> Prepared:
-    return [partial(np.maximum, z, constant(0.0, z), out=h)], [partial(np.sign, h, gate)]
+    """max(z, 0); the gate ⌈min(h, 1)⌉ is the sign of h in a third of the time that ``np.sign`` takes."""
+    backward = [partial(np.minimum, h, np.ones_like(z), out=gate), partial(np.ceil, gate, gate)]
+    return [partial(np.maximum, z, np.zeros_like(z), out=h)], backward
 
 
 def leaky_relu(z: Array, h: Array, gate: Array) -> Prepared:
@@ -40,7 +45,7 @@ def leaky_relu(z: Array, h: Array, gate: Array) -> Prepared:
 
 def elu(z: Array, h: Array, gate: Array) -> Prepared:
     below = np.empty_like(z)  # eᶻ − 1 where z < 0, else 0
-    zero = constant(0.0, z)
+    zero = np.zeros_like(z)
     forward = [
         partial(np.minimum, z, zero, out=below),
         partial(np.expm1, below, below),
@@ -52,7 +57,7 @@ def elu(z: Array, h: Array, gate: Array) -> Prepared:
 
 def selu(z: Array, h: Array, gate: Array) -> Prepared:
     below, positive = np.empty_like(z), np.empty(z.shape, dtype=bool)
-    zero, scale, slope = constant(0.0, z), constant(SELU_SCALE, z), constant(SELU_SCALE * SELU_ALPHA, z)
+    zero, scale, slope = np.zeros_like(z), constant(SELU_SCALE, z), constant(SELU_SCALE * SELU_ALPHA, z)
     forward = [
         partial(np.minimum, z, zero, out=below),
         partial(np.expm1, below, below),
@@ -114,7 +119,7 @@ def silu(z: Array, h: Array, gate: Array) -> Prepared:
 
 def softplus(z: Array, h: Array, gate: Array) -> Prepared:
     """log(1 + eᶻ), and z itself above torch's threshold of 20."""
-    above, zero = np.empty(z.shape, dtype=bool), constant(0.0, z)
+    above, zero = np.empty(z.shape, dtype=bool), np.zeros_like(z)
     forward = [
         partial(np.copysign, z, constant(-1.0, z), h),
         partial(np.exp, h, h),

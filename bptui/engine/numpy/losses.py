@@ -107,7 +107,7 @@ def binary_cross_entropy(loss: Loss, out: Array, grad: Array) -> Prepared:
     assert isinstance(loss, BinaryCrossEntropy)
     target, log_term, above = np.empty_like(out), np.empty_like(out), np.empty_like(out)
     mean = np.full(out.size, 1.0 / out.size, out.dtype)
-    share, zero, one = constant(1.0 / out.size, out), constant(0.0, out), constant(1.0, out)
+    share, zero, one = constant(1.0 / out.size, out), np.zeros_like(out), constant(1.0, out)
     pos_weight, smooth = loss.pos_weight, loss.label_smoothing
     flat_log = log_term.reshape(-1)
     given = _Targets(target)
@@ -178,7 +178,7 @@ def huber(loss: Loss, out: Array, grad: Array) -> Prepared:
     """½d² within ``delta``, delta·(|d| − ½delta) beyond: with c = clip(d), c·(d − ½c); ∂L/∂a = c/(N·outputs)."""
     assert isinstance(loss, Huber)
     given, difference, inner = _Targets(np.empty_like(out)), np.empty_like(out), np.empty_like(out)
-    limit, lowest = constant(loss.delta, out), constant(-loss.delta, out)
+    limit, lowest = np.full_like(out, loss.delta), np.full_like(out, -loss.delta)
     operations: list[Operation] = [
         partial(np.subtract, out, given.target, difference),
         partial(np.minimum, difference, limit, out=inner),

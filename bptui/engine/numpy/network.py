@@ -16,7 +16,7 @@ from bptui.engine.dropout import Dropout, checked_rate, dropout_layers
 from bptui.engine.numpy import statistics
 from bptui.engine.numpy.clipping import Clipping
 from bptui.engine.numpy.operations import run
-from bptui.engine.numpy.optimisers import OPTIMISERS
+from bptui.engine.numpy.optimisers import OPTIMISERS, Direct
 from bptui.engine.numpy.parameters import Parameters
 from bptui.engine.numpy.tape import Tape, outputs
 from bptui.engine.progress import Progress
@@ -59,6 +59,7 @@ class NumpyEngine(Engine):
         self._reached = Progress(len(names), plain_output(experiment))
         self._part, self._parts, self._first = 0, 1, 0
         self._sum: npt.NDArray[Any] | None = None
+        self._formed = True
         self._watching = False
         self._before: npt.NDArray[Any] | None = None
         self._applied: npt.NDArray[Any] | None = None
@@ -79,22 +80,32 @@ class NumpyEngine(Engine):
         return tape.loss.value()
 
     def backward(self, layer: int) -> None:
-        run(self._now().backward[layer])
+        tape = self._now()
+        run(tape.backward[layer])
         self._reached.backward = layer
-        if self._parts > 1:
-            self._add_up(layer)
+        self._formed = self._way() is None
+        if self._formed:
+            tape.gradients[layer]()
+            if self._parts > 1:
+                self._add_up(layer)
 
     def clip(self) -> float:
         if self._parts > 1 and self._sum is not None:
             np.copyto(self._parameters.gradient, self._sum)
             self._reached.summed = True
-        return self._clipping.apply() if self._clipping.active else math.nan
+        if not self._clipping.active:
+            return math.nan
+        self._gradient()
+        return self._clipping.apply()
 
     def update(self, lr: float) -> None:
         if self._watching:
             self._before = np.array(self._parameters.values)
         self._applied = None
-        self._optimiser.step(lr)
+        way = self._way()
+        if way is None:
+            self._gradient()
+        self._optimiser.step(lr, None if way is None else self._now().products(way))
         if self._watching:
             self._applied = self._parameters.values - self._before
 
@@ -103,10 +114,13 @@ class NumpyEngine(Engine):
         for operation in tape.to_loss:
             operation()
         loss = tape.loss.value()
-        for operation in tape.to_gradient:
+        for operation in tape.to_deltas:
             operation()
-        if self._clipping.active:
-            self._clipping.apply()
+        self._formed = self._way() is None
+        if self._formed:
+            run(tape.gradients)
+            if self._clipping.active:
+                self._clipping.apply()
         self.update(lr)
         self._reached.all()
         return loss
@@ -136,6 +150,10 @@ class NumpyEngine(Engine):
         self._tape = tape
         tape.load(batch.x, batch.y, step, self._first)
         return tape
+
+    def _way(self) -> Direct | None:
+        """How this update goes without the gradient; None: something between backward and update wants it."""
+        return None if self._parts > 1 or self._clipping.active else self._optimiser.direct
 
     def _add_up(self, layer: int) -> None:
         """One part's share of the mean gradient; the first part starts the sum anew."""
@@ -180,7 +198,13 @@ class NumpyEngine(Engine):
         return statistics.tensor(self._tape, kind, layer)
 
     def _gradient(self) -> npt.NDArray[Any]:
-        """The flat gradient as it stands: while parts add up, their sum so far."""
+        """The flat gradient as it stands: while parts add up, their sum so far.
+
+        What an update did without is made now, of the a and δ that the step has left: who looks changes no bit of it.
+        """
+        if not self._formed and self._tape is not None:
+            run(self._tape.gradients[self._reached.backward :])
+            self._formed = self._reached.backward == 0
         adding = self._parts > 1 and not self._reached.summed and self._sum is not None
         return cast("npt.NDArray[Any]", self._sum) if adding else self._parameters.gradient
 

@@ -2,17 +2,24 @@
 
 A rule names its slots and gives the operations for one piece; numbers that change from update to update
 (learning rate, bias corrections) are arrays without a dimension that ``_prepare`` rewrites.
+
+A rule that is linear in the gradient can do without it: ∂L/∂W = aᵀδ is a product, which BLAS adds to whatever it is
+given. Plain SGD is then one product into the weights, with momentum one into the velocity, and the gradient is never
+written to memory (a fifth of the time of an update of 784-256-128-10).
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
+from bptui.engine.numpy.blas import BLAS
 from bptui.engine.numpy.operations import Array, Operation, constant, run
 from bptui.engine.settings import Settings
 from bptui.spec.experiment import Adagrad as AdagradSpec
@@ -21,6 +28,18 @@ from bptui.spec.experiment import Optimizer
 #: Elements of one piece. Smaller ones cost more calls than they save of the cache: on 235,000 float32 parameters Adam
 #: takes 277 µs in one piece, 304 µs in pieces of 32,768 and 455 µs in pieces of 4,096.
 PIECE = 262144
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Direct:
+    """An update without a gradient: ``target ← α·aᵀδ + β·target`` for each layer, between two lists of operations."""
+
+    target: Array
+    """Flat, like the parameters."""
+    alpha: Array
+    beta: Array
+    before: Sequence[Operation] = ()
+    after: Sequence[Operation] = ()
 
 
 class Optimiser(ABC):
@@ -34,6 +53,8 @@ class Optimiser(ABC):
         self.spec, self.settings = spec, settings
         self.values, self.gradient = values, gradient
         self.count = 0
+        self.direct: Direct | None = None
+        """How the present settings allow an update without the gradient; None: they do not."""
         self.slots: dict[str, Array] = {}
         self._number: dict[str, Array] = {}
         self._scratch = np.empty((2, min(PIECE, values.size)), values.dtype)
@@ -66,11 +87,16 @@ class Optimiser(ABC):
     def initial(self, slot: str) -> float:
         return 0.0
 
-    def step(self, lr: float) -> None:
-        """W ← W − ΔW by the rule, with learning rate ``lr``."""
+    def step(self, lr: float, products: Sequence[Operation] | None = None) -> None:
+        """W ← W − ΔW by the rule, at learning rate ``lr``: from the gradient, or by the ``products`` of ``direct``."""
         self.count += 1
         self._prepare(lr)
-        run(self._operations)
+        if products is None or self.direct is None:
+            run(self._operations)
+            return
+        run(self.direct.before)
+        run(products)
+        run(self.direct.after)
 
     def loaded(self) -> None:  # noqa: B027 — most rules have nothing to do here
         """Slots and count have been put in place from a state."""
@@ -102,36 +128,44 @@ class SGD(Optimiser):
     def rebuild(self) -> None:
         super().rebuild()
         self.loaded()
+        self.direct = self._way()
 
     def loaded(self) -> None:
         buffer = self.slots.get("momentum_buffer")
         self._moving = buffer is None or bool(buffer.any())
 
     def rule(self, p: Array, g: Array, t: Array, slot: dict[str, Array]) -> list[Operation]:
-        lr = self._set("lr", 0.0)
+        step = self._set("step", 0.0)
         if "momentum_buffer" not in slot:
-            return [partial(np.multiply, g, lr, t), partial(np.subtract, p, t, p)]
+            return [BLAS.add(step, g, p)]
         v, momentum = slot["momentum_buffer"], self._set("momentum", self.settings["momentum"])
-        operations: list[Operation] = [partial(np.multiply, v, momentum, v)]
-        if self.settings["dampening"]:
-            share = self._set("share", 1.0)
-            operations += [partial(np.multiply, g, share, t), partial(np.add, v, t, v)]
-        else:
-            operations.append(partial(np.add, v, g, v))
+        operations = [BLAS.blend(self._set("share", 1.0), g, momentum, v)]
+        if not self.settings["nesterov"]:
+            return [*operations, BLAS.add(step, v, p)]
+        return [*operations, partial(np.multiply, v, momentum, t), partial(np.add, t, g, t), BLAS.add(step, t, p)]
+
+    def _way(self) -> Direct | None:
+        step, decay = self._set("step", 0.0), self.settings["weight_decay"]
+        if not self.settings["momentum"]:  # W ← (1 − η·decay)·W − η·aᵀδ
+            return Direct(self.values, step, self._set("keep", 1.0))
         if self.settings["nesterov"]:
-            operations += [
-                partial(np.multiply, v, momentum, t),
-                partial(np.add, t, g, t),
-                partial(np.multiply, t, lr, t),
-            ]
-        else:
-            operations.append(partial(np.multiply, v, lr, t))
-        return [*operations, partial(np.subtract, p, t, p)]
+            return None  # which takes the gradient twice
+        v, momentum = self.slots["momentum_buffer"], self._set("momentum", self.settings["momentum"])
+        share, after = self._set("share", 1.0), [BLAS.add(step, v, self.values)]
+        if not decay:
+            return Direct(v, share, momentum, after=after)
+        before = [BLAS.blend(self._set("decayed", 0.0), self.values, momentum, v)]
+        return Direct(v, share, self._set("one", 1.0), before, after)
 
     def _prepare(self, lr: float) -> None:
-        self._set("lr", lr)
-        if self.settings["dampening"]:
-            self._set("share", 1.0 - self.settings["dampening"] if self._moving else 1.0)
+        decay, share = self.settings["weight_decay"], 1.0
+        if self.settings["dampening"] and self._moving:
+            share -= self.settings["dampening"]
+        self._set("step", -lr)
+        self._set("share", share)
+        if decay:
+            self._set("keep", 1.0 - lr * decay)
+            self._set("decayed", share * decay)
         self._moving = True
 
 
@@ -143,21 +177,14 @@ class RMSprop(Optimiser):
         return ("square_avg", *mean, *(("momentum_buffer",) if self.settings["momentum"] else ()))
 
     def rule(self, p: Array, g: Array, t: Array, slot: dict[str, Array]) -> list[Operation]:
-        lr, s = self._set("lr", 0.0), slot["square_avg"]
+        step, s = self._set("step", 0.0), slot["square_avg"]
         alpha = self._set("alpha", self.settings["alpha"])
         rest, eps = self._set("rest", 1.0 - self.settings["alpha"]), self._set("eps", self.settings["eps"])
-        operations: list[Operation] = [
-            partial(np.multiply, s, alpha, s),
-            partial(np.multiply, g, g, t),
-            partial(np.multiply, t, rest, t),
-            partial(np.add, s, t, s),
-        ]
+        operations: list[Operation] = [partial(np.multiply, g, g, t), BLAS.blend(rest, t, alpha, s)]
         if "grad_avg" in slot:
             m = slot["grad_avg"]
             operations += [
-                partial(np.subtract, g, m, t),
-                partial(np.multiply, t, rest, t),
-                partial(np.add, m, t, m),
+                BLAS.blend(rest, g, alpha, m),
                 partial(np.multiply, m, m, t),
                 partial(np.subtract, s, t, t),
                 partial(np.sqrt, t, t),
@@ -167,17 +194,11 @@ class RMSprop(Optimiser):
         operations += [partial(np.add, t, eps, t), partial(np.divide, g, t, t)]
         if "momentum_buffer" in slot:
             v, momentum = slot["momentum_buffer"], self._set("momentum", self.settings["momentum"])
-            operations += [
-                partial(np.multiply, v, momentum, v),
-                partial(np.add, v, t, v),
-                partial(np.multiply, v, lr, t),
-            ]
-        else:
-            operations.append(partial(np.multiply, t, lr, t))
-        return [*operations, partial(np.subtract, p, t, p)]
+            return [*operations, BLAS.blend(self._set("one", 1.0), t, momentum, v), BLAS.add(step, v, p)]
+        return [*operations, BLAS.add(step, t, p)]
 
     def _prepare(self, lr: float) -> None:
-        self._set("lr", lr)
+        self._set("step", -lr)
 
 
 class Adagrad(Optimiser):
@@ -196,12 +217,11 @@ class Adagrad(Optimiser):
             partial(np.sqrt, s, t),
             partial(np.add, t, self._set("eps", self.settings["eps"]), t),
             partial(np.divide, g, t, t),
-            partial(np.multiply, t, self._set("lr", 0.0), t),
-            partial(np.subtract, p, t, p),
+            BLAS.add(self._set("step", 0.0), t, p),
         ]
 
     def _prepare(self, lr: float) -> None:
-        self._set("lr", lr / (1.0 + (self.count - 1) * self.settings["lr_decay"]))
+        self._set("step", -lr / (1.0 + (self.count - 1) * self.settings["lr_decay"]))
 
 
 class Adam(Optimiser):
@@ -218,24 +238,19 @@ class Adam(Optimiser):
         rest1 = self._set("rest1", 1.0 - self.settings["beta1"])
         rest2 = self._set("rest2", 1.0 - self.settings["beta2"])
         return [
-            partial(np.multiply, m, beta1, m),
-            partial(np.multiply, g, rest1, t),
-            partial(np.add, m, t, m),
-            partial(np.multiply, v, beta2, v),
+            BLAS.blend(rest1, g, beta1, m),
             partial(np.multiply, g, g, t),
-            partial(np.multiply, t, rest2, t),
-            partial(np.add, v, t, v),
+            BLAS.blend(rest2, t, beta2, v),
             partial(np.sqrt, v, t),
             partial(np.add, t, self._set("eps", 0.0), t),
             partial(np.divide, m, t, t),
-            partial(np.multiply, t, self._set("lr", 0.0), t),
-            partial(np.subtract, p, t, p),
+            BLAS.add(self._set("step", 0.0), t, p),
         ]
 
     def _prepare(self, lr: float) -> None:
         root = math.sqrt(1.0 - self.settings["beta2"] ** self.count)
         self._set("eps", self.settings["eps"] * root)
-        self._set("lr", lr * root / (1.0 - self.settings["beta1"] ** self.count))
+        self._set("step", -lr * root / (1.0 - self.settings["beta1"] ** self.count))
 
 
 class AdamW(Adam):

@@ -14,8 +14,10 @@ import numpy as np
 
 from bptui.engine.dropout import Dropout
 from bptui.engine.numpy.activations import ACTIVATIONS
+from bptui.engine.numpy.blas import BLAS
 from bptui.engine.numpy.losses import FUSED, LOSSES
 from bptui.engine.numpy.operations import Array, Operation
+from bptui.engine.numpy.optimisers import Direct
 from bptui.engine.numpy.parameters import Block, Parameters
 from bptui.spec.experiment import Layer, Loss
 
@@ -36,7 +38,9 @@ class LayerTape:
         self.mask: Array | None = None if whole else np.empty_like(self.a)
         self.delta = np.empty_like(self.a)
         self.upstream = self.delta if self.gate is None else np.empty_like(self.a)
-        self.weight, self.weight_gradient = block.weight(parameters.values), block.of(parameters.gradient)
+        self.block, self.weight = block, block.weight(parameters.values)
+        #: ∂L/∂[W; b] of this layer, put into its place of the flat gradient.
+        self.gradient: Operation = partial(np.dot, source, self.delta.T, block.of(parameters.gradient))
         self.forward: list[Operation] = [partial(np.dot, block.of(parameters.values).T, source, self.z)]
         self._gating: list[Operation] = []
         if not plain:
@@ -54,13 +58,13 @@ class LayerTape:
             )
 
     def backward(self, above: LayerTape | None) -> list[Operation]:
-        """δ from the layer ``above`` (None: the loss has left ``upstream``), then the gradients."""
+        """δ from the layer ``above`` (None: the loss has left ``upstream``)."""
         operations: list[Operation] = []
         if above is not None:
             operations.append(partial(np.dot, above.weight, above.delta, self.upstream))
         if self.gate is not None:
             operations += [*self._gating, partial(np.multiply, self.upstream, self.gate, self.delta)]
-        return [*operations, partial(np.dot, self.source, self.delta.T, self.weight_gradient)]
+        return operations
 
 
 class Tape:
@@ -99,7 +103,20 @@ class Tape:
         ]
         #: The same operations in one row, for a step without a stop.
         self.to_loss = [operation for layer in self.forward for operation in layer] + self.loss.operations
-        self.to_gradient = [operation for layer in reversed(self.backward) for operation in layer]
+        self.to_deltas = [operation for layer in reversed(self.backward) for operation in layer]
+        self.gradients = [tape.gradient for tape in self.layers]
+        self._way: Direct | None = None
+        self._products: list[Operation] = []
+
+    def products(self, way: Direct) -> list[Operation]:
+        """The product of each layer's gradient, made not into the gradient but into what the optimiser names."""
+        if self._way is not way:
+            self._way = way
+            self._products = [
+                BLAS.product(tape.source, tape.delta.T, tape.block.of(way.target), way.alpha, way.beta)
+                for tape in self.layers
+            ]
+        return self._products
 
     def load(self, x: Array, y: Array, step: int, first: int) -> None:
         """Take a batch; masks are those of samples ``first`` … of ``step``."""
