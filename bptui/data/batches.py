@@ -85,6 +85,13 @@ class Batches:
             self._gather()
         return self._ready[self._at]
 
+    def rows(self, given: bool = False) -> Indices:
+        """Rows of the part that the coming batch holds; ``given``: those of the last batch that ``next`` gave."""
+        if not given:
+            self.peek()
+        first = (self._first + self._at - given) * self.batch_size
+        return np.array(self._order[first : first + self.batch_size])
+
     def _gather(self) -> None:
         """Gather the piece of the epoch that holds the coming batch."""
         self._epoch, offset = self._place()

@@ -1,10 +1,10 @@
-"""Grammar, parser and evaluator of the condition language.
+"""Grammar and parser of the condition language.
 
     condition  = or ;  or = and {"or" and} ;  and = not {"and" not} ;  not = "not" not | comparison
     comparison = sum [("<" | "<=" | ">" | ">=" | "==" | "!=") sum]
     sum        = product {("+" | "-") product} ;  product = unary {("*" | "/") unary} ;  unary = "-" unary | atom
-    atom       = number | name | name "(" [argument {"," argument}] ")" | "(" condition ")"
-    argument   = "text" | condition
+    atom       = number | name | call | "(" condition ")"
+    call       = layer function "(" "text" ")" | value function "(" condition ")" | "delta" "(" sum "," number ")"
 
 A condition with a NaN in a comparison is false, as in arithmetic; use ``not is_finite(loss)`` to catch one.
 A value that is not known yet (``val_loss`` before the first epoch has ended) makes its condition unknown.
@@ -14,34 +14,60 @@ from __future__ import annotations
 
 import difflib
 import math
-import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from bptui.expr.tree import (
+    COMPARE,
+    PLAIN,
+    Binary,
+    Both,
+    Call,
+    Compiled,
+    Delta,
+    Either,
+    LayerFunction,
+    Name,
+    Negative,
+    Node,
+    Not,
+    Number,
+    Past,
+    Plain,
+    Scalars,
+    State,
+    compiled,
+    walk,
+)
+
+__all__ = ["FUNCTIONS", "SCALARS", "Condition", "ConditionError", "LayerFunction", "Part", "Remembered", "Scalars",
+           "names_for", "parse"]  # fmt: skip
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 50
-
-Value = float | bool
-#: Names of scalars → their value now; None: not known yet.
-Scalars = Mapping[str, float | None]
-#: A function of a layer's name (and maybe a number) → its value now; None: not known yet.
-LayerFunction = Callable[..., float | None]
+MAX_DELTA = 100_000
+"""Steps that ``delta`` may reach back."""
 
 SCALARS = (
     "loss", "step", "epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_r2", "val_f1",
     "test_loss", "test_accuracy",
 )  # fmt: skip
-FUNCTIONS = ("grad_norm", "update_ratio", "dead", "weight_norm", "activation_mean", "delta_norm")
-"""Functions of a layer's name. ``dead`` is a share, 0 to 1. ``is_finite(x)`` and ``abs(x)`` take a value."""
-_PLAIN: dict[str, Callable[[float], float]] = {
-    "is_finite": lambda x: float(math.isfinite(x)), "abs": abs, "log": lambda x: math.log(x) if x > 0 else math.nan
-}  # fmt: skip
+FUNCTIONS = (
+    "grad_norm", "update_ratio", "dead", "saturated", "weight_norm", "activation_mean", "delta_norm"
+)  # fmt: skip
+"""Functions of a layer's name. ``dead`` and ``saturated`` (|z| ≥ 5) are shares, 0 to 1."""
+_VALUED = (*PLAIN, "delta")
 
 
 class ConditionError(ValueError):
-    """A condition that cannot be parsed or names something unknown; one line, with the place."""
+    """A condition that cannot be parsed or names something unknown; one line. ``at``: the character, from 0."""
+
+    def __init__(self, text: str, at: int = 0) -> None:
+        super().__init__(text)
+        self.at = at
 
 
 class _Token(NamedTuple):
@@ -55,12 +81,18 @@ _TOKENS = re.compile(
     r"|(?P<text>\"[^\"]*\"|'[^']*')|(?P<op><=|>=|==|!=|[-+*/<>(),]))"
 )
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne
-}  # fmt: skip
 
-#: A compiled node: from (scalars, functions) to a value, or None where something is not known yet.
-Node = Callable[[Scalars, Mapping[str, LayerFunction]], float | None]
+_IN_CALL = re.compile(rf"\b(?:{'|'.join(FUNCTIONS)})\(\s*([\"']?)([^\"'()]*)$")
+
+
+class Part(NamedTuple):
+    """A part of a condition as it is now; ``limit`` and ``holds`` of a comparison."""
+
+    text: str
+    sign: str
+    value: float | None
+    limit: float | None
+    holds: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +100,69 @@ class Condition:
     """A parsed condition. ``names`` are the scalars it reads, ``calls`` its (function, layer) pairs."""
 
     text: str
+    tree: Node
     names: frozenset[str]
     calls: tuple[tuple[str, str], ...]
-    node: Node
+    reach: int
+    """Steps that it looks back (``delta``); 0: none."""
+    node: Compiled = field(compare=False)
+    parts_of: tuple[tuple[str, str, Compiled, Compiled | None], ...] = field(compare=False)
 
-    def holds(self, scalars: Scalars, functions: Mapping[str, LayerFunction] | None = None) -> bool:
+    def value(self, scalars: Scalars, functions: Mapping[str, LayerFunction] | None = None,
+              past: Past | None = None) -> bool | None:  # fmt: skip
+        """Whether it holds now; None while something in it is not known yet."""
+        value = self.node(State(scalars, functions or {}, past))
+        return None if value is None else not math.isnan(value) and bool(value)
+
+    def holds(self, scalars: Scalars, functions: Mapping[str, LayerFunction] | None = None,
+              past: Past | None = None) -> bool:  # fmt: skip
         """Whether it holds now; False while something in it is not known yet."""
-        value = self.node(scalars, functions or {})
-        return value is not None and not math.isnan(value) and bool(value)
+        return bool(self.value(scalars, functions, past))
+
+    def parts(self, scalars: Scalars, functions: Mapping[str, LayerFunction] | None = None,
+              past: Past | None = None) -> list[Part]:  # fmt: skip
+        """Each comparison with its two sides' values; of a condition without one, its names and calls."""
+        state = State(scalars, functions or {}, past)
+        found = []
+        for text, sign, left, right in self.parts_of:
+            value, limit = left(state), None if right is None else right(state)
+            holds = None
+            if right is not None and value is not None and limit is not None:
+                holds = COMPARE[sign](value, limit)
+            found.append(Part(text, sign, value, limit, holds))
+        return found
+
+
+class Remembered:
+    """Scalars of the last ``reach`` steps, for ``delta``."""
+
+    def __init__(self, reach: int) -> None:
+        self._kept: deque[Scalars] = deque(maxlen=reach + 1)
+
+    def add(self, scalars: Scalars) -> None:
+        """Those of the next step."""
+        self._kept.append(scalars)
+
+    def __call__(self, steps: int) -> Scalars | None:
+        return self._kept[-1 - steps] if steps < len(self._kept) else None
 
 
 def parse(text: str, *, layers: Iterable[str] | None = None) -> Condition:
     """Parse a condition; ``layers`` (where known) are checked too. Raises ConditionError."""
     return _Parser(text, None if layers is None else tuple(layers)).parse()
+
+
+def names_for(typed: str, layers: Iterable[str] = ()) -> list[str]:
+    """What the last word of ``typed`` may become: names and functions, or, behind a function's bracket, layers."""
+    found = _IN_CALL.search(typed)
+    if found:
+        return [f'"{name}")' for name in layers if name.startswith(found[2])]
+    word = re.search(r"[A-Za-z_]\w*$", typed)
+    start = word[0] if word else ""
+    if not start:
+        return []
+    words = [*SCALARS, *(f'{name}("' for name in FUNCTIONS), *(f"{name}(" for name in _VALUED), "and", "or", "not"]
+    return [name for name in words if name.startswith(start) and name != start]
 
 
 class _Parser:
@@ -89,8 +171,6 @@ class _Parser:
             raise ConditionError(f"condition longer than {MAX_LENGTH} characters")
         self.text = text
         self.layers = layers
-        self.names: set[str] = set()
-        self.calls: list[tuple[str, str]] = []
         self.tokens = self._scan()
         self.at = 0
         self.depth = 0
@@ -103,7 +183,7 @@ class _Parser:
             if not match:
                 start = at + len(self.text[at:]) - len(self.text[at:].lstrip())
                 raise ConditionError(
-                    f"{self._quote()}: cannot read {self.text[start : start + 12]!r} at character {start + 1}"
+                    f"{self._quote()}: cannot read {self.text[start : start + 12]!r} at character {start + 1}", start
                 )
             kind = str(match.lastgroup)
             tokens.append(_Token(kind, match.group(kind), match.start(kind)))
@@ -113,13 +193,24 @@ class _Parser:
     def _quote(self) -> str:
         return repr(self.text if len(self.text) <= 60 else self.text[:57] + "…")
 
+    @property
+    def _place(self) -> int:
+        """Where the next token begins."""
+        return self.tokens[self.at].at if self.at < len(self.tokens) else len(self.text.rstrip())
+
+    @property
+    def _end(self) -> int:
+        """Where the last token that was taken ends."""
+        token = self.tokens[self.at - 1]
+        return token.at + len(token.text)
+
     def _fail(self, expected: str) -> ConditionError:
         if self.at < len(self.tokens):
             token = self.tokens[self.at]
             return ConditionError(
-                f"{self._quote()}: expected {expected} at character {token.at + 1}, got {token.text!r}"
+                f"{self._quote()}: expected {expected} at character {token.at + 1}, got {token.text!r}", token.at
             )
-        return ConditionError(f"{self._quote()}: expected {expected} at the end")
+        return ConditionError(f"{self._quote()}: expected {expected} at the end", self._place)
 
     def _next(self, *texts: str) -> str | None:
         if self.at < len(self.tokens):
@@ -132,161 +223,163 @@ class _Parser:
     def parse(self) -> Condition:
         if not self.tokens:
             raise ConditionError("empty condition; such as 'val_accuracy >= 0.96'")
-        node = self._or()
+        tree = self._or()
         if self.at < len(self.tokens):
             raise self._fail("an operator or the end")
-        return Condition(self.text, frozenset(self.names), tuple(self.calls), node)
+        nodes = list(walk(tree))
+        calls = tuple((node.function, node.layer) for node in nodes if isinstance(node, Call))
+        reach = max((node.steps for node in nodes if isinstance(node, Delta)), default=0)
+        names = frozenset(node.name for node in nodes if isinstance(node, Name))
+        return Condition(self.text, tree, names, calls, reach, compiled(tree), self._parts(nodes))
 
-    def _or(self) -> Node:
+    def _parts(self, nodes: list[Node]) -> tuple[tuple[str, str, Compiled, Compiled | None], ...]:
+        def text(node: Node) -> str:
+            return self.text[slice(*node.span)]
+
+        compared = [node for node in nodes if isinstance(node, Binary) and node.sign in COMPARE]
+        inside = {id(below) for node in compared for below in walk(node)}
+        alone = [node for node in nodes if isinstance(node, (Name, Call, Delta)) and id(node) not in inside]
+        found = {
+            text(node): (text(node.left), node.sign, compiled(node.left), compiled(node.right)) for node in compared
+        }
+        return (*found.values(), *{text(node): (text(node), "", compiled(node), None) for node in alone}.values())
+
+    def _deeper(self) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise ConditionError(f"{self._quote()}: nested deeper than {MAX_DEPTH}")
+            raise ConditionError(f"{self._quote()}: nested deeper than {MAX_DEPTH}", self._place)
+
+    def _or(self) -> Node:
+        self._deeper()
+        start = self._place
         left = self._and()
         while self._next("or"):
-            left = _either(left, self._and())
+            right = self._and()
+            left = Either((start, self._end), left, right)
         self.depth -= 1
         return left
 
     def _and(self) -> Node:
+        start = self._place
         left = self._not()
         while self._next("and"):
-            left = _both(left, self._not())
+            right = self._not()
+            left = Both((start, self._end), left, right)
         return left
 
     def _not(self) -> Node:
-        count = 0
+        start, count = self._place, 0
         while self._next("not"):
             count += 1
         node = self._comparison()
-        return _apply(node, lambda x: float(not x)) if count % 2 else node
+        return Not((start, self._end), node) if count % 2 else node
 
     def _comparison(self) -> Node:
+        start = self._place
         left = self._sum()
-        sign = self._next(*_COMPARE)
+        sign = self._next(*COMPARE)
         if sign:
-            compare = _COMPARE[sign]
-            left = _combine(left, self._sum(), lambda a, b: float(compare(a, b)))
-            if self._next(*_COMPARE):
+            right = self._sum()
+            left = Binary((start, self._end), sign, left, right)
+            if self._next(*COMPARE):
                 self.at -= 1
                 raise self._fail("'and' between two comparisons")
         return left
 
     def _sum(self) -> Node:
+        start = self._place
         left = self._product()
         while sign := self._next("+", "-"):
-            left = _combine(left, self._product(), operator.add if sign == "+" else operator.sub)
+            right = self._product()
+            left = Binary((start, self._end), sign, left, right)
         return left
 
     def _product(self) -> Node:
+        start = self._place
         left = self._unary()
         while sign := self._next("*", "/"):
-            left = _combine(left, self._unary(), operator.mul if sign == "*" else _divide)
+            right = self._unary()
+            left = Binary((start, self._end), sign, left, right)
         return left
 
     def _unary(self) -> Node:
-        count = 0
+        start, count = self._place, 0
         while self._next("-"):
             count += 1
         node = self._atom()
-        return _apply(node, operator.neg) if count % 2 else node
+        return Negative((start, self._end), node) if count % 2 else node
 
     def _atom(self) -> Node:
         if self._next("("):
             node = self._or()
-            if not self._next(")"):
-                raise self._fail("')'")
+            self._close()
             return node
         if self.at >= len(self.tokens):
             raise self._fail("a number, a name or '('")
         token = self.tokens[self.at]
         if token.kind == "number":
             self.at += 1
-            number = float(token.text)
-            return lambda scalars, functions: number
+            return Number((token.at, self._end), float(token.text))
         if token.kind != "name" or token.text in ("and", "or", "not"):
             raise self._fail("a number, a name or '('")
         self.at += 1
         if self._next("("):
             return self._call(token)
         if token.text not in SCALARS:
-            known = [*SCALARS, *(f"{name}(…)" for name in (*FUNCTIONS, *_PLAIN))]
-            raise ConditionError(f"{self._quote()}: unknown name {token.text!r}{_near(token.text, known)}")
-        self.names.add(token.text)
-        name = token.text
-        return lambda scalars, functions: scalars.get(name)
+            known = [*SCALARS, *(f"{name}(…)" for name in (*FUNCTIONS, *_VALUED))]
+            raise ConditionError(f"{self._quote()}: unknown name {token.text!r}{_near(token.text, known)}", token.at)
+        return Name((token.at, self._end), token.text)
+
+    def _close(self) -> None:
+        if not self._next(")"):
+            raise self._fail("')'")
 
     def _call(self, token: _Token) -> Node:
         name = token.text
-        if name in _PLAIN:
+        if name == "delta":
+            return self._delta(token)
+        if name in PLAIN:
             argument = self._or()
-            if not self._next(")"):
-                raise self._fail("')'")
-            return _apply(argument, _PLAIN[name])
+            self._close()
+            return Plain((token.at, self._end), name, argument)
         if name not in FUNCTIONS:
-            raise ConditionError(f"{self._quote()}: unknown function {name!r}{_near(name, [*FUNCTIONS, *_PLAIN])}")
+            near = _near(name, [*FUNCTIONS, *_VALUED])
+            raise ConditionError(f"{self._quote()}: unknown function {name!r}{near}", token.at)
         if self.at >= len(self.tokens) or self.tokens[self.at].kind != "text":
             raise self._fail('a layer\'s name in quotes, such as "dense1"')
-        layer = self.tokens[self.at].text[1:-1]
+        quoted = self.tokens[self.at]
+        layer = quoted.text[1:-1]
         self.at += 1
         if self.layers is not None and layer not in self.layers:
-            raise ConditionError(f"{self._quote()}: no layer {layer!r}{_near(layer, self.layers)}")
-        if not self._next(")"):
-            raise self._fail("')'")
-        self.calls.append((name, layer))
-        return lambda scalars, functions: functions[name](layer) if name in functions else None
+            raise ConditionError(f"{self._quote()}: no layer {layer!r}{_near(layer, self.layers)}", quoted.at)
+        self._close()
+        return Call((token.at, self._end), name, layer)
+
+    def _delta(self, token: _Token) -> Node:
+        self._deeper()
+        argument = self._sum()
+        self.depth -= 1
+        inner = next((node for node in walk(argument) if isinstance(node, (Call, Delta))), None)
+        if inner is not None:
+            what = self.text[slice(*inner.span)]
+            raise ConditionError(
+                f"{self._quote()}: delta takes what is known of each step (loss, lr, val_loss …), not {what}",
+                inner.span[0],
+            )
+        if not self._next(","):
+            raise self._fail("',' and a number of steps, as in delta(loss, 100)")
+        place, number = self._place, self.tokens[self.at] if self.at < len(self.tokens) else None
+        if number is None or number.kind != "number":
+            raise self._fail("a number of steps")
+        steps = float(number.text)
+        if steps != int(steps) or not 1 <= steps <= MAX_DELTA:
+            raise ConditionError(f"{self._quote()}: delta looks back 1 to {MAX_DELTA:,} whole steps", place)
+        self.at += 1
+        self._close()
+        return Delta((token.at, self._end), argument, int(steps))
 
 
 def _near(name: str, known: Iterable[str]) -> str:
     choices = list(known)
     close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else f" (one of {', '.join(choices[:16])})"
-
-
-def _divide(a: float, b: float) -> float:
-    return a / b if b else (math.nan if a == 0 or math.isnan(a) else math.copysign(math.inf, a))
-
-
-def _apply(node: Node, function: Callable[[float], float]) -> Node:
-    def applied(scalars: Scalars, functions: Mapping[str, LayerFunction]) -> float | None:
-        value = node(scalars, functions)
-        return None if value is None else function(value)
-
-    return applied
-
-
-def _combine(left: Node, right: Node, function: Callable[[float, float], float]) -> Node:
-    def combined(scalars: Scalars, functions: Mapping[str, LayerFunction]) -> float | None:
-        a = left(scalars, functions)
-        b = right(scalars, functions)
-        if a is None or b is None:
-            return None
-        try:
-            return function(a, b)
-        except OverflowError:
-            return math.inf
-
-    return combined
-
-
-def _either(left: Node, right: Node) -> Node:
-    """Three-valued or: true if one side is, whatever is not known on the other."""
-
-    def either(scalars: Scalars, functions: Mapping[str, LayerFunction]) -> float | None:
-        a, b = left(scalars, functions), right(scalars, functions)
-        if a or b:
-            return 1.0
-        return None if a is None or b is None else 0.0
-
-    return either
-
-
-def _both(left: Node, right: Node) -> Node:
-    """Three-valued and: false if one side is, whatever is not known on the other."""
-
-    def both(scalars: Scalars, functions: Mapping[str, LayerFunction]) -> float | None:
-        a, b = left(scalars, functions), right(scalars, functions)
-        if (a is not None and not a) or (b is not None and not b):
-            return 0.0
-        return None if a is None or b is None else 1.0
-
-    return both
+    return f" (did you mean {close[0]!r}?)" if close else f" (one of {', '.join(choices[:20])})"

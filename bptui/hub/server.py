@@ -19,10 +19,10 @@ from bptui.hub.topics import Topics
 from bptui.hub.trainer_link import TrainerGone, TrainerLink, readdress
 from bptui.protocol.messages import (
     AnyRequest,
+    Arm,
     Back,
     GoTo,
-    Inspect,
-    Look,
+    Looking,
     MicroStep,
     Ok,
     Pace,
@@ -200,7 +200,7 @@ class Hub:
     async def _answer(self, face: Face, message: Request) -> Reply:
         if not isinstance(message, TrainerRequest):
             return Refused(id=message.id, code="unsupported", message="not a request that the hub knows"), b""
-        if not isinstance(message, Inspect | Look) and self._faces.controller is not face:
+        if not isinstance(message, Looking) and self._faces.controller is not face:
             text = "another face controls this run; take control first"
             return Refused(id=message.id, code="not-controller", message=text), b""
         if self._ended:
@@ -237,14 +237,16 @@ class Hub:
     def _note(self, message: Request) -> None:
         """An intervention is on file before it acts."""
         recorder = self._recorder
+        if isinstance(message, Looking):
+            return
         before: Any = None
         after: Any = None
         change = type(message).__name__.lower()
         match message:
-            case Inspect() | Look():
-                return
             case Set(key=change, value=after):
                 before = recorder.digest.last.get(change)
+            case Arm(conditions=armed):
+                after = "; ".join(one.text for one in armed if one.enabled)
             case Pace(steps_per_second=after):
                 before = recorder.pace
             case Step(count=after) | MicroStep(count=after) | Back(count=after) | GoTo(step=after):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from bptui.protocol.framing import Frame, FrameError, encode
-from bptui.protocol.messages import AnyReply, AnyRequest, Hello, Inspection, Looked, Ok, Refused, Welcome
+from bptui.protocol.messages import AnyReply, AnyRequest, Hello, Refused, TrainerReply, Welcome
 from bptui.protocol.streams import read_frame
 
 RETRY_SECONDS = 0.05
@@ -61,7 +61,7 @@ class TrainerLink:
 
     def _answer(self, frame: Frame) -> None:
         message = frame.message
-        if isinstance(message, (Welcome, Ok, Refused, Inspection, Looked)):
+        if isinstance(message, Welcome | TrainerReply):
             future = self._pending.pop(message.id, None)
             if future is not None and not future.done():
                 future.set_result(frame)
@@ -111,6 +111,6 @@ class TrainerLink:
 def readdress(frame: Frame, number: int) -> tuple[AnyReply, bytes]:
     """A trainer's reply as the face asked for it: with the face's id."""
     message = frame.message
-    if isinstance(message, (Ok, Refused, Inspection, Looked)):
+    if isinstance(message, TrainerReply):
         return msgspec.structs.replace(message, id=number), frame.body
     return Refused(id=number, code="bad-request", message="the trainer gave no proper answer"), b""

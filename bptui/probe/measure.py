@@ -13,7 +13,7 @@ import numpy as np
 from bptui.engine.base import COLUMNS, Batch, Engine, Quantity
 from bptui.expr.language import FUNCTIONS, LayerFunction
 from bptui.probe.governor import Allowance, Governor
-from bptui.probe.units import Census
+from bptui.probe.units import Census, saturated
 from bptui.runs.records import CELLS, SERIES, TABLE_COLUMNS
 from bptui.runs.ring import Record, Ring
 
@@ -41,6 +41,9 @@ class Probe:
         self._counting = 0.0  # seconds that the last census took
         self.known_at = 0
         """The state of which the table is."""
+        self.saturation: set[str] = set()
+        """Names of layers whose share of saturated units is wanted."""
+        self._saturated: dict[str, float | None] = {}
         self.recording = True
         """Whether what is measured is new; a state of the past, which is recorded already, is only shown."""
 
@@ -78,6 +81,9 @@ class Probe:
         self._table[:, : len(COLUMNS)] = self.engine.reduce()
         fresh = self._table[:, _RATIO]
         np.copyto(fresh, ratio, where=np.isnan(fresh) | (not updated))
+        for index, layer in enumerate(self.engine.layers):
+            if layer.name in self.saturation:
+                self._saturated[layer.name] = saturated(self.engine, index)
 
     def _charge(self, name: str, step: int, started: float) -> float:
         now = time.perf_counter()
@@ -141,7 +147,16 @@ class Probe:
             count = _known(rows[layer][_DEAD])
             return None if count is None or count < 0 else count / float(rows[layer][_UNITS])
 
-        return {name: column(name) for name in FUNCTIONS if name in TABLE_COLUMNS} | {"dead": dead}
+        columns = {name: column(name) for name in FUNCTIONS if name in TABLE_COLUMNS}
+        return columns | {"dead": dead, "saturated": self._saturation}
+
+    def _saturation(self, layer: str) -> float | None:
+        """The first time that it is asked of a layer, of the samples that the engine holds; then with each table."""
+        if layer not in self.saturation:
+            self.saturation.add(layer)
+            index = [each.name for each in self.engine.layers].index(layer)
+            self._saturated[layer] = saturated(self.engine, index)
+        return self._saturated.get(layer)
 
     def report_share(self, step: int) -> None:
         """What probes really cost, as a series."""

@@ -14,6 +14,16 @@ from bptui.engine.base import Batch, Engine
 CENSUS_SAMPLES = 3000
 
 
+#: A pre-activation of this magnitude leaves a sigmoid or a tanh hardly any slope.
+SATURATED = 5.0
+
+
+def saturated(engine: Engine, layer: int) -> float | None:
+    """The share of a layer's pre-activations, over the samples that the engine holds, with |z| ≥ 5; None: no z."""
+    z = engine.tensor("z", layer)
+    return None if z is None or not z.size else float(np.count_nonzero(np.abs(z) >= SATURATED) / z.size)
+
+
 class Census:
     """Counts the units that stay silent for every sample of the probe set."""
 

@@ -116,8 +116,80 @@ class Inspect(Request, frozen=True, kw_only=True):
     """Most elements of one array; of a larger one the leading rows come."""
 
 
+class Order(msgspec.Struct, frozen=True):
+    """How rows or columns of a sheet are sorted: ``by`` ``norm``, or ``value`` in column (row) ``at``; empty: not."""
+
+    by: str = ""
+    at: int = 0
+    ascending: bool = False
+
+
+class Sheet(Request, frozen=True, kw_only=True):
+    """A window of one matrix at the paused place, sorted and zoomed; answered by ``Sheeted``.
+
+    ``kind``: as of ``Inspect``, or ``raw_W``, ``regularised_W``, ``clipped_W``: the gradient's stages. ``top`` and
+    ``left`` count blocks of ``zoom``². ``condition``: of ``expr.cells``; ``find``: a place (row, column, sorted)
+    behind which the next cell that meets it is looked for, and the window moved there.
+    """
+
+    layer: int
+    kind: str
+    top: int = 0
+    left: int = 0
+    rows: int = 40
+    columns: int = 20
+    zoom: int = 1
+    row_order: Order = Order()
+    column_order: Order = Order()
+    condition: str = ""
+    find: tuple[int, int] | None = None
+
+
+class Ledger(Request, frozen=True, kw_only=True):
+    """Norms of δ and of its two factors for every layer; answered by ``Ledgered``."""
+
+
+class Ranked(Request, frozen=True, kw_only=True):
+    """Rows of the batch by what they give to the gradient of ``unit``; answered by ``RankedRows``."""
+
+    layer: int
+    unit: int
+    rows: int = 64
+
+
+class Stages(Request, frozen=True, kw_only=True):
+    """Norms of the gradient raw, regularised, clipped, and of the Δ applied; answered by ``Staged``."""
+
+
+class Shadow(Request, frozen=True, kw_only=True):
+    """The paused step again in float64; answered by ``Shadowed``."""
+
+
+class Armed(msgspec.Struct, frozen=True):
+    """A breakpoint: its condition, and whether it is looked at."""
+
+    text: str
+    enabled: bool = True
+
+
+class Arm(Request, frozen=True, kw_only=True):
+    """These are the breakpoints from now on; Refused, and nothing changed, where one cannot be read."""
+
+    conditions: tuple[Armed, ...]
+
+
+class Check(Request, frozen=True, kw_only=True):
+    """What conditions are in the present state, also while RUNNING; answered by ``Checked``.
+
+    ``texts``: to be tried; the breakpoints come with the answer.
+    """
+
+    texts: tuple[str, ...] = ()
+
+
 class Set(Request, frozen=True, kw_only=True):
-    """Change a setting while it trains (``lr``, ``momentum`` …); logged as an event."""
+    """Change a setting while it trains (``lr``, ``momentum`` …), or a cell of the parameters (``dense1.weight[3,4]``,
+    ``dense1.bias[4]``); logged as an event."""
 
     key: str
     value: float
@@ -192,6 +264,140 @@ class Looked(Request, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     """Of the classes."""
     features: tuple[str, ...] = ()
+
+
+class SheetFacts(msgspec.Struct, frozen=True):
+    """Of a whole matrix; ``low``, ``high`` and ``mean`` of its finite values."""
+
+    norm: float
+    low: float
+    high: float
+    mean: float
+    zeros: int
+    not_finite: int
+
+
+class Sheeted(Request, frozen=True, kw_only=True):
+    """``values`` (rows, columns) as the engine has them; ``rows`` and ``columns`` int64: their numbers in the matrix.
+
+    ``cells`` uint32: the whole matrix by floor(log₂|x|), as in ``runs.records``. ``matches`` uint8, where a condition
+    was given. No arrays: ``missing`` micro-steps are to be done first, or there is no such thing.
+    """
+
+    step: int
+    micro: str
+    layer: int
+    kind: str
+    loss: float | None = None
+    arrays: dict[str, ArrayRef] = {}
+    shape: tuple[int, ...] = ()
+    top: int = 0
+    left: int = 0
+    zoom: int = 1
+    matched: int = 0
+    found: tuple[int, int] | None = None
+    facts: SheetFacts | None = None
+    picture: tuple[int, ...] = ()
+    """The shape of a sample, where rows of ``x`` or columns of the first W are pictures."""
+    missing: int = 0
+    note: str = ""
+
+
+class LedgerRow(msgspec.Struct, frozen=True):
+    """One layer's entries, as ``probe.ledger.Account``; ``missing``: micro-steps until its δ is there."""
+
+    delta: float | None
+    upstream: float | None
+    gate: float | None
+    stopped: float | None
+    closed: float | None
+    ratio: float | None
+    missing: int = 0
+
+
+class Ledgered(Request, frozen=True, kw_only=True):
+    step: int
+    micro: str
+    rows: tuple[LedgerRow, ...]
+    loss: float | None = None
+    samples: int = 0
+    note: str = ""
+
+
+class RankedRows(Request, frozen=True, kw_only=True):
+    """``rows`` int64: rows of the batch; ``given``, ``along``, ``delta`` f64 as in ``probe.ranked``; ``x`` their
+    inputs, ``y`` their targets, ``out`` what the network gives, ``source`` int64: their numbers in the data (−1: not
+    known)."""
+
+    step: int
+    micro: str
+    layer: int
+    unit: int
+    arrays: dict[str, ArrayRef] = {}
+    samples: int = 0
+    gradient: float = 0.0
+    """‖∂L/∂W[:, unit]‖."""
+    picture: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    """Of the classes."""
+    features: tuple[str, ...] = ()
+    missing: int = 0
+    note: str = ""
+
+
+class Staged(Request, frozen=True, kw_only=True):
+    """``rows``: a layer's norm at each of ``names``; ``missing``: micro-steps until each is there."""
+
+    step: int
+    micro: str
+    names: tuple[str, ...]
+    rows: tuple[tuple[float | None, ...], ...]
+    missing: tuple[int, ...]
+    lr: float
+    limits: dict[str, float] = {}
+    """Of clipping, those that are on."""
+    penalties: bool = False
+    note: str = ""
+
+
+class Shadowed(Request, frozen=True, kw_only=True):
+    """``errors``: ‖δ − δ of float64‖ / ‖δ of float64‖ a layer; None where δ has not been computed yet."""
+
+    step: int
+    micro: str
+    dtype: str
+    errors: tuple[float | None, ...]
+    loss: float | None
+    exact_loss: float
+
+
+class PartRow(msgspec.Struct, frozen=True):
+    """A part of a condition: what it is now. ``limit``: what a comparison holds it against; ``holds`` of that."""
+
+    text: str
+    value: float | None = None
+    limit: float | None = None
+    holds: bool | None = None
+
+
+class CheckedRow(msgspec.Struct, frozen=True):
+    """One condition; ``holds``: None while something is not known. ``error``: why it cannot be read, at ``at``."""
+
+    text: str
+    holds: bool | None = None
+    parts: tuple[PartRow, ...] = ()
+    error: str = ""
+    at: int = 0
+
+
+class Checked(Request, frozen=True, kw_only=True):
+    step: int
+    rows: tuple[CheckedRow, ...]
+    """Of the texts that were asked, in their order."""
+    armed: tuple[Armed, ...] = ()
+    armed_rows: tuple[CheckedRow, ...] = ()
+    known_at: int = 0
+    """The state in which layers were measured last."""
 
 
 # -- stream (hub → face) ---------------------------------------------------------------------------
@@ -316,9 +522,12 @@ class Goodbye(Message, frozen=True, kw_only=True):
     reason: str
 
 
-TrainerRequest = Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Inspect | Set | Look | Keep
+Looking = Inspect | Look | Sheet | Ledger | Ranked | Stages | Shadow | Check
+"""What changes nothing: an observer may ask it, and no event tells of it."""
+TrainerRequest = Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Set | Keep | Arm | Looking
 """What a hub passes on."""
+TrainerReply = Ok | Refused | Inspection | Looked | Sheeted | Ledgered | RankedRows | Staged | Shadowed | Checked
 AnyRequest = Hello | TrainerRequest | TakeControl | Leave
-AnyReply = Welcome | Ok | Refused | Inspection | Looked
+AnyReply = Welcome | TrainerReply
 AnyTopic = LogChunk | ModelInfo | Status | Layers | Histograms | Findings | Events | Output | Goodbye
 AnyMessage = AnyRequest | AnyReply | AnyTopic

@@ -11,7 +11,9 @@ import msgspec
 
 MOST = 500
 """So many of the last events are told to faces."""
-_TRANSPORT = frozenset({"run", "pause", "step", "microstep", "pace", "leave", "takecontrol", "inspect", "look", ""})
+_TRANSPORT = frozenset(
+    {"run", "pause", "step", "microstep", "pace", "leave", "takecontrol", "inspect", "look", "arm", ""}
+)
 """Changes that move the run on or hold it, and leave the computation as it is."""
 
 

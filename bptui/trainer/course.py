@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from bptui.data import Batches, Part
 from bptui.engine.base import Batch
+from bptui.trainer.cell import Cell
 from bptui.trainer.epochs import Epochs
 from bptui.trainer.evaluate import METRICS, outputs_of, scores_of
 from bptui.trainer.schedule import LearningRate
@@ -177,7 +178,10 @@ class Course:
 
     # -- changes ---------------------------------------------------------------------------------------
     def change(self, key: str, value: float) -> float:
-        """Change a setting from the next update on; returns what it was. ValueError: unknown or impossible."""
+        """Change a setting, or a cell of the parameters, from the next update on; returns what it was.
+
+        ValueError: unknown or impossible.
+        """
         if key == "total_steps":
             before = float(self.stopping.total_steps or 0)
             self.stopping.extend(int(value))
@@ -189,6 +193,8 @@ class Course:
             wanted, self.batch_size = self.batch_size, int(value)
             self._batch()
             return wanted
+        if (cell := Cell.named(key)) is not None:
+            return cell.change(self.engine, value)
         if key != "lr":
             return self.engine.set(key, value)
         if not (math.isfinite(value) and value > 0):

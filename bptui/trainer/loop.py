@@ -11,7 +11,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -21,14 +21,17 @@ import numpy.typing as npt
 from bptui.data import Part
 from bptui.engine.base import Micro, micro_steps
 from bptui.expr import Condition, parse
+from bptui.expr.language import LayerFunction
 from bptui.probe.measure import Probe, write_series
+from bptui.protocol.messages import Armed
 from bptui.runs.confusion import write_confusion
 from bptui.runs.info import RunInfo
 from bptui.runs.ring import Record, Ring
-from bptui.trainer.breakpoints import EACH_STEP, Breakpoints, said
+from bptui.trainer.breakpoints import EACH_STEP, Breakpoints, Hit, said
 from bptui.trainer.control import Control
 from bptui.trainer.course import Course
 from bptui.trainer.evaluate import confusion
+from bptui.trainer.inspect import Seen, gradients
 from bptui.trainer.keep import keep
 from bptui.trainer.requests import answer
 from bptui.trainer.rewind import Memory, apply_changes, go_to
@@ -54,7 +57,8 @@ class Trainer(Course):
         self.info, self.ring, self.directory = info, ring, directory
         self.probe = Probe(self.engine, ring, info.probe_budget, setup.data.train.blocks(512))
         self.until = parse(info.until, layers=[layer.name for layer in self.engine.layers]) if info.until else None
-        self.breakpoints = Breakpoints(info.breaks, [layer.name for layer in self.engine.layers])
+        self.breakpoints = Breakpoints((), [layer.name for layer in self.engine.layers])
+        self.arm([Armed(text) for text in info.breaks])
         self.state = "STARTING"
         self.micro: Micro | None = None
         """The place inside the update that is under way; None between updates."""
@@ -64,6 +68,11 @@ class Trainer(Course):
         """The state whose coming batch the engine's tensors show; −1: they show the last step done."""
         self._steps: Iterator[Micro] | None = None
         self._micro_losses: list[float] = []
+        self.parts_done = 0
+        """Batches that the update under way has taken."""
+        self.raw_gradients: list[npt.NDArray[np.floating]] | None = None
+        """∂L/∂W of every layer, of the update under way, before it is regularised and clipped."""
+        self.seen = Seen()
         self.memory = Memory()
         self.head = 0
         """How far it has been recorded; before it, an update is done again and its loss is known already."""
@@ -225,7 +234,8 @@ class Trainer(Course):
                 self.finish_update()  # begun while micro-steps were played
                 continue
             if self.stopping.total_steps is not None and self.step >= self.stopping.total_steps:
-                self._complete("completed")
+                if not self.settle():
+                    self._complete("completed")
             elif self.pace < 0:
                 self.micro_step()
                 self._rest(MICRO_PLAY)
@@ -255,8 +265,10 @@ class Trainer(Course):
         ends = [self.probe.governor.next_step(), self.epochs.end(self.step)]
         if self.stopping.total_steps is not None:
             ends.append(self.stopping.total_steps)
-        if self.breakpoints.each_step or (self.until and self.until.names & EACH_STEP):
+        if self.until and self.until.names & EACH_STEP:
             ends.append(self.step + 1)
+        if (stop := self.breakpoints.next_stop(self.step)) is not None:
+            ends.append(stop)
         if self.step < self.head:
             self._relive()
             ends += [self.head, *(change.step for change in self.memory.changes if change.step > self.step)]
@@ -268,12 +280,14 @@ class Trainer(Course):
         first = step = self.step
         lr, fixed = self.lr.at(step), self.lr.constant_within_epoch
         total, loss = 0.0, math.nan
+        losses: list[float] = []
         started = time.perf_counter()
         while step < end:
             if not fixed:
                 lr = self.lr.at(step)
             loss = train_step(next_batch(), step, lr) if self._group == 1 else train(step, lr)
             record(step, loss, clock())
+            losses.append(loss)
             total += loss
             step += 1
             if flag[0] or loss - loss != 0.0:  # the second: NaN or infinite
@@ -281,7 +295,7 @@ class Trainer(Course):
         self.probe.governor.stepped((time.perf_counter() - started) / max(step - first, 1))
         self.step, self.loss, self.previewed, self.probe_shows = step, loss, -1, "last"
         self._epoch_loss += total
-        self._after_step()
+        self._after_step(losses)
 
     def one_step(self, *, everything: bool = False) -> None:
         """One whole update, watched where a probe is due; from inside an update, its rest."""
@@ -306,7 +320,7 @@ class Trainer(Course):
         self.step += 1
         self.loss, self.previewed, self.probe_shows = loss, -1, "last"
         self._epoch_loss += loss
-        self._after_step()
+        self._after_step([loss])
 
     def micro_step(self) -> None:
         """On to the next place inside the update."""
@@ -316,6 +330,7 @@ class Trainer(Course):
             self.probe.prepare(self.step, everything=True)
             self.engine.watch(True)
             self._micro_losses, self._micro_count = [], 0
+            self.parts_done, self.raw_gradients = 0, None
             self._before_update = self.batches.state()
             group = self.next_group()
             self._steps = micro_steps(self.engine, group, self.step, self.lr.at(self.step))
@@ -323,6 +338,9 @@ class Trainer(Course):
         self.micro = next(self._steps)
         if self.micro.phase == "loss" and self.micro.value is not None:
             self._micro_losses.append(self.micro.value)
+        self.parts_done += self.micro.phase == "batch"
+        if self.micro.phase == "backward" and self.micro.layer == 0:
+            self.raw_gradients = gradients(self)
         self._micro_count += 1
         if self.micro.phase == "update":
             self.micro = self._steps = None
@@ -367,25 +385,29 @@ class Trainer(Course):
         while self._steps is not None:
             self.micro_step()
 
-    def _after_step(self) -> None:
-        """Ends of an epoch, a loss that is not finite, ``--until``."""
+    def _after_step(self, losses: list[float]) -> None:
+        """Updates have been done, with these losses: ends of an epoch, a loss that is not finite, conditions."""
         if self.step < self.head:
             self.ring.set_step(self.step)
         self.head = max(self.head, self.step)
+        ended = self.epochs.between(self.step) and math.isfinite(self.loss)
+        self.breakpoints.passed(self, losses[:-1] if ended else losses, self.step - ended)
         if not math.isfinite(self.loss):
-            if not self._breaks():
+            if not self.settle():
                 self._fail()
             return
         reason = ""
-        if self.epochs.between(self.step):
+        if ended:
             reason = self._epoch_ended()
+            self.breakpoints.passed(self, losses[-1:], self.step)
         now = time.perf_counter()
         if now - self._reported >= _SPEED_EVERY:
             self._reported = now
             self.probe.report_share(self.step)
             self.record_lr()
             self.memory.keep(self)
-        if self._breaks():
+        whole = self.state != "RUNNING" or self.pace != 0 or bool(reason)
+        if self._breaks(whole):
             return
         if self.until and self._until_holds():
             self._complete("until")
@@ -416,45 +438,86 @@ class Trainer(Course):
             "epoch": self.epochs.done(self.step), "lr": self.lr.at(self.step),
         }  # fmt: skip
 
-    def _breaks(self) -> bool:
-        """Whether a breakpoint was hit; one on the loss is stood before: in the state whose loss it is."""
-        known, functions = self._known(), self.probe.functions()
-        condition = self.breakpoints.hit(known, functions)
-        if condition is None:
-            self._unbroken = min(self.step, self.probe.known_at)
+    # -- breakpoints -----------------------------------------------------------------------------------
+    def arm(self, conditions: Sequence[Armed]) -> None:
+        """These are the breakpoints from now on. ConditionError: one cannot be read."""
+        self.breakpoints.arm(conditions)
+        self.probe.saturation = {
+            layer for one in self.breakpoints.of_layers for function, layer in one.calls if function == "saturated"
+        }
+
+    def settle(self) -> bool:
+        """Look at whatever has passed: whether a breakpoint was hit, at which it then stands."""
+        return self._breaks(whole=True)
+
+    def present(self) -> tuple[dict[str, float | None], dict[str, LayerFunction]]:
+        """What conditions know now: paused between two updates, this state, its coming loss, and its layers."""
+        if self.state not in ("READY", "PAUSED", "DONE") or self.micro is not None:
+            return self._known(), self.probe.functions()
+        if not self.seen.measured:
+            self.preview()
+            self.probe.refresh(self.step)
+            self.previewed, self.seen.measured = -1, True  # the census left other samples in the engine's tensors
+        self.preview()
+        return {**self._known(), "loss": self.preview_loss}, self.probe.functions()
+
+    def _breaks(self, whole: bool = False) -> bool:
+        """Whether a breakpoint was hit; ``whole``: everything that has passed is looked at, due or not."""
+        points, hit = self.breakpoints, None
+        if whole or points.due(self.step):
+            hit = points.hit()
+        if hit is None and points.of_layers and self.probe.known_at != self._layers_seen:
+            hit = self._layer_hit()
+        if hit is None:
             return False
         with contextlib.suppress(ValueError):  # a keyframe that is damaged: stand where it was noticed
-            if condition.calls:
-                self._back_to_first(condition)
-                known, functions = self._known(), self.probe.functions()
-            if "loss" in condition.names:
-                go_to(self, self.step - 1)
-        text = f"break: {said(condition, known, functions)}"
-        event = {"step": self.step, "phase": "", "change": "break", "before": None, "after": condition.text}
+            # one on the loss is stood before: in the state whose loss it is
+            go_to(self, hit.step - 1 if "loss" in hit.condition.names else hit.step)
+        event = {"step": self.step, "phase": "", "change": "break", "before": None, "after": hit.condition.text}
         self.ring.write(Record.EVENT, self.step, json.dumps(event).encode())
         self.show()
         self.broke = True
-        self.enter("PAUSED", f"{text} at step {self.step:,}")
+        self.enter("PAUSED", f"break: {hit.text} at step {self.step:,}")
         return True
 
-    _unbroken = 0
-    """The last state that was looked at in which no breakpoint was hit."""
     broke = False
     """A breakpoint was hit."""
+    _unbroken = 0
+    """The last state of which the layers were looked at, and no breakpoint on them was hit."""
+    _layers_seen = -1
 
-    def _back_to_first(self, condition: Condition) -> None:
-        """Layers are measured now and then: of the states since the last look, be in the first where it holds."""
+    def _layer_hit(self) -> Hit | None:
+        """Conditions on layers, where these have been measured since the last look."""
+        self._layers_seen = self.probe.known_at
+        found = self.breakpoints.hit_of_layers(self._known(), self.probe.functions())
+        if not found:
+            self._unbroken = min(self.step, self.probe.known_at)
+            return None
+        condition = found[0]
+        with contextlib.suppress(ValueError):
+            condition = self._back_to_first(found)
+        self._layers_seen = self.probe.known_at
+        text = said(condition, self._known(), self.probe.functions(), self.breakpoints.past)
+        return Hit(condition, self.step, text)
+
+    def _back_to_first(self, conditions: list[Condition]) -> Condition:
+        """Layers are measured now and then: of the states since the last look, be in the first where one holds."""
         last = self.step
         go_to(self, min(self._unbroken, last))
+        found = conditions[0]
         while self.step < last:
             self._relive()
             self.engine.watch(True)
             Course.update(self)
             self.engine.watch(False)
             self.probe.refresh(self.step)
-            if condition.holds(self._known(), self.probe.functions()):
+            known, functions = self._known(), self.probe.functions()
+            now = [one for one in conditions if one.holds(known, functions, self.breakpoints.past)]
+            if now:
+                found = now[0]
                 break
         self.ring.set_step(self.step)
+        return found
 
     def _complete(self, reason: str, text: str = "") -> None:
         """The run has reached its end: final figures, a keyframe; a face's trainer then waits."""

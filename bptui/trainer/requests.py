@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any
 
-from bptui.engine.base import Kind
-from bptui.protocol.framing import MAX_BODY, Body
+from bptui.expr import ConditionError
 from bptui.protocol.messages import (
-    ArrayRef,
+    Arm,
     Back,
+    Check,
     GoTo,
-    Inspect,
-    Inspection,
     Keep,
     Look,
+    Looking,
     MicroStep,
     Ok,
     Pace,
@@ -30,6 +30,8 @@ from bptui.protocol.messages import (
     Stop,
 )
 from bptui.runs.ring import Record
+from bptui.trainer.breakpoints import check
+from bptui.trainer.inspect import CannotSee, see
 from bptui.trainer.keep import keep
 from bptui.trainer.looks import look
 from bptui.trainer.rewind import Change, change_past, go_to
@@ -51,12 +53,16 @@ def answer(trainer: Trainer, asked: Asked) -> None:
     if trainer.state == "STOPPED":
         trainer.control.reply(link, Refused(id=request.id, code="ended", message="the run has ended"))
         return
-    if isinstance(request, Inspect):
-        _inspect(trainer, request, asked)
-        return
     if isinstance(request, Look):
         look(trainer, request, asked)
         return
+    if isinstance(request, Check):
+        trainer.control.reply(link, check(trainer, request))
+        return
+    if isinstance(request, Looking):
+        _see(trainer, request, link)
+        return
+    trainer.seen.forget()
     handler = _HANDLERS.get(type(request))
     if handler is None:
         trainer.control.reply(link, Refused(id=request.id, code="unsupported", message="a trainer does not do that"))
@@ -73,6 +79,14 @@ def answer(trainer: Trainer, asked: Asked) -> None:
         trainer.control.reply(link, Ok(id=request.id, step=trainer.step))
 
 
+def _see(trainer: Trainer, request: Looking, link: socket.socket) -> None:
+    try:
+        reply, body = see(trainer, request)
+    except CannotSee as error:
+        reply, body = Refused(id=request.id, code="bad-request", message=str(error)), b""
+    trainer.control.reply(link, reply, body)
+
+
 def _run(trainer: Trainer, request: Run) -> None:
     if trainer.state == "FAILED":
         raise NotNow("training has failed here; restart it")
@@ -85,7 +99,7 @@ def _run(trainer: Trainer, request: Run) -> None:
 
 
 def _pause(trainer: Trainer, request: Pause) -> None:
-    if trainer.state == "RUNNING":
+    if trainer.state == "RUNNING" and not trainer.settle():
         trainer.look()
         trainer.remember()
         trainer.enter("PAUSED")
@@ -196,6 +210,13 @@ def _keep(trainer: Trainer, request: Keep) -> None:
     keep(trainer, asked=True)
 
 
+def _arm(trainer: Trainer, request: Arm) -> None:
+    try:
+        trainer.arm(request.conditions)
+    except ConditionError as error:
+        raise NotNow(str(error)) from None
+
+
 def _set(trainer: Trainer, request: Set) -> None:
     if trainer.micro is not None:
         raise NotNow("inside an update: do its rest first (s), or go back to its beginning (S)")
@@ -224,53 +245,7 @@ def _event(trainer: Trainer, change: str, before: float, after: float) -> None:
     trainer.ring.write(Record.EVENT, trainer.step, json.dumps(event).encode())
 
 
-def _inspect(trainer: Trainer, request: Inspect, asked: Asked) -> None:
-    control, link = trainer.control, asked.link
-    unknown = [kind for kind in request.kinds if kind not in get_args(Kind)]
-    if trainer.state == "RUNNING":
-        refusal = "pause first: tensors are kept only while the run stands still"
-    elif not 0 <= request.layer < len(trainer.engine.layers):
-        refusal = f"no layer {request.layer}: there are {len(trainer.engine.layers)}"
-    elif unknown:
-        refusal = f"unknown kind {unknown[0][:40]!r} (one of {', '.join(get_args(Kind))})"
-    else:
-        trainer.preview()
-        body = Body()
-        arrays, shapes = _arrays(trainer, request, body)
-        reply = Inspection(
-            id=request.id, step=trainer.step, micro=trainer.micro_text, layer=request.layer, loss=trainer.shown_loss,
-            arrays=arrays, shapes=shapes, note=_note(trainer),
-        )  # fmt: skip
-        control.reply(link, reply, body.bytes())
-        return
-    control.reply(link, Refused(id=request.id, code="bad-request", message=refusal))
-
-
-def _arrays(trainer: Trainer, request: Inspect, body: Body) -> tuple[dict[str, ArrayRef], dict[str, tuple[int, ...]]]:
-    arrays, shapes = {}, {}
-    kinds = tuple(dict.fromkeys(request.kinds))
-    limit = min(request.limit, MAX_BODY // 9 // max(len(kinds), 1))  # eight bytes each, and all in one frame
-    for kind in kinds:
-        tensor = trainer.engine.tensor(cast(Kind, kind), request.layer)
-        if tensor is None:
-            continue
-        shapes[kind] = tuple(tensor.shape)
-        if tensor.size > max(limit, 1):
-            rows = max(1, limit // max(tensor.size // len(tensor), 1))
-            tensor = tensor[:rows]
-        arrays[kind] = body.add(tensor)
-    return arrays, shapes
-
-
-def _note(trainer: Trainer) -> str:
-    if trainer.state == "FAILED":
-        return f"the values of step {trainer.step - 1}, in which training failed; W is after its update"
-    if trainer.micro is not None:
-        return "inside the update: what has not been computed yet is empty"
-    return "state and batch of the coming update"
-
-
 _HANDLERS: dict[type[Request], Callable[[Trainer, Any], None]] = {
     Run: _run, Pause: _pause, Step: _step, MicroStep: _micro_step, Back: _back, GoTo: _go_to,
-    Pace: _pace, Stop: _stop, Set: _set, Keep: _keep,
+    Pace: _pace, Stop: _stop, Set: _set, Keep: _keep, Arm: _arm,
 }  # fmt: skip

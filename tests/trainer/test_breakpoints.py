@@ -2,35 +2,144 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pseudo_terminal import Terminal
 
+from bptui.expr import ConditionError, parse
+from bptui.expr.columns import Column, truths
+from bptui.expr.language import Remembered
+from bptui.protocol.messages import Armed
 from bptui.runs.events import read_events
+from bptui.spec.experiment import Constant
 from bptui.trainer.breakpoints import Breakpoints, said
+from bptui.trainer.epochs import Epochs
+from bptui.trainer.schedule import LearningRate
 
 BPTUI = [sys.executable, "-m", "bptui"]
 
 
-def test_a_condition_hits_when_it_comes_to_hold_and_not_while_it_does() -> None:
-    points = Breakpoints(["loss > 2", 'dead("a") > 0.5'], ["a"])
-    shares = iter([0.0, 0.0, 0.9, 0.9, 0.0, 0.9])
-    hits = []
-    for loss in (3.0, 3.0, 1.0, 3.0, 1.0, 1.0):
-        share = next(shares)
-        hit = points.hit({"loss": loss}, {"dead": lambda layer, share=share: share})
-        hits.append(hit.text if hit else None)
-    assert hits == ["loss > 2", None, 'dead("a") > 0.5', "loss > 2", None, 'dead("a") > 0.5']
+class Course:
+    """What ``Breakpoints`` reads of a trainer."""
+
+    def __init__(self) -> None:
+        self.step, self.scalars, self.epochs = 0, {"val_loss": None}, Epochs(4)
+        self.lr = LearningRate(0.1, Constant(), steps_per_epoch=4, total_steps=None)
 
 
-def test_a_hit_is_said_with_its_values() -> None:
-    (condition,) = Breakpoints(['dead("a") > 0.5 and loss < 1'], ["a"])._held
-    text = said(condition, {"loss": 0.25}, {"dead": lambda layer: 0.75})
-    assert text == 'dead("a") > 0.5 and loss < 1  (loss = 0.25, dead("a") = 0.75)'
+def walked(points: Breakpoints, losses: list[float], cuts: list[int], course: Course | None = None) -> list[Any]:
+    """Losses in stretches cut at ``cuts``, looked at after each; a hit is gone back to, and the walk goes on there."""
+    course, hits = course or Course(), []
+    ends = [*(cut for cut in cuts if cut < len(losses)), len(losses)]
+    while course.step < len(losses):
+        end = next(cut for cut in ends if cut > course.step)
+        stretch = losses[course.step : end]
+        course.step = end
+        points.passed(course, stretch, end)  # type: ignore[arg-type]
+        hit = points.hit()
+        if hit is not None:
+            hits.append((hit.step, hit.condition.text))
+            course.step = hit.step
+    return hits
+
+
+@given(st.lists(st.sampled_from([1.0, 2.0, 3.0, math.nan, math.inf]), min_size=1, max_size=40),
+       st.lists(st.integers(1, 39), max_size=6))  # fmt: skip
+def test_hits_are_those_of_looking_at_each_step(losses: list[float], cuts: list[int]) -> None:
+    """However the stretches are cut, each condition hits exactly where plain Python sees it come to hold."""
+    texts = ["loss > 2", "not is_finite(loss)", "delta(loss, 3) < 0 or step == 7", "loss == 1 and step / 2 > 3",
+             "epoch >= 2", "delta(loss + 1, 2) > 0"]  # fmt: skip
+
+    def holds(text: str, k: int) -> bool:
+        loss, before = losses[k - 1], lambda n: losses[k - 1 - n] if k - 1 - n >= 0 else None
+        match text:
+            case "loss > 2":
+                return loss > 2
+            case "not is_finite(loss)":
+                return not math.isfinite(loss)
+            case "delta(loss, 3) < 0 or step == 7":
+                return k == 7 or (before(3) is not None and loss - before(3) < 0)
+            case "loss == 1 and step / 2 > 3":
+                return loss == 1 and k / 2 > 3
+            case "epoch >= 2":
+                return k / 4 >= 2
+        return before(2) is not None and (loss + 1) - (before(2) + 1) > 0
+
+    expected, held = [], dict.fromkeys(texts, False)
+    for k in range(1, len(losses) + 1):
+        now = {text: holds(text, k) for text in texts}
+        expected += [(k, text) for text in texts if now[text] and not held[text]][:1]
+        held = now
+    points = Breakpoints(texts, [])
+    assert walked(points, losses, sorted(cuts)) == expected
+
+
+def test_columns_and_closures_agree() -> None:
+    """One meaning: a condition over columns is the same condition in each state."""
+    texts = ["val_loss < 0.5", "not val_loss < 0.5", "val_loss < 0.5 or loss > 1", "val_loss < 0.5 and loss > 1",
+             "loss / 0 > 1", "log(loss) >= 0", "-abs(loss - 2) == -1", "lr", "delta(val_loss, 1) <= 0",
+             "1 < 2"]  # fmt: skip
+    values: list[dict[str, float | None]] = [
+        {"loss": loss, "lr": 0.1 * k, "val_loss": None if k < 3 else 0.4 + 0.1 * (k % 2)}
+        for k, loss in enumerate([0.0, 1.0, 3.0, -1.0, math.nan, 2.0])
+    ]
+    known = {name: np.array([v[name] is not None for v in values]) for name in values[0]}
+    columns = {
+        name: Column(np.array([math.nan if v[name] is None else v[name] for v in values], float), known[name])
+        for name in values[0]
+    }
+    for text in texts:
+        condition, past, expected = parse(text), Remembered(1), []
+        for value in values:
+            past.add(value)
+            expected.append(condition.holds(value, {}, past))
+        with np.errstate(all="ignore"):
+            assert truths(condition, columns, 0, len(values)).tolist() == expected, text
+            assert truths(condition, columns, 2, 3).tolist() == expected[2:5], text
+
+
+def test_a_step_is_known_ahead() -> None:
+    points = Breakpoints(["step == 1000 or step == 1500", "step > 1200", "step > 10 and loss > 1"], [])
+    stops, step = [], 0
+    while step < 2000:
+        stop = points.next_stop(step)
+        assert stop is not None
+        stops.append(stop)
+        step = stop
+    assert stops[:3] == [1000, 1201, 1500] and stops[3] > 1500
+
+
+def test_what_is_switched_off_or_has_held_does_not_hit() -> None:
+    points = Breakpoints(["loss > 2"], [])
+    assert walked(points, [3.0, 3.0], []) == [(1, "loss > 2")]
+    points.arm([Armed("loss > 2"), Armed("loss > 0", enabled=False)])
+    course = Course()
+    course.step = 2
+    assert walked(points, [0, 0, 3.0, 1.0, 3.0], [3], course) == [(5, "loss > 2")]
+    with pytest.raises(ConditionError, match="did you mean 'loss'"):
+        points.arm([Armed("los > 2")])
+    assert points.armed == (Armed("loss > 2"), Armed("loss > 0", enabled=False))
+
+
+def test_a_hit_is_said_with_the_parts_that_hold_and_their_thresholds() -> None:
+    condition = parse('dead("a") > 0.5 and loss < 1 and step > 0', layers=["a"])
+    text = said(condition, {"loss": 0.25, "step": 3.0}, {"dead": lambda layer: 0.75})
+    assert text == f'{condition.text}  (dead("a") = 0.75 > 0.5, loss = 0.25 < 1, step = 3 > 0)'
+    either = parse("loss > 9 or delta(loss, 2) > 0.5")
+    past = Remembered(2)
+    for loss in (1.0, 1.5, 2.0):
+        past.add({"loss": loss})
+    assert said(either, {"loss": 2.0}, {}, past).endswith("(delta(loss, 2) = 1 > 0.5)")
 
 
 def test_it_stands_before_the_loss_that_is_not_finite(tmp_path: Path) -> None:
