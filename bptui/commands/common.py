@@ -245,9 +245,10 @@ def progress_bar(word: str, total: int | None) -> Iterator[Callable[[int, int], 
 
 def same_threads(run: Path) -> None:
     """Before NumPy is loaded: as many threads as the run had, on which the bits of f32 depend."""
+    from bptui.engine.threads import VARIABLES
     from bptui.runs.info import read_info
 
     threads = read_info(run).actual.get("threads")
     if threads:
-        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        for name in VARIABLES:
             os.environ[name] = str(threads)

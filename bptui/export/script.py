@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
+from bptui.engine.threads import fitting
 from bptui.export.errors import ExportError
 from bptui.export.script_text import AFTER_EPOCH, DROPOUT, HEAD, MODEL_STATE, PLATEAU, TRAIN, WITHOUT_LABELS
 from bptui.spec.experiment import (
@@ -75,7 +75,7 @@ def script(experiment: Experiment, facts: Facts) -> str:
         "per_epoch": per_epoch,
         "steps": f"{facts.steps}{_why_so_many(facts)}",
         "lr": _number(experiment.optimizer.lr),
-        "threads": "torch.set_num_threads(1)  # for a model of this size more threads only cost\n" * _small(experiment),
+        "threads": _threads(experiment, facts, batch),
         "dropout": DROPOUT * dropout,
         "model": _model(experiment, facts.features),
         "names": repr(list(layer_names(experiment.model))),
@@ -124,9 +124,11 @@ def _why_so_many(facts: Facts) -> str:
     return f"  # here the run ended ({_plain_words(facts.reason)})"
 
 
-def _small(experiment: Experiment) -> bool:
-    widths = [64, *(layer.units for layer in experiment.model)]
-    return sum(a * b for a, b in pairwise(widths)) < 100_000
+def _threads(experiment: Experiment, facts: Facts, batch: int) -> str:
+    widths = [facts.features, *(layer.units for layer in experiment.model)]
+    if fitting(widths, batch, cores=2) > 1:
+        return ""
+    return "torch.set_num_threads(1)  # for a model of this size more threads only cost\n"
 
 
 # -- the model and its loss ----------------------------------------------------------------------------

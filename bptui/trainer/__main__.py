@@ -16,9 +16,8 @@ def main(directory: Path) -> int:
     info = read_info(directory)
     ring = Ring(directory / "ring")
     ring.claim()
-    from bptui.trainer.setup import SetupError, limit_threads, prepare
+    from bptui.trainer.setup import SetupError, prepare
 
-    limit_threads(info)
     # until there is a loop that can stop after a step, a signal just ends the process
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import platform
 import sys
 from dataclasses import dataclass, field
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
     from bptui.data import DataSet
     from bptui.engine.base import Engine
     from bptui.trainer.epochs import Epochs
-
-#: Below this many parameters the threads of a BLAS cost more than they bring.
-SMALL_MODEL = 100_000
 
 
 class SetupError(ValueError):
@@ -40,23 +35,11 @@ class Setup:
     """What a prediction must know of the data (``about_data``)."""
 
 
-def limit_threads(info: RunInfo) -> None:
-    """Before NumPy is imported: one BLAS thread for a small model, unless the user has said otherwise."""
-    try:
-        experiment = from_dict(info.spec)
-    except SpecError:
-        return
-    widths = [layer.units for layer in experiment.model]
-    parameters = sum(a * b for a, b in itertools.pairwise(widths)) + 64 * (widths or [0])[0]
-    if parameters < SMALL_MODEL:
-        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ.setdefault(name, "1")
-
-
 def prepare(info: RunInfo) -> Setup:
     """Load the data and build the engine. Raises SetupError."""
     from bptui.data import DataError, load, search_path
     from bptui.engine import EngineError, choose, create
+    from bptui.engine.threads import set_threads
     from bptui.trainer.keep import about_data
     from bptui.trainer.weights import WeightsError, load_weights
 
@@ -68,6 +51,8 @@ def prepare(info: RunInfo) -> Setup:
             loss=experiment.loss, search=search_path([Path(folder) for folder in info.data_dirs]),
         )  # fmt: skip
         _fits(experiment, data)
+        widths = [data.features, *(layer.units for layer in experiment.model)]
+        set_threads(engine, widths, min(experiment.data.batch_size, len(data.train.x)))
         built = create(
             experiment, data.features, experiment.model[-1].units, engine=engine, device=device,
             dtype=experiment.experiment.dtype, seed=experiment.experiment.seed,
@@ -97,6 +82,8 @@ def _fits(experiment: Experiment, data: DataSet) -> None:
 def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any]:
     """The META record: what was built, and on what."""
     import numpy as np
+
+    from bptui.engine.threads import threads
 
     engine, data = setup.engine, setup.data
     return {
@@ -131,7 +118,7 @@ def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any
         },
         "versions": {"python": platform.python_version(), "numpy": np.__version__, **_torch_version()},
         "blas": _blas(),
-        "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+        "threads": str(threads(engine.name)),
         "cpu": platform.processor() or platform.machine(),
     }  # fmt: skip
 

@@ -36,3 +36,13 @@ def checked(name: str) -> str:
     except (RuntimeError, AssertionError, NotImplementedError):
         raise EngineError(f"device {name!r} is not there; use --device cpu or cuda") from None
     return name
+
+
+def set_threads(count: int) -> None:
+    """Spread what runs on the CPU over ``count`` threads."""
+    torch.set_num_threads(count)
+
+
+def threads() -> int:
+    """Threads that the CPU's work is spread over."""
+    return torch.get_num_threads()
