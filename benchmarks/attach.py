@@ -1,0 +1,211 @@
+"""What it costs a user's own training loop to be observed: prints JSON.
+
+    python benchmarks/attach.py [--quick | --full] [--only CASE] [--threads N]
+
+The same plain loop (``_loop.py``) runs in a process for each contestant, and they train in turn, a second at a time:
+
+- *bare*: the loop by itself;
+- *bptui*: the same file under ``bptui run --headless``, with a screen attached through a pseudo-terminal;
+- *tensorboard*: histograms of all weights and gradients each step, and every 50 steps;
+- *wandb*: ``watch(log_freq=1 | 10 | 100)``, offline, the loss logged each step.
+
+A figure is the median over the rounds of (seconds a step of the contestant) / (seconds a step of the bare loop next
+to it in that round). The *probe share* that bptui's own governor shows is held against the share measured from
+outside, 1 − bare / bptui; memory is that of the script's process over the bare one's. TensorBoard and wandb take part
+where they are installed (the extra ``bench``). No GPU, mixed precision or compiled model is measured here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "terminal"))
+
+from pseudo_terminal import Terminal
+
+from benchmarks.tui import bptui, home
+
+LOOP = Path(__file__).resolve().with_name("_loop.py")
+CASES = {"20-10-10-2": 1.05, "784-256-128-10": 1.03, "transformer": 1.03}
+"""Each network, and the most that bptui may cost: seconds a step over bare."""
+OTHERS = ("tensorboard-1", "tensorboard-50", "wandb-1", "wandb-10", "wandb-100")
+SHARE_POINTS, MEMORY_RATIO, MEMORY_BYTES = 1.0, 1.02, 64 << 20
+START_SECONDS = 120.0
+
+
+@dataclass
+class Contestant:
+    """A process with the loop, and what it did: seconds a step and resident bytes of each slice."""
+
+    process: subprocess.Popen[bytes]
+    connection: socket.socket
+    pace: list[float] = field(default_factory=list)
+    resident: int = 0
+
+    def __post_init__(self) -> None:
+        self._replies = self.connection.makefile("r")
+
+    def train(self, seconds: float) -> float:
+        """Seconds a step over a slice of at least ``seconds``."""
+        self.connection.sendall(f"{seconds}\n".encode())
+        line = self._replies.readline()
+        if not line:
+            raise SystemExit(f"the loop ended early: {self.process.args!r}")
+        reply = json.loads(line)
+        self.resident = reply["resident"]
+        return float(reply["seconds"] / reply["steps"])
+
+    def end(self) -> None:
+        self._replies.close()
+        self.connection.close()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, bare and bptui alone")
+    parser.add_argument("--full", action="store_true", help="more rounds")
+    parser.add_argument("--only", choices=CASES, help="one network")
+    parser.add_argument("--threads", type=int, default=1, help="torch's threads (default: 1)")
+    arguments = parser.parse_args()
+    pairs, rounds = (6, 0) if arguments.quick else (40, 9) if arguments.full else (16, 4)
+    absent = [name for name in ("tensorboard", "wandb") if find_spec(name) is None]
+    for name in absent:
+        print(f"{name} is not installed: left out (pip install 'bptui[bench]')", file=sys.stderr)
+    others = [way for way in OTHERS if way.partition("-")[0] not in absent] if rounds else []
+    cases = {}
+    for case in [arguments.only] if arguments.only else CASES:
+        print(f"  {case} …", file=sys.stderr, flush=True)
+        cases[case] = measure(case, others, pairs, rounds, arguments.threads)
+    result = {
+        "threads": arguments.threads, "absent": absent, "unproved": ["cuda", "mixed precision", "torch.compile"],
+        "cases": cases, "budgets": [row for case in cases for row in budgets(case, cases[case])],
+    }  # fmt: skip
+    print(json.dumps(result, indent=1))
+
+
+def measure(case: str, others: list[str], pairs: int, rounds: int, threads: int) -> dict[str, Any]:
+    """One network: bare against bptui in pairs, then bare against the others in rounds."""
+    ratios: dict[str, list[float]] = {way: [] for way in ("bptui", *others)}
+    bare_paces = []
+    with contextlib.ExitStack() as stack:
+        env = stack.enter_context(home())
+        folder = str(env["XDG_RUNTIME_DIR"])
+        bare = stack.enter_context(contestant(case, "plain", folder, env, threads))
+        ours = stack.enter_context(contestant(case, "plain", folder, env, threads, observed=True))
+        ours.train(0.2)
+        run = the_run(Path(folder) / "home" / "runs")
+        screen = stack.enter_context(Terminal(bptui("attach", run.name), rows=36, columns=120, env=env))
+        screen.wait_for(lambda terminal: "RUNNING" in terminal.line(0), 60)
+        bare.train(1.0)
+        ours.train(3.0)  # the probes of a run's beginning are spread over a run, not over one slice
+        for number in range(pairs):
+            # Whoever goes second may find a warmer processor: each does so every other time.
+            for one in (bare, ours) if number % 2 else (ours, bare):
+                one.pace.append(one.train(1.0))
+            ratios["bptui"].append(ours.pace[-1] / bare.pace[-1])
+        share, table = probe_share(run), screen.lines
+        memory = ours.resident, bare.resident
+        bare_paces += bare.pace
+    for way in others:
+        with home() as env:
+            folder = str(env["XDG_RUNTIME_DIR"])
+            with contestant(case, "plain", folder, env, threads) as bare, \
+                 contestant(case, way, folder, env, threads) as other:  # fmt: skip
+                bare.train(0.5)
+                other.train(1.0)
+                ratios[way] = [other.train(1.0) / bare.train(1.0) for _ in range(rounds)]
+    return {
+        "bare_steps_per_second": round(1 / statistics.median(bare_paces), 1),
+        "ratios": {way: round(statistics.median(values), 3) for way, values in ratios.items()},
+        "spread": {way: [round(min(values), 3), round(max(values), 3)] for way, values in ratios.items()},
+        "probe_share": {
+            "governor": share,
+            "outside": round(1 - 1 / statistics.median(ratios["bptui"]), 4),
+        },
+        "memory_mib": {"bare": round(memory[1] / 2**20, 1), "bptui": round(memory[0] / 2**20, 1)},
+        "screen": table[0].strip(),
+    }
+
+
+def budgets(case: str, figures: dict[str, Any]) -> list[dict[str, Any]]:
+    ratio, share, memory = figures["ratios"]["bptui"], figures["probe_share"], figures["memory_mib"]
+    points = round(100 * abs(share["governor"] - share["outside"]), 2)
+    limit = round(memory["bare"] * MEMORY_RATIO + MEMORY_BYTES / 2**20, 1)
+    rows = (
+        (f"{case}: seconds a step under bptui over bare", ratio, CASES[case], "×"),
+        (f"{case}: governor's share and the one from outside differ by", points, SHARE_POINTS, "points"),
+        (f"{case}: memory under bptui", memory["bptui"], limit, "MiB"),
+    )
+    return [
+        {"what": what, "value": value, "budget": f"≤ {most:g}", "unit": unit, "ok": value <= most}
+        for what, value, most, unit in rows
+    ]
+
+
+@contextlib.contextmanager
+def contestant(
+    case: str, way: str, folder: str, env: dict[str, str | None], threads: int, *, observed: bool = False
+) -> Iterator[Contestant]:
+    """The loop in a process of its own, connected; ``observed``: under ``bptui run --headless``."""
+    address = f"{folder}/{os.urandom(4).hex()}"
+    words = [str(LOOP), case, way, address]
+    environment = os.environ | {name: value for name, value in env.items() if value is not None}
+    environment |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(1)
+        listener.settimeout(START_SECONDS)
+        process = subprocess.Popen(
+            [*bptui("run", "--headless"), *words] if observed else [sys.executable, *words],
+            stdin=subprocess.DEVNULL, stdout=sys.stderr, env=environment, start_new_session=True,
+        )  # fmt: skip
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            process.kill()
+            raise SystemExit(f"{case}, {'bptui' if observed else way}: the loop did not start") from None
+    loop = Contestant(process, connection)
+    try:
+        yield loop
+    finally:
+        loop.end()
+
+
+def the_run(runs: Path) -> Path:
+    """The only run of the home."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        for path in runs.glob("*/run.json"):
+            return path.parent
+        time.sleep(0.05)
+    raise SystemExit(f"no run in {runs}")
+
+
+def probe_share(run: Path) -> float:
+    """The last share of time that the governor has told, 0–1."""
+    from bptui.runs.report import report
+
+    return round(float(report(run)["timing"]["probe_share"]), 4)
+
+
+if __name__ == "__main__":
+    main()
