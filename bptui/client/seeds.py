@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 from bptui.runs.info import write_output
@@ -77,7 +79,11 @@ def _run_all(
     words: list[str], seeds: list[int], folder: Path, quiet: bool
 ) -> dict[int, tuple[int, dict[str, Any] | None]]:
     waiting, running, results = list(seeds), dict[int, subprocess.Popen[str]](), {}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:  # nohup
+                signal.signal(number, _told_to_end)
         while waiting or running:
             while waiting and len(running) < _cores():
                 seed = waiting.pop(0)
@@ -93,16 +99,29 @@ def _run_all(
                     if results[seed][0] == 2:  # bad input is bad for every seed
                         raise SeedsError(_stderr(process))
             time.sleep(_POLL)
-    except KeyboardInterrupt:  # the terminal has told the runs as well: they stop after their step
+    except KeyboardInterrupt as error:  # from a terminal, which has told the runs as well: they stop after their step
+        if isinstance(error, _Ended):
+            for process in running.values():
+                process.terminate()
         _await_all(list(running.values()), time.monotonic() + _STOPPING_SECONDS)
         raise
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         for process in running.values():
             process.terminate()
         for process in running.values():
             with process:
                 process.wait()
     return {seed: results[seed] for seed in seeds}
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal that nobody but this process has got: the runs must be told."""
+
+
+def _told_to_end(number: int, frame: FrameType | None) -> None:
+    raise _Ended
 
 
 def _await_all(processes: list[subprocess.Popen[str]], deadline: float) -> None:

@@ -14,8 +14,11 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
-from bptui.spec.experiment import Experiment
+from bptui.engine.dropout import Dropout, checked_rate, dropout_layers
+from bptui.engine.settings import Settings
+from bptui.spec.experiment import Experiment, layer_names
 
 Array = npt.NDArray[np.floating]
 Phase = Literal["batch", "forward", "loss", "backward", "clip", "update"]
@@ -158,17 +161,48 @@ class Engine(ABC):
     def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Put a state back; ValueError names the first tensor that is missing or of another shape."""
 
-    @abstractmethod
+    # -- settings, which are the same in every engine ------------------------------------------------
+    def _configure(self, experiment: Experiment, seed: int) -> None:
+        """Take what may change while training runs; before anything that reads it."""
+        self._seed, self._model = seed, experiment.model
+        self._settings = Settings(experiment.optimizer)
+        self._dropouts = [
+            Dropout(seed, name, layer.units, layer.dropout) if layer.dropout else None
+            for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True)
+        ]
+
     def set(self, key: str, value: float) -> float:
         """Change a setting live; returns the old value. ValueError: unknown or impossible.
 
         An optimiser's (``momentum``, ``weight_decay``, ``clip_norm`` …; ``inf``: no limit) holds from the next update;
         ``dropout`` (every layer but the last) and ``dropout.dense1`` hold from the next batch.
         """
+        layers = dropout_layers(key, [info.name for info in self.layers])
+        if layers is None:
+            old = self._settings.change(key, value)
+            self._rule_changed()
+            return old
+        old, rate, model = self._model[layers[0]].dropout, checked_rate(key, value), list(self._model)
+        for index in layers:
+            model[index] = replace(model[index], dropout=rate)
+            units = model[index].units
+            self._dropouts[index] = Dropout(self._seed, self.layers[index].name, units, rate) if rate else None
+        self._model = tuple(model)
+        self._dropout_changed()
+        return old
 
-    @abstractmethod
     def settings(self) -> dict[str, float]:
         """Every setting that ``set`` changes, as it now is, each layer's dropout by its name."""
+        rates = {f"dropout.{info.name}": layer.dropout for info, layer in zip(self.layers, self._model, strict=True)}
+        return {**self._settings.values, **rates}
+
+    @abstractmethod
+    def _rule_changed(self) -> None:
+        """A setting of the optimiser is another from the next update on."""
+
+    @abstractmethod
+    def _dropout_changed(self) -> None:
+        """``_model`` and ``_dropouts`` are others from the next batch on."""
 
 
 def micro_steps(engine: Engine, batches: Batch | Sequence[Batch], step: int, lr: float) -> Iterator[Micro]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.engine.base import LayerInfo
-from bptui.spec.experiment import Experiment, layer_names
+from bptui.spec.experiment import Experiment, Layer, layer_names
 
 OPTIMISER_STEP = "optimizer.step"
 #: Activations that give exactly 0 over half of their domain, so that a unit can fall silent for good.
@@ -29,9 +29,9 @@ def described(experiment: Experiment, features: int) -> tuple[LayerInfo, ...]:
     return tuple(infos)
 
 
-def plain_output(experiment: Experiment) -> bool:
+def plain_output(model: Sequence[Layer]) -> bool:
     """Whether the outputs are the z of the last layer: no activation, no dropout."""
-    last = experiment.model[-1]
+    last = model[-1]
     return last.activation == "identity" and not last.dropout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import tempfile
@@ -65,19 +66,22 @@ def _character(character: str) -> str:
 
 
 def save(experiment: Experiment, path: Path) -> None:
-    """Write the file whole or not at all. SpecError in one line where that cannot be."""
+    """Write the file, through symbolic links, whole or not at all. SpecError in one line where that cannot be."""
     if path.is_dir():
         raise SpecError(f"{path}: a folder; expected the name of a file")
     name = ""
     try:
         data = to_toml(experiment).encode()
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+        place = path.resolve()
+        if place.is_symlink():  # before Python 3.13 resolve itself says so
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        handle, name = tempfile.mkstemp(prefix=f".{place.name[:40]}.", dir=place.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_mask()
+        mode = place.stat().st_mode & 0o777 if place.exists() else 0o666 & ~_mask()
         os.chmod(name, mode)
-        os.replace(name, path)
-    except (OSError, UnicodeEncodeError) as error:
+        os.replace(name, place)
+    except (OSError, RuntimeError, UnicodeEncodeError) as error:  # RuntimeError: links in a circle
         if name and os.path.exists(name):
             os.unlink(name)
         reason = getattr(error, "strerror", None) or error

@@ -79,6 +79,20 @@ def test_only_what_is_not_a_default_is_written() -> None:
     )
 
 
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "net.toml").write_text("old")
+    for name, target in (("link.toml", "real/net.toml"), ("dangling.toml", "real/new.toml")):
+        (tmp_path / name).symlink_to(target)
+        save(BASE, tmp_path / name)
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / target).read_text() == to_toml(BASE)
+    (tmp_path / "circle.toml").symlink_to("circle.toml")
+    with pytest.raises(SpecError, match="circle"):
+        save(BASE, tmp_path / "circle.toml")
+    assert sorted(each.name for each in (tmp_path / "real").iterdir()) == ["net.toml", "new.toml"]
+
+
 def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="a folder"):
         save(BASE, tmp_path)

@@ -74,7 +74,8 @@ def test_no_pipe_is_left_open(capsys: pytest.CaptureFixture[str]) -> None:
     assert "seed   0  completed" in capsys.readouterr().out
 
 
-def test_interrupted_runs_stop_after_their_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_runs_stop_after_their_step(tmp_path: Path, number: signal.Signals) -> None:
     home = tmp_path / "home"
     process = subprocess.Popen(
         [sys.executable, "-m", "bptui", "train", "digits", "--epochs", "100000", "--seeds", "1"],
@@ -84,7 +85,10 @@ def test_interrupted_runs_stop_after_their_step(tmp_path: Path) -> None:
     deadline = time.monotonic() + 60
     while not any(found.step for found in list_runs(home / "runs")) and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the command and its runs
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does: the command and its runs
+    else:
+        process.send_signal(number)  # as kill does: the command alone
     process.communicate(timeout=60)
     assert process.returncode == 130
     (found,) = list_runs(home / "runs")

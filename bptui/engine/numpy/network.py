@@ -8,11 +8,9 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-from msgspec.structs import replace
 
 from bptui.engine import initialise, measure
 from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity
-from bptui.engine.dropout import Dropout, checked_rate, dropout_layers
 from bptui.engine.numpy import statistics
 from bptui.engine.numpy.clipping import Clipping
 from bptui.engine.numpy.operations import run
@@ -20,7 +18,6 @@ from bptui.engine.numpy.optimisers import OPTIMISERS, Direct
 from bptui.engine.numpy.parameters import Parameters
 from bptui.engine.numpy.tape import Tape, outputs
 from bptui.engine.progress import Progress
-from bptui.engine.settings import Settings
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
 from bptui.spec.experiment import Experiment, layer_names
 
@@ -38,25 +35,20 @@ class NumpyEngine(Engine):
         np.seterr(all="ignore")
         self.name, self.device, self.dtype = "numpy", "cpu", cast(Literal["f32", "f64"], dtype)
         names = layer_names(experiment.model)
-        self._model, self._loss = experiment.model, experiment.loss
+        self._configure(experiment, seed)
+        self._loss = experiment.loss
         widths = [features, *(layer.units for layer in experiment.model)]
         self._parameters = Parameters(names, widths, DTYPES[dtype])
         self.layers: Sequence[LayerInfo] = described(experiment, features)
         for layer, block in zip(experiment.model, self._parameters.blocks, strict=True):
             block.weight(self._parameters.values)[:] = initialise.weight(layer, block.name, block.inputs, seed)
             block.bias(self._parameters.values)[:] = initialise.bias(layer)
-        self._seed = seed
-        self._dropouts = [
-            Dropout(seed, name, layer.units, layer.dropout) if layer.dropout else None
-            for name, layer in zip(names, experiment.model, strict=True)
-        ]
-        self._settings = Settings(experiment.optimizer)
         rule = OPTIMISERS[str(experiment.optimizer.__struct_config__.tag)]
         self._optimiser = rule(experiment.optimizer, self._settings, self._parameters.values, self._parameters.gradient)
         self._clipping = Clipping(experiment.model, self._parameters, self._settings)
         self._tapes: dict[int, Tape] = {}
         self._tape: Tape | None = None
-        self._reached = Progress(len(names), plain_output(experiment))
+        self._reached = Progress(len(names), plain_output(self._model))
         self._part, self._parts, self._first = 0, 1, 0
         self._sum: npt.NDArray[Any] | None = None
         self._formed = True
@@ -246,27 +238,10 @@ class NumpyEngine(Engine):
         self._reached.nothing()
         self._applied, self._tape = None, None
 
-    def settings(self) -> dict[str, float]:
-        rates = {f"dropout.{info.name}": layer.dropout for info, layer in zip(self.layers, self._model, strict=True)}
-        return {**self._settings.values, **rates}
-
-    def set(self, key: str, value: float) -> float:
-        layers = dropout_layers(key, [info.name for info in self.layers])
-        if layers is not None:
-            return self._set_dropout(layers, checked_rate(key, value))
-        old = self._settings.change(key, value)
+    def _rule_changed(self) -> None:
         self._optimiser.rebuild()
         self._clipping.rebuild()
-        return old
 
-    def _set_dropout(self, layers: Sequence[int], rate: float) -> float:
-        """Another rate from the next batch on; returns the one that the first of the layers had."""
-        old, model = self._model[layers[0]].dropout, list(self._model)
-        for index in layers:
-            model[index] = replace(model[index], dropout=rate)
-            units = model[index].units
-            self._dropouts[index] = Dropout(self._seed, self.layers[index].name, units, rate) if rate else None
-        self._model, last = tuple(model), model[-1]
+    def _dropout_changed(self) -> None:
         self._tapes.clear()  # the tape of the last step stays: what it shows still holds
-        self._reached.plain_output = last.activation == "identity" and not last.dropout
-        return old
+        self._reached.plain_output = plain_output(self._model)

@@ -9,14 +9,11 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-from msgspec.structs import replace
 from torch import Tensor
 
 from bptui.engine import initialise, measure
 from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity
-from bptui.engine.dropout import Dropout, checked_rate, dropout_layers
 from bptui.engine.progress import Progress
-from bptui.engine.settings import Settings
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
 from bptui.engine.torch import statistics
 from bptui.engine.torch.activations import ACTIVATIONS
@@ -41,7 +38,8 @@ class TorchEngine(Engine):
         self.name, self.device, self.dtype = "torch", checked(device), cast(Literal["f32", "f64"], dtype)
         self._kind: dict[str, Any] = {"dtype": DTYPES[dtype], "device": self.device}
         names = layer_names(experiment.model)
-        self._model, self._loss = experiment.model, experiment.loss
+        self._configure(experiment, seed)
+        self._loss = experiment.loss
         self.layers: Sequence[LayerInfo] = described(experiment, features)
         self._flat = torch.empty(sum(info.parameters for info in self.layers), **self._kind)
         self._gradient = torch.zeros_like(self._flat)
@@ -55,21 +53,15 @@ class TorchEngine(Engine):
         for layer, info, run in zip(experiment.model, self.layers, self._runs, strict=True):
             run.weight.copy_(torch.from_numpy(initialise.weight(layer, info.name, info.inputs, seed)))
             run.bias.copy_(torch.from_numpy(initialise.bias(layer)))
-        self._seed = seed
-        self._dropouts = [
-            Dropout(seed, name, layer.units, layer.dropout) if layer.dropout else None
-            for name, layer in zip(names, experiment.model, strict=True)
-        ]
         tag = str(experiment.loss.__struct_config__.tag)
         self._criterion = LOSSES[tag](experiment.loss, self._flat)
         self._may_fuse = tag in FUSED
-        self._fused = self._may_fuse and plain_output(experiment)
-        self._settings = Settings(experiment.optimizer)
+        self._fused = self._may_fuse and plain_output(self._model)
         self._optimiser = Optimiser(experiment.optimizer, self._settings, self._flat)
         self._penalised = [
             (index, layer.l1, layer.l2) for index, layer in enumerate(experiment.model) if layer.l1 or layer.l2
         ]
-        self._reached = Progress(len(names), plain_output(experiment))
+        self._reached = Progress(len(names), plain_output(self._model))
         self._x: Tensor | None = None
         self._y: Tensor | None = None
         self._upstream: Tensor | None = None
@@ -243,29 +235,12 @@ class TorchEngine(Engine):
         for run in self._runs:
             run.forget()
 
-    def settings(self) -> dict[str, float]:
-        rates = {f"dropout.{info.name}": layer.dropout for info, layer in zip(self.layers, self._model, strict=True)}
-        return {**self._settings.values, **rates}
-
-    def set(self, key: str, value: float) -> float:
-        layers = dropout_layers(key, [info.name for info in self.layers])
-        if layers is not None:
-            return self._set_dropout(layers, checked_rate(key, value))
-        old = self._settings.change(key, value)
+    def _rule_changed(self) -> None:
         self._optimiser.rebuild()
-        return old
 
-    def _set_dropout(self, layers: Sequence[int], rate: float) -> float:
-        """Another rate from the next batch on; returns the one that the first of the layers had."""
-        old, model = self._model[layers[0]].dropout, list(self._model)
-        for index in layers:
-            model[index] = replace(model[index], dropout=rate)
-            units = model[index].units
-            self._dropouts[index] = Dropout(self._seed, self.layers[index].name, units, rate) if rate else None
-        self._model, last = tuple(model), model[-1]
-        self._fused = self._may_fuse and last.activation == "identity" and not last.dropout
-        self._reached.plain_output = last.activation == "identity" and not last.dropout
-        return old
+    def _dropout_changed(self) -> None:
+        self._reached.plain_output = plain_output(self._model)
+        self._fused = self._may_fuse and self._reached.plain_output
 
 
 def _home(tensor: Tensor) -> Array:
