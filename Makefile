@@ -52,6 +52,7 @@ define install
 	@echo "Installing bptui$(if $(2),[$(2)]) into $(1), once …" >&2
 	@$(1)/bin/python -m pip install -qq -c constraints.txt hatchling
 	@$(1)/bin/python -m pip install -qq -c constraints.txt --no-build-isolation -e '.$(if $(2),[$(2)])'
+	@$(1)/bin/python -m compileall -q bptui  # as pip does for what is no editable install: the first start is a quick one
 	@touch $@
 endef
 

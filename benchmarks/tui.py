@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
 import json
 import math
@@ -294,6 +295,8 @@ def main() -> int:
     full = parser.parse_args().full
     # The reader's thread must note an arrival at once, also while a screen is being drawn.
     sys.setswitchinterval(0.0005)
+    # As an installation does: where PYTHONDONTWRITEBYTECODE is set, the compiler would be measured at each start.
+    compileall.compile_dir(Path(__file__).resolve().parents[1] / "bptui", quiet=1)
     frame = first_frame(21 if full else 9)
     run = training(30.0 if full else 10.0, 500 if full else 200)
     many = many_layers(10.0 if full else 5.0)

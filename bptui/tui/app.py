@@ -79,7 +79,7 @@ class BptuiApp(App[ExitResult]):
         super().__init__()
         for own in OWN:
             self.register_theme(own)
-        self.theme = theme
+        self.set_reactive(App.theme, theme)
         self._at = at
         self._lesson = lesson
         if glyphs == "ascii":

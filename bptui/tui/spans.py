@@ -1,14 +1,25 @@
-"""Changed spans, and nothing to the left of them.
+"""A compositor for screens that are tiled with panes: changed spans, and nothing to the left of or behind them.
 
 Textual 8.2 knows which spans of a row changed, but writes each of them from the left edge of its
 widget; a row with three changed numbers is written three times. Here a span is cut on both sides.
+It also draws and cuts each container behind the panes, to throw it away: here none is, where panes cover the screen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from rich.console import Console
 from rich.control import Control
 from textual._compositor import ChopsUpdate, Compositor
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from bptui.tui.widgets.pane import Drawn
+
+Places = Mapping[Widget, tuple[Region, Region]]
+"""Region and clip of each visible widget."""
 
 
 class SpanUpdate(ChopsUpdate):
@@ -29,6 +40,31 @@ class SpanUpdate(ChopsUpdate):
 class SpanCompositor(Compositor):
     """A screen's compositor whose partial updates are ``SpanUpdate``."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._front_of: Places = {}
+        self._front: Places = {}
+
     def render_partial_update(self) -> ChopsUpdate | None:
         update = super().render_partial_update()
         return None if update is None else SpanUpdate(update.chops, update.spans, update.chop_ends)
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        every: Places = self.visible_widgets
+        if every is not self._front_of:
+            self._front_of, self._front = every, _in_front(every, self.size.area)
+        for widget, (region, clip) in self._front.items():
+            if crop is not None and not crop.overlaps(clip):
+                continue
+            seen = region.intersection(clip)
+            if seen:
+                yield region, clip, widget.render_lines(seen.translate(-region.offset))
+
+
+def _in_front(every: Places, area: int) -> Places:
+    """Without what only holds drawn widgets, where these cover the screen."""
+    drawn = [widget for widget in every if isinstance(widget, Drawn)]
+    if sum(region.intersection(clip).area for region, clip in map(every.__getitem__, drawn)) != area:
+        return every
+    behind = {holder for widget in drawn for holder in widget.ancestors}
+    return {widget: place for widget, place in every.items() if widget not in behind}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.css.query import NoMatches
 
 from bptui.client.reference import Reference
 from bptui.tui import places
@@ -46,21 +45,19 @@ class MainScreen(TransportScreen):
         self.findings = FindingsPane(snapshot, glyphs=glyphs, id="findings")
         self.keybar = KeyBar(snapshot, id="keys")
         self.small = Banner(snapshot, glyphs=glyphs, id="small")
+        self.left = Vertical(self.model, self.findings, id="left")
+        self.right = Vertical(self.loss, self.gradients, id="right")
+        self.body = Horizontal(self.left, self.right, id="body")
         self.panes: tuple[Pane, ...] = (self.model, self.loss, self.gradients, self.findings)
         self.zoomed = False
         self.current: Pane = self.gradients
         self._arranged: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
+        self.place_panes()  # before anything is drawn, so that the first frame is the right one
         yield self.header
         yield self.banner
-        with Horizontal(id="body"):
-            with Vertical(id="left"):
-                yield self.model
-                yield self.findings
-            with Vertical(id="right"):
-                yield self.loss
-                yield self.gradients
+        yield self.body
         yield self.keybar
         yield self.small
 
@@ -103,26 +100,22 @@ class MainScreen(TransportScreen):
         wanted = self.model.rows_wanted(), self.gradients.rows_wanted()
         banner = bool(self.banner.line())
         key = (width, height, wanted, self.zoomed, self.current, banner)
-        if key == self._arranged or not self.is_mounted:
-            return
-        try:
-            left, right, body = self.query_one("#left"), self.query_one("#right"), self.query_one("#body")
-        except NoMatches:
+        if key == self._arranged:
             return
         self._arranged = key
         too_small = width < SMALLEST[0] or height < SMALLEST[1]
         self.small.message = f"terminal too small, needs {SMALLEST[0]}×{SMALLEST[1]}" if too_small else ""
         self.small.display = too_small
-        for widget in (self.header, body, self.keybar):
+        for widget in (self.header, self.body, self.keybar):
             widget.display = not too_small
         self.banner.display = banner and not too_small
         one = self.zoomed or width < ONE_PANE[0] or height < ONE_PANE[1]
         for pane in self.panes:
             pane.display = not one or pane is self.current
-        left.display = not one or self.current in (self.model, self.findings)
-        right.display = not one or self.current in (self.loss, self.gradients)
+        self.left.display = not one or self.current in (self.model, self.findings)
+        self.right.display = not one or self.current in (self.loss, self.gradients)
         rows = height - 2 - banner
-        left.styles.width = "1fr" if one else left_width(width)
+        self.left.styles.width = "1fr" if one else left_width(width)
         self.model.styles.height = "1fr" if one else model_height(rows, wanted[0])
         self.gradients.styles.height = "1fr" if one else gradients_height(rows, wanted[1] - 2)
 

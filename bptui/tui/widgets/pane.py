@@ -154,6 +154,15 @@ class Drawn(Widget):
             self._build()
         return self._strips[y] if 0 <= y < len(self._strips) else Strip.blank(self.size.width, self.style_of("text"))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """A drawn widget has no border, padding, opacity or link: Textual's cache of styles has nothing to do."""
+        strips = [self.render_line(y) for y in crop.line_range]
+        for each in self.get_line_filters():
+            strips = [strip.apply_filter(each, self.background_colors[1]) for strip in strips]
+        if crop.column_span != (0, self.size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
     def notify_style_update(self) -> None:
         super().notify_style_update()
         if not self.is_mounted:
