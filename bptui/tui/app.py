@@ -23,6 +23,7 @@ from bptui.spec.experiment import Experiment
 from bptui.tui.another import Relauncher, machine_of, replace_run
 from bptui.tui.config import ConfigError, NoticeChoice
 from bptui.tui.glyphs import SETS, GlyphName
+from bptui.tui.keys import Place
 from bptui.tui.leaving import ExitResult, ask_to_leave
 from bptui.tui.link import Connector, Link, Opener
 from bptui.tui.plain import AsciiOnly
@@ -188,6 +189,16 @@ class BptuiApp(App[ExitResult]):
             if isinstance(screen, TransportScreen):
                 screen.notice(text, tone)
                 return
+
+    def explain(self, title: str, text: str, place: Place) -> None:
+        """Show a text and the keys of ``place``, on a screen that is made once."""
+        from bptui.tui.screens.help import HelpScreen
+
+        if not self.is_screen_installed("help"):
+            self.install_screen(HelpScreen(self.glyphs), "help")
+        screen = self.get_screen("help", HelpScreen)
+        screen.page.put(title, text, place)
+        self.push_screen(screen)
 
     def copy(self, text: str) -> None:
         """To the clipboard of the terminal."""

@@ -135,9 +135,7 @@ class TransportScreen(Screen[None]):
         ask_to_leave(self.face)
 
     def action_explain(self) -> None:
-        from bptui.tui.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen(*self.explanation()))
+        self.face.explain(*self.explanation())
 
     def explanation(self) -> tuple[str, str, Place]:
         """Title and text about what is focused, and whose keys to list."""

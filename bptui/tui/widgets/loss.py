@@ -9,7 +9,7 @@ from textual import events
 from bptui.tui.axis import ticks
 from bptui.tui.families import LOSS, Family, families
 from bptui.tui.glyphs import BRAILLE, Glyphs
-from bptui.tui.marks import epoch_ends, legend, marks_of
+from bptui.tui.marks import Kind, epoch_ends, legend, marks_of
 from bptui.tui.ports import Curves
 from bptui.tui.smooth import LEVELS
 from bptui.tui.store import Snapshot
@@ -36,6 +36,10 @@ class LossChart(ChartPane):
         """The step under the crosshair."""
         self._plot = Plot(glyphs)
         self._frame = Frame(0, 20, 20, 5)
+        self._drawn: tuple[object, ...] = ()
+        """Of what ``_lines`` are: the focus, a crosshair's readout or a state word draws no curve again."""
+        self._lines: list[Line] = []
+        self._kinds: set[Kind] = set()
 
     # -- what a user changes -----------------------------------------------------------------------
     def toggle_log(self) -> None:
@@ -210,7 +214,12 @@ class LossChart(ChartPane):
             tuple(marks_of(self.snapshot)),
             tuple(epoch_ends(self.snapshot.model.steps_per_epoch, first, last, plot, curves.last_step + 1)),
         )  # fmt: skip
-        return self._plot.lines(curves, self.family, self._frame)
+        drawn = (curves, curves.last_step, self.snapshot.log_bytes, self.family, self._frame)
+        if drawn != self._drawn:
+            self._drawn, self._lines = drawn, self._plot.lines(curves, self.family, self._frame)
+            self._kinds = self._plot.kinds
+        self._plot.kinds = self._kinds
+        return self._lines
 
     def _nothing(self) -> str:
         return {

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
@@ -158,6 +159,8 @@ class Drawn(Widget):
         """A drawn widget has no border, padding, opacity or link: Textual's cache of styles has nothing to do."""
         strips = [self.render_line(y) for y in crop.line_range]
         for each in self.get_line_filters():
+            if isinstance(each, ANSIToTruecolor):  # every colour of a drawn style is a true one
+                continue
             strips = [strip.apply_filter(each, self.background_colors[1]) for strip in strips]
         if crop.column_span != (0, self.size.width):
             strips = [strip.crop(*crop.column_span) for strip in strips]
@@ -245,8 +248,18 @@ class Pane(Drawn, can_focus=True):
         line += [(self.glyphs.rule * (width - 1 - at), border), (end, border)]
         return line
 
+    def _on_focus(self, event: events.Focus) -> None:
+        self._focus_is(True, event)
+
+    def _on_blur(self, event: events.Blur) -> None:
+        self._focus_is(False, event)
+
+    def _focus_is(self, focused: bool, event: events.Event) -> None:
+        """As Textual does, which repaints all of the widget besides: here its frame shows the focus."""
+        event.prevent_default()
+        self.has_focus = focused
+
     def watch_has_focus(self, has_focus: bool) -> None:
-        super().watch_has_focus(has_focus)
         if has_focus:
             self.post_message(self.Focused(self))
         self.show()
