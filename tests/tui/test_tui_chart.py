@@ -20,7 +20,7 @@ from bptui.tui.glyphs import ASCII, BLOCK, BRAILLE
 from bptui.tui.store import Store, exponents
 from bptui.tui.text import clean, count, fit, loss_text, small, wrap
 from bptui.tui.widgets.gradients import columns
-from bptui.tui.widgets.pane import changed
+from bptui.tui.widgets.pane import cells, changed
 from bptui.tui.widgets.raster import FIRST, SECOND, Raster
 
 STYLES = ("text", "first", "second")
@@ -126,10 +126,10 @@ def test_changed_spans_are_the_cells_that_differ() -> None:
     def strip(text: str) -> Strip:
         return Strip([Segment(text)])
 
-    assert changed(strip("abc"), strip("abc")) == []
-    assert changed(strip("a" * 30), strip("ab" + "a" * 27 + "b")) == [(1, 2), (29, 30)]
-    assert changed(strip("step 1"), strip("step 2")) == [(5, 6)]
-    assert changed(strip("日本"), strip("日木")) == [(2, 3)]
+    assert changed(cells(strip("abc")), cells(strip("abc"))) == []
+    assert changed(cells(strip("a" * 30)), cells(strip("ab" + "a" * 27 + "b"))) == [(1, 2), (29, 30)]
+    assert changed(cells(strip("step 1")), cells(strip("step 2"))) == [(5, 6)]
+    assert changed(cells(strip("日本")), cells(strip("日木"))) == [(2, 3)]
 
 
 @given(st.integers(6, 250), st.integers(1, 60))

@@ -37,8 +37,8 @@ class LossChart(ChartPane):
         self._plot = Plot(glyphs)
         self._frame = Frame(0, 20, 20, 5)
         self._drawn: tuple[object, ...] = ()
-        """Of what ``_lines`` are: the focus, a crosshair's readout or a state word draws no curve again."""
-        self._lines: list[Line] = []
+        """Of what ``_curve`` is made: the focus, a crosshair's readout or a state word draws no curve again."""
+        self._curve: list[Line] = []
         self._kinds: set[Kind] = set()
 
     # -- what a user changes -----------------------------------------------------------------------
@@ -216,10 +216,10 @@ class LossChart(ChartPane):
         )  # fmt: skip
         drawn = (curves, curves.last_step, self.snapshot.log_bytes, self.family, self._frame)
         if drawn != self._drawn:
-            self._drawn, self._lines = drawn, self._plot.lines(curves, self.family, self._frame)
+            self._drawn, self._curve = drawn, self._plot.lines(curves, self.family, self._frame)
             self._kinds = self._plot.kinds
         self._plot.kinds = self._kinds
-        return self._lines
+        return self._curve
 
     def _nothing(self) -> str:
         return {

@@ -51,7 +51,10 @@ _SPANS = re.compile(rb"\x00(?:\x01{0,%d}\x00)*" % _GAP)
 _STYLES: dict[Style | None, Style | None] = {}
 
 
-def cells(strip: Strip) -> tuple[Sequence[str], list[Style | None]]:
+Cells = tuple[Sequence[str], list[Style | None]]
+
+
+def cells(strip: Strip) -> Cells:
     """Characters and styles, cell by cell: a wide one is itself and an empty cell; equal styles are one object."""
     characters: list[str] = []
     styles: list[Style | None] = []
@@ -69,10 +72,9 @@ def cells(strip: Strip) -> tuple[Sequence[str], list[Style | None]]:
     return characters, styles
 
 
-def changed(old: Strip, new: Strip) -> list[tuple[int, int]]:
+def changed(old: Cells, new: Cells) -> list[tuple[int, int]]:
     """Spans [first, end) of cells that differ; those with at most ``_GAP`` equal cells between are one."""
-    (old_text, old_styles), (new_text, new_styles) = cells(old), cells(new)
-    same = bytes(map(and_, map(eq, old_text, new_text), map(is_, old_styles, new_styles)))
+    same = bytes(map(and_, map(eq, old[0], new[0]), map(is_, old[1], new[1])))
     return [found.span() for found in _SPANS.finditer(same)]
 
 
@@ -85,7 +87,10 @@ class Drawn(Widget):
         super().__init__(id=id)
         self.snapshot = snapshot
         self.glyphs = glyphs
+        self._lines: list[Line] = []
         self._strips: list[Strip] = []
+        self._cells: dict[int, tuple[Strip, Cells]] = {}
+        """Of the rows that changed the last time: they will again."""
         self._built_for: Size | None = None
         self._palette: dict[str, Style] = {}
         self._ground: tuple[str, Style] | None = None
@@ -108,11 +113,17 @@ class Drawn(Widget):
         regions = [
             Region(first, y, end - first, 1)
             for y, (before, after) in enumerate(zip(old, self._strips, strict=True))
-            if before != after
-            for first, end in changed(before, after)
+            if before is not after and before != after
+            for first, end in changed(self._cells_of(y, before), self._cells_of(y, after))
         ]
         if regions:
             self.refresh(*regions)
+
+    def _cells_of(self, y: int, strip: Strip) -> Cells:
+        known = self._cells.get(y)
+        if known is None or known[0] is not strip:
+            known = self._cells[y] = strip, cells(strip)
+        return known[1]
 
     def style_of(self, name: str) -> Style:
         """``name`` of STYLES; ``+cursor`` (or ``+caret``) behind it puts it on that one's background.
@@ -129,26 +140,33 @@ class Drawn(Widget):
         return style
 
     def _build(self) -> None:
-        width, height = self.size
-        self._built_for = self.size
-        blank = self.style_of("text")
+        width, height = size = self.size
+        before = list(zip(self._lines, self._strips, strict=False)) if size == self._built_for else []
+        self._built_for = size
+        self._lines = self.build(width, height)[:height]
         strips = []
-        for line in self.build(width, height)[:height]:
-            segments: list[Segment] = []
-            used = 0
-            for text, name in line:
-                if not text:
-                    continue
-                style = self.style_of(name)
-                used += cell_len(text)
-                if segments and segments[-1].style is style:
-                    segments[-1] = Segment(segments[-1].text + text, style)
-                else:
-                    segments.append(Segment(text, style))
-            strip = Strip(segments, used)
-            strips.append(strip if used == width else strip.adjust_cell_length(width, blank).simplify())
+        for y, line in enumerate(self._lines):
+            if y < len(before) and before[y][0] == line:  # most lines: nothing is made anew, and nothing to compare
+                strips.append(before[y][1])
+            else:
+                strips.append(self._strip(line, width))
         missing = height - len(strips)
-        self._strips = strips + [Strip.blank(width, blank)] * missing
+        self._strips = strips + [Strip.blank(width, self.style_of("text"))] * missing
+
+    def _strip(self, line: Line, width: int) -> Strip:
+        segments: list[Segment] = []
+        used = 0
+        for text, name in line:
+            if not text:
+                continue
+            style = self.style_of(name)
+            used += cell_len(text)
+            if segments and segments[-1].style is style:
+                segments[-1] = Segment(segments[-1].text + text, style)
+            else:
+                segments.append(Segment(text, style))
+        strip = Strip(segments, used)
+        return strip if used == width else strip.adjust_cell_length(width, self.style_of("text")).simplify()
 
     def render_line(self, y: int) -> Strip:
         if self._built_for != self.size:
@@ -157,12 +175,17 @@ class Drawn(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """A drawn widget has no border, padding, opacity or link: Textual's cache of styles has nothing to do."""
-        strips = [self.render_line(y) for y in crop.line_range]
+        size = self.size
+        if self._built_for != size:
+            self._build()
+        strips = self._strips[crop.y : crop.bottom]
+        if len(strips) < crop.height:  # taller than what could be drawn
+            strips = strips + [Strip.blank(size.width, self.style_of("text"))] * (crop.height - len(strips))
         for each in self.get_line_filters():
             if isinstance(each, ANSIToTruecolor):  # every colour of a drawn style is a true one
                 continue
             strips = [strip.apply_filter(each, self.background_colors[1]) for strip in strips]
-        if crop.column_span != (0, self.size.width):
+        if crop.column_span != (0, size.width):
             strips = [strip.crop(*crop.column_span) for strip in strips]
         return strips
 
@@ -172,7 +195,7 @@ class Drawn(Widget):
             return
         ground = (self.app.theme, self.rich_style)
         if ground != self._ground:  # another theme, not just the focus
-            self._ground, self._built_for, self._palette = ground, None, {}
+            self._ground, self._built_for, self._palette = ground, None, {}  # no line is taken over
 
 
 class Pane(Drawn, can_focus=True):
