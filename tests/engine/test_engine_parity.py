@@ -6,8 +6,11 @@ import dataclasses
 import math
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
@@ -20,15 +23,23 @@ from bptui.spec.experiment import (  # noqa: E402
     Adam,
     AdamW,
     BinaryCrossEntropy,
+    Constant,
+    Cosine,
     CrossEntropy,
+    Data,
     Dense,
     Experiment,
+    Exponential,
     Huber,
     MeanAbsoluteError,
     MeanSquaredError,
+    Plateau,
     RMSprop,
+    StepDecay,
+    Warmup,
     layer_names,
 )
+from bptui.trainer.schedule import LearningRate  # noqa: E402
 
 F = torch.nn.functional
 ACTIVATIONS = {
@@ -272,3 +283,106 @@ def test_a_layer_may_be_named_and_penalised_alone(engine_name: str, batches: Any
     model = (Dense(units=4, name="first", l2=0.1, activation="elu"), Dense(units=3, l1=0.05))
     experiment = Experiment(data=base.data, model=model, loss=base.loss, optimizer=SGD(lr=0.1, clip_norm=0.5))
     compare(engine_name, experiment, 5, batches(2, 8, 5, 3), 30)
+
+
+# -- every optimiser with every schedule, on random networks -------------------------------------------
+EPOCHS, EPOCH = 4, 3
+shares, decays = st.sampled_from([0.5, 0.9]), st.sampled_from([0.0, 0.01])
+RULES: dict[str, st.SearchStrategy[Any]] = {
+    "sgd": st.builds(SGD, lr=st.just(0.05), momentum=st.sampled_from([0.0, 0.9]), weight_decay=decays)
+    | st.builds(SGD, lr=st.just(0.05), momentum=shares, nesterov=st.just(True), weight_decay=decays)
+    | st.builds(SGD, lr=st.just(0.05), momentum=shares, dampening=shares, weight_decay=decays),
+    "rmsprop": st.builds(
+        RMSprop, lr=st.just(0.005), alpha=shares, momentum=st.sampled_from([0.0, 0.5]), centered=st.booleans(),
+        weight_decay=decays,
+    ),
+    "adagrad": st.builds(
+        Adagrad, lr=st.just(0.05), lr_decay=decays, initial_accumulator=st.sampled_from([0.01, 0.1]),
+        weight_decay=decays,
+    ),
+    "adam": st.builds(Adam, lr=st.just(0.01), beta1=shares, weight_decay=decays),
+    "adamw": st.builds(AdamW, lr=st.just(0.01), beta2=shares, weight_decay=decays),
+}  # fmt: skip
+lr_scheduler = torch.optim.lr_scheduler
+SCHEDULES: dict[str, tuple[Any, Any]] = {
+    "constant": (Constant(), lambda o: lr_scheduler.ConstantLR(o, 1.0, 1)),
+    "step": (StepDecay(every=2, gamma=0.5, per="step"), lambda o: lr_scheduler.StepLR(o, 2, 0.5)),
+    "exponential": (Exponential(gamma=0.9, per="step"), lambda o: lr_scheduler.ExponentialLR(o, 0.9)),
+    "cosine": (Cosine(min_lr=1e-3), lambda o: lr_scheduler.CosineAnnealingLR(o, EPOCHS * EPOCH, 1e-3)),
+    "warmup": (Warmup(length=8, start=0.1), lambda o: lr_scheduler.LinearLR(o, 0.1, 1.0, 8)),
+    "plateau": (
+        Plateau(factor=0.3, patience=0, threshold=0.2),
+        lambda o: lr_scheduler.ReduceLROnPlateau(o, factor=0.3, patience=0, threshold=0.2),
+    ),
+}
+
+
+@st.composite
+def networks(draw: st.DrawFn, rule: str) -> tuple[Experiment, int, list[Batch]]:
+    kind, loss = draw(
+        st.sampled_from(
+            [
+                ("classes", CrossEntropy()), ("classes", CrossEntropy(label_smoothing=0.1)),
+                ("binary", BinaryCrossEntropy(pos_weight=2.0)), ("floats", MeanSquaredError()),
+                ("floats", Huber(delta=0.5)),
+            ]
+        )
+    )  # fmt: skip
+    features, outputs = draw(st.integers(1, 6)), draw(st.integers(2 if kind == "classes" else 1, 4))
+    smooth = st.sampled_from(["tanh", "sigmoid", "gelu", "silu", "elu", "softplus", "leaky_relu", "relu"])
+    penalty = st.sampled_from([0.0, 0.01])
+    hidden = draw(
+        st.lists(
+            st.builds(Dense, units=st.integers(1, 8), activation=smooth, l2=penalty,
+                      dropout=st.sampled_from([0.0, 0.25])), max_size=3,
+        )
+    )  # fmt: skip
+    optimizer = msgspec.structs.replace(
+        draw(RULES[rule]),
+        clip_norm=draw(st.sampled_from([None, 0.5])),
+        clip_value=draw(st.sampled_from([None, 0.1])),
+        accumulate=draw(st.sampled_from([1, 1, 2])),
+    )
+    numbers = np.random.default_rng(draw(st.integers(0, 2**32)))
+    data = []
+    for rows in draw(st.lists(st.integers(2, 9), min_size=2, max_size=4)):
+        y: Any = numbers.normal(size=(rows, outputs))
+        y = y.argmax(axis=1) if kind == "classes" else (y > 0).astype(float) if kind == "binary" else y
+        data.append(Batch(numbers.normal(size=(rows, features)), y))
+    model = (*hidden, Dense(units=outputs))
+    return Experiment(data=Data(source="made"), model=model, loss=loss, optimizer=optimizer), features, data
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("rule", RULES)
+def test_every_optimiser_with_every_schedule_on_random_networks(rule: str, schedule: str) -> None:
+    ours, make = SCHEDULES[schedule]
+
+    @settings(max_examples=4, deadline=None)
+    @given(networks(rule))
+    def agree(case: tuple[Experiment, int, list[Batch]]) -> None:
+        experiment, features, data = case
+        engines = [
+            create(experiment, features, experiment.model[-1].units, engine=name, dtype="f64", seed=7)  # type: ignore[arg-type]
+            for name in ("numpy", "torch")
+        ]
+        reference = Reference(experiment, features, engines[0].state(), 7)
+        scheduler, parts = make(reference.optimizer), experiment.optimizer.accumulate
+        rate = LearningRate(experiment.optimizer.lr, ours, steps_per_epoch=EPOCH, total_steps=EPOCHS * EPOCH)
+        of_epoch: list[float] = []
+        for step in range(EPOCHS * EPOCH):
+            group = [data[(step * parts + i) % len(data)] for i in range(parts)]
+            lr = rate.at(step)
+            expected = reference.step(group, step)
+            for engine in engines:
+                loss = engine.train_step(group[0], step, lr) if parts == 1 else engine.accumulate(group, step, lr)
+                assert loss == pytest.approx(expected, rel=1e-9, abs=1e-12), f"{engine.name} step {step}"
+            of_epoch.append(expected)
+            if schedule != "plateau":
+                scheduler.step()
+            elif len(of_epoch) == EPOCH:
+                scheduler.step(float(np.mean(of_epoch)))
+                rate.epoch_ended(float(np.mean(of_epoch)))
+                of_epoch = []
+
+    agree()
