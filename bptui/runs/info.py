@@ -67,6 +67,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     trainer_address: str = ""
     """The trainer's socket, which it looks at when the ring's flag is up."""
     parent: Parent | None = None
+    running: bool = False
+    """A branch: it runs on as soon as it has come to its step, else it is paused there."""
     end: dict[str, Any] | None = None
     """The trainer's END record: reason, code, error, step."""
 
