@@ -123,7 +123,12 @@ class Recorded(Course):
 
     # -- figures ---------------------------------------------------------------------------------------
     def _conclude(self) -> None:
-        """What shall be known of a run at its end: the last step, its units, final figures, a keyframe."""
+        """What shall be known of a run at its end: the last step, its units, final figures, a keyframe.
+
+        Left in its past, a run keeps what is known of its head.
+        """
+        if self.step < self.head:
+            return
         self.look()
         self.probe.recording = self.step >= self.head
         self.probe.count_units(self.step)
