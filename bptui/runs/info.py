@@ -110,8 +110,15 @@ def write_output(path: Path, data: bytes) -> None:
     """Write a file that a user named: whole or not at all, through symbolic links, and with the rights it had.
 
     What is no regular file (``/dev/stdout``, a FIFO) is written to, not replaced. A new file has the rights that
-    the umask leaves. Raises OSError.
+    the umask leaves. Raises OSError, which names ``path``.
     """
+    try:
+        _write_output(path, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+
+
+def _write_output(path: Path, data: bytes) -> None:
     import tempfile
 
     if path.exists() and not path.is_file():
