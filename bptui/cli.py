@@ -14,6 +14,7 @@ from typing import NoReturn
 #: Command → what it does; its module is ``bptui.commands.<command>``.
 COMMANDS = {
     "train": "train without a screen: a progress bar, or plain lines in a pipe",
+    "run": "a PyTorch script of your own, unchanged, under the debugger",
     "attach": "look at a run that is going on, with its whole history",
     "open": "look at a run's files",
     "ls": "list the runs",
@@ -62,10 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         from bptui.runs.output import escape
 
-        text = str(error)
-        if isinstance(error, OSError) and error.filename and error.strerror:
-            text = f"{error.filename}: {error.strerror}"
-        print(f"bptui: {escape(' '.join(text.split()))}", file=sys.stderr)
+        print(f"bptui: {escape(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
 
 

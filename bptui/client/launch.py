@@ -5,23 +5,24 @@ from __future__ import annotations
 import atexit
 import os
 import platform
+import re
+import secrets
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bptui.runs.info import Parent, RunError, RunInfo, write_info
-from bptui.runs.paths import make_runs_root, new_id, socket_addresses
+from bptui.runs.paths import make_runs_root, socket_addresses
 from bptui.runs.ring import Ring
 
 if TYPE_CHECKING:
     from bptui.spec.experiment import Experiment
-
 
 class Start(msgspec.Struct, frozen=True):
     """How a changed experiment is started, where not as the run before it. Empty texts: as that one."""
@@ -57,10 +58,37 @@ def launch(
 
     RunError in one line if the home of runs cannot be written; then nothing is left behind.
     """
+    return _launch(
+        experiment.experiment.name or title, hub=True, title=title, interactive=interactive,
+        spec=msgspec.to_builtins(experiment), engine=engine, device=device, pace=pace,
+        probe_budget=probe_budget, until=until, breaks=tuple(breaks),
+        data_dirs=tuple(os.path.abspath(folder) for folder in data_dirs),
+        weights=weights, weights_partial=weights_partial, argv=tuple(argv), parent=parent,
+    )  # fmt: skip
+
+
+def launch_script(
+    words: Sequence[str], *, headless: bool = True, probe_budget: float = 0.03, breaks: Sequence[str] = (),
+    hold_on_error: bool = False, title: str = "",
+) -> Path:  # fmt: skip
+    """Make the run directory of a user's script: ``SCRIPT ARGUMENTS…`` or ``-m MODULE ARGUMENTS…``.
+
+    ``headless``: the script's process is the caller's affair, and starts the hub itself. Else the hub is started
+    here, and starts the script with its output in trainer.log. RunError as for ``launch``.
+    """
+    named = words[1] if words[:1] == ["-m"] else os.path.basename(words[0]).removesuffix(".py") if words else title
+    return _launch(
+        named, hub=not headless, title=title or " ".join(words), mode="script", probe_budget=probe_budget,
+        breaks=tuple(breaks), hold_on_error=hold_on_error, argv=tuple(words),
+    )  # fmt: skip
+
+
+def _launch(name: str, *, hub: bool, **fields: Any) -> Path:
+    """A run directory with its run.json and its ring; with ``hub``, a hub that starts the trainer."""
     root = make_runs_root()
     hub_address = trainer_address = ""
     for _ in range(8):
-        run = root / new_id(experiment.experiment.name or title)
+        run = root / _new_id(name)
         try:
             run.mkdir()
             break
@@ -74,16 +102,12 @@ def launch(
         hub_address, trainer_address = socket_addresses(run)
         Ring.create(run / "ring").close()
         write_info(run, RunInfo(
-            id=run.name, title=title, created=time.time(), interactive=interactive,
-            spec=msgspec.to_builtins(experiment), engine=engine, device=device, pace=pace,
-            probe_budget=probe_budget, until=until, breaks=tuple(breaks),
-            data_dirs=tuple(os.path.abspath(folder) for folder in data_dirs),
-            weights=weights, weights_partial=weights_partial,
-            argv=tuple(argv), cwd=os.getcwd(), host=platform.node(), boot_id=boot_id(),
+            id=run.name, created=time.time(), cwd=os.getcwd(), host=platform.node(), boot_id=boot_id(),
             versions={"python": platform.python_version()},
-            address=hub_address, trainer_address=trainer_address, parent=parent,
+            address=hub_address, trainer_address=trainer_address, **fields,
         ))  # fmt: skip
-        start_hub(run)
+        if hub:
+            start_hub(run)
     except OSError as error:
         shutil.rmtree(run, ignore_errors=True)
         raise RunError(f"{run}: {error.strerror or error}") from None
@@ -139,3 +163,9 @@ def _environment() -> dict[str, str]:
         paths = [here, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
         environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(map(os.path.abspath, paths)))
     return environment
+
+
+def _new_id(name: str) -> str:
+    """``20261123-134500-digits-3fa2``: sorts by time, reads as a name, and is a plain file name."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].rstrip("-") or "run"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}"

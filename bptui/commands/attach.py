@@ -41,11 +41,13 @@ def recorded(directory: Path) -> Experiment | None:
         return None
 
 
-def relauncher(directory: Path) -> Callable[..., Path]:
-    """Starts a changed experiment as the run in ``directory`` was started."""
+def relauncher(directory: Path) -> Callable[..., Path] | None:
+    """Starts a changed experiment as the run in ``directory`` was started; None: it is a script's run."""
     from bptui.runs.info import read_info
 
     info = read_info(directory)
+    if info.mode == "script":
+        return None
     arguments = argparse.Namespace(
         engine=info.engine,
         device=info.device,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from bptui.commands.common import UsageError
@@ -45,9 +44,8 @@ def _fetch(name: str, into: Path | None) -> int:
     from bptui.data.fetch import fetch
 
     with Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), DownloadColumn(),
-        disable=not sys.stdout.isatty(),
-    ) as progress:  # fmt: skip
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), DownloadColumn()
+    ) as progress:
         tasks = {}
 
         def show(file: str, done: int, total: int) -> None:

@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
         if adopt:
             trainer = TrainerProcess.adopt(run, info)
         else:
-            trainer = TrainerProcess.spawn(run, info.cwd)
+            trainer = TrainerProcess.spawn(run, info)
             info = msgspec.structs.replace(info, trainer_pid=trainer.pid, trainer_start=trainer.start)
     except (OSError, ValueError) as error:
         print(f"bptui.hub: cannot start the trainer: {error}", file=sys.stderr)

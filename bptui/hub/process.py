@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 
 
-def command(run: Path) -> list[str]:
+def command(run: Path, info: RunInfo) -> list[str]:
     """How the trainer is started; ``$BPTUI_TRAINER`` (a JSON list) puts another program in its place."""
     # -P: a file in the user's folder must not stand in for a module of the same name.
+    if info.mode == "script":
+        return [sys.executable, "-P", "-u", "-m", "bptui.attach", str(run), "--", *info.argv]
     return [*(trainer_program() or [sys.executable, "-P", "-m", "bptui.trainer"]), str(run)]
 
 
@@ -39,13 +41,13 @@ class TrainerProcess:
         self._poll: asyncio.TimerHandle | None = None
 
     @classmethod
-    def spawn(cls, run: Path, cwd: str) -> TrainerProcess:
+    def spawn(cls, run: Path, info: RunInfo) -> TrainerProcess:
         """Start it with its output in ``trainer.log``. Raises OSError."""
         with open(run / "trainer.log", "ab") as output:
             child = subprocess.Popen(
-                command(run),
+                command(run, info),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                cwd=cwd if cwd and os.path.isdir(cwd) else None, start_new_session=True,
+                cwd=info.cwd if info.cwd and os.path.isdir(info.cwd) else None, start_new_session=True,
             )  # fmt: skip
         return cls(child.pid, process_start(child.pid), child)
 

@@ -299,7 +299,11 @@ class Recorder:
         if self.digest.end is None:
             reason = "stopped" if killed else "crashed"
             error = crash_text(self.run, status)
-            self.digest.end = {"reason": reason, "code": 1, "error": error, "step": self.digest.step}
+            code = 1
+            if self.info.mode == "script" and status is not None:  # os._exit, or a signal
+                code = status if status >= 0 else 128 - status
+                reason = reason if killed or status else "completed"
+            self.digest.end = {"reason": reason, "code": code, "error": error if code else "", "step": self.digest.step}
             self.digest.state = "STOPPED" if killed else "STALE"
             self.digest.text = error
             self.update_info(end=self.digest.end)

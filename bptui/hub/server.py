@@ -21,7 +21,6 @@ from bptui.protocol.messages import (
     AnyRequest,
     Arm,
     Back,
-    Branch,
     GoTo,
     Looking,
     MicroStep,
@@ -41,6 +40,8 @@ TICK, IDLE_TICK, EAGER_TICK = 0.025, 0.1, 0.005
 EAGER_SECONDS = 0.15
 """After a request the ring is looked at this often for so long: what a key did must be seen at once."""
 HOUSEKEEPING_SECONDS = 0.25
+SCRIPT_END_SECONDS = 1.0
+"""How long a script that ended without a word may be explained by the process that started it."""
 
 
 def _seconds(name: str, otherwise: float) -> float:
@@ -154,6 +155,22 @@ class Hub:
 
     # -- the trainer -------------------------------------------------------------------------------
     def _trainer_ended(self) -> None:
+        if self._recorder.info.mode == "script" and self._trainer.status is None:
+            self._start(self._script_ended())
+        else:
+            self._conclude()
+
+    async def _script_ended(self) -> None:
+        """Whose status is not known here: whoever started it may have it, and says so in a moment."""
+        end = time.monotonic() + SCRIPT_END_SECONDS
+        while time.monotonic() < end:
+            self._tick()
+            if self._recorder.digest.end is not None:
+                break
+            await asyncio.sleep(TICK)
+        self._conclude()
+
+    def _conclude(self) -> None:
         self._ended, self._ended_at = True, time.monotonic()
         try:
             topics = self._recorder.trainer_ended(self._trainer.status, killed=self._killed)
@@ -246,8 +263,6 @@ class Hub:
         match message:
             case Set(key=change, value=after):
                 before = recorder.digest.last.get(change)
-            case Branch(step=after):
-                pass
             case Arm(conditions=armed):
                 after = "; ".join(one.text for one in armed if one.enabled)
             case Pace(steps_per_second=after):
@@ -281,3 +296,5 @@ class Hub:
         finished = self._recorder.digest.state in ("DONE", "FAILED")
         if (never_ran and (self._faces.came or waited > 3 * self._linger)) or (finished and waited > self._linger):
             self._start(self._end_trainer())
+
+

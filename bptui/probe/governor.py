@@ -61,6 +61,11 @@ class Governor:
         """An unwatched step took so long (waiting for the pace included)."""
         self._step_time += (seconds - self._step_time) * (SMOOTHING if self._step_time else 1.0)
 
+    @property
+    def step_time(self) -> float:
+        """Running mean of the seconds that an unwatched step takes; 0: not known yet."""
+        return self._step_time
+
     def paced(self, rate: float) -> None:
         """The pace is another: ``rate`` steps a second, or as fast as it goes (0). Everything is due again."""
         self._step_time = 1 / rate if rate > 0 else 0.0

@@ -43,6 +43,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     probe_budget: float = 0.03
     breaks: tuple[str, ...] = ()
     """Conditions that pause the run when they come to hold."""
+    hold_on_error: bool = False
+    """A script that raises stands still (HELD) until someone has looked."""
     until: str = ""
     """A condition (``expr``) that ends the run; ended before it held, the run's exit status is 1."""
     data_dirs: tuple[str, ...] = ()
@@ -67,8 +69,6 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     trainer_address: str = ""
     """The trainer's socket, which it looks at when the ring's flag is up."""
     parent: Parent | None = None
-    running: bool = False
-    """A branch: it runs on as soon as it has come to its step, else it is paused there."""
     end: dict[str, Any] | None = None
     """The trainer's END record: reason, code, error, step."""
 
@@ -110,15 +110,8 @@ def write_output(path: Path, data: bytes) -> None:
     """Write a file that a user named: whole or not at all, through symbolic links, and with the rights it had.
 
     What is no regular file (``/dev/stdout``, a FIFO) is written to, not replaced. A new file has the rights that
-    the umask leaves. Raises OSError, which names ``path``.
+    the umask leaves. Raises OSError.
     """
-    try:
-        _write_output(path, data)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
-
-
-def _write_output(path: Path, data: bytes) -> None:
     import tempfile
 
     if path.exists() and not path.is_file():

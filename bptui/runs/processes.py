@@ -29,6 +29,8 @@ def lives(info: RunInfo, role: Role, run: Path | None = None) -> bool:
         return False
     if not Path("/proc/self/cmdline").exists():
         return True
+    if role == "trainer" and info.mode == "script":
+        return start > 0  # a user's own program, whatever its name: number and start time are its own
     try:
         words = _words(pid)
         folder = os.readlink(f"/proc/{pid}/cwd")

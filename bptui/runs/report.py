@@ -51,6 +51,7 @@ def report(run: Path) -> dict[str, Any]:
         "timing": _timing(history, len(every_loss)),
         "layers": [_layer(row) for row in meta.get("layers", ())],
         "findings": [msgspec.to_builtins(finding) for finding in read_findings(run)],
+        **_script(meta, loaded, steps),
         "exit": {"reason": end.reason, "code": end.code, "error": end.error or None},
     }
 
@@ -114,6 +115,24 @@ def _epochs(meta: dict[str, Any], history: History, steps: int) -> int:
         return math.floor(done)
     last = history.last("epoch")
     return int(last[1]) if last is not None and math.isfinite(last[1]) else 0
+
+
+def _script(meta: dict[str, Any], loaded: Loaded, steps: int) -> dict[str, Any]:
+    """What only a user's script has: its models, module tree and optimisers, and probes that failed."""
+    if loaded.info.mode != "script":
+        return {}
+    return {
+        "models": meta.get("models", []),
+        "modules": meta.get("modules", []),
+        "optimizers": _optimizers(meta, steps),
+        "probes_off": meta.get("probes_off", []),
+    }
+
+
+def _optimizers(meta: dict[str, Any], steps: int) -> list[dict[str, Any]]:
+    """As last described; where there is one, every update was its own, also those after that."""
+    told = [row for row in meta.get("optimizers", []) if isinstance(row, dict)]
+    return [{**told[0], "steps": steps}] if len(told) == 1 else told
 
 
 def _layer(row: Any) -> dict[str, Any]:

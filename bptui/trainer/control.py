@@ -60,6 +60,12 @@ class Control:
         with contextlib.suppress(OSError):
             os.unlink(self._address)
 
+    def abandon(self) -> None:
+        """In a forked child: let go of what is its parent's, and leave the address to it."""
+        for sock in (*self._links, self._listener, self._woken, self._waker):
+            sock.close()
+        self._links.clear()
+
     def pending(self) -> list[Asked]:
         """Everything that has come; lowers the flag first, so that nothing that comes meanwhile is missed."""
         self._ring.lower_flag()

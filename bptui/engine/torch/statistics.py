@@ -53,12 +53,19 @@ def fired(infos: Sequence[LayerInfo], layers: Sequence[LayerRun]) -> list[npt.ND
 
 def histograms(tensors: Sequence[Tensor | None]) -> npt.NDArray[np.uint32]:
     """``(layers, CELLS)`` from the exponent bits; a row of zeros where there is no tensor."""
-    cells = np.zeros((len(tensors), CELLS), dtype=np.uint32)
-    counted = [None if tensor is None else _counts(tensor.detach()) for tensor in tensors]
+    return exponent_cells([None if tensor is None else exponent_counts(tensor.detach()) for tensor in tensors])
+
+
+def exponent_cells(counted: Sequence[Tensor | None]) -> npt.NDArray[np.uint32]:
+    """``(len(counted), CELLS)`` from what ``exponent_counts`` gave; a row of zeros for None."""
+    cells = np.zeros((len(counted), CELLS), dtype=np.uint32)
     present = [counts for counts in counted if counts is not None]
     if not present:
         return cells
-    home = iter(torch.stack(present).cpu().numpy())
+    if len({len(counts) for counts in present}) == 1:
+        home = iter(torch.stack(present).cpu().numpy())
+    else:  # of both precisions
+        home = iter([counts.cpu().numpy() for counts in present])
     for index, counts in enumerate(counted):
         if counts is not None:
             *exponents, zeros, nans = next(home).tolist()
@@ -66,7 +73,7 @@ def histograms(tensors: Sequence[Tensor | None]) -> npt.NDArray[np.uint32]:
     return cells
 
 
-def _counts(x: Tensor) -> Tensor:
+def exponent_counts(x: Tensor) -> Tensor:
     """Counts of the exponent field, then the number of zeros and of nan."""
     flat = x.reshape(-1)
     wide = flat.dtype == torch.float64

@@ -1,0 +1,173 @@
+"""What a script does when a face asks something of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bptui.protocol.framing import MAX_BODY, Body
+from bptui.protocol.messages import (
+    ArrayRef,
+    Back,
+    GoTo,
+    Inspect,
+    Inspection,
+    Keep,
+    Ok,
+    Pause,
+    Refused,
+    Request,
+    Run,
+    Set,
+    Step,
+    Stop,
+)
+
+if TYPE_CHECKING:
+    from bptui.attach.observer import Observer
+    from bptui.attach.session import Session
+    from bptui.trainer.control import Asked
+
+#: Why a script does not do what the built-in trainer does.
+_NOT = {
+    "MicroStep": "a script's update is one step: s does it; micro-steps are for bptui's own networks",
+    "Pace": "a script keeps its own pace",
+    "Look": "a script's data are its own: no confusion matrix and no boundary",
+}
+
+
+class NotNow(ValueError):
+    """What is asked cannot be done in this state; the text says why."""
+
+
+def answer(session: Session, asked: Asked) -> None:
+    """Do what is asked and reply. Nothing that goes wrong in it reaches the script."""
+    request, link = asked
+    control = session.control
+    assert control is not None
+    try:
+        if isinstance(request, Inspect):
+            reply, body = _inspect(session, request)
+            control.reply(link, reply, body)
+            return
+        handler = _HANDLERS.get(type(request))
+        if handler is None:
+            raise NotNow(_NOT.get(type(request).__name__, "a script does not do that"))
+        handler(session, request)
+    except Exception as error:
+        known = type(error).__name__ in ("NotNow", "Impossible")
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        control.reply(link, Refused(id=request.id, code="bad-request", message=(text.splitlines() or [""])[0]))
+    else:
+        control.reply(link, Ok(id=request.id, step=session.step))
+
+
+def _observer(session: Session) -> Observer:
+    if session.observer is None or session.observer.rows is None:
+        raise NotNow("the script has made no update yet")
+    return session.observer
+
+
+def _run(session: Session, request: Run) -> None:
+    if session.observer is not None:
+        session.observer.pausing = False
+    if session.state in ("PAUSED", "HELD"):
+        session.enter("RUNNING")
+
+
+def _pause(session: Session, request: Pause) -> None:
+    if session.state in ("PAUSED", "HELD"):
+        return
+    if session.observer is None:
+        raise NotNow("the script has not imported torch yet")
+    session.observer.request_pause()
+    session.enter(session.state, "pausing in the coming update, in which δ is caught")
+
+
+def _step(session: Session, request: Step) -> None:
+    observer = _observer(session)
+    if session.state == "HELD":
+        raise NotNow("the script has raised an exception: space lets it end")
+    observer.request_pause()
+    if session.state == "PAUSED":
+        session.enter("RUNNING", "one update")
+
+
+def _stop(session: Session, request: Stop) -> None:
+    """As Ctrl-C: scripts that end cleanly on it do so."""
+    session.stop_asked = True
+    if session.state == "HELD":
+        session.enter("RUNNING")
+        return
+    if session.state == "PAUSED":
+        session.enter("RUNNING", "stopping")
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _set(session: Session, request: Set) -> None:
+    observer = _observer(session)
+    before = observer.interventions.change(request.key, request.value)
+    session.event(request.key, before, request.value)
+    if request.key == "lr":
+        observer.write_lr()
+    session.enter(session.state)
+
+
+def _keep(session: Session, request: Keep) -> None:
+    observer = _observer(session)
+    observer.snapshots.keep()
+    session.event("snapshot", None, session.step)
+    session.enter(session.state, f"snapshot of step {session.step:,} kept")
+
+
+def _go_to(session: Session, request: GoTo) -> None:
+    observer = _observer(session)
+    observer.snapshots.back(request.step)
+    session.event("roll back", session.step, request.step)
+    session.enter(session.state, f"weights and optimiser of step {request.step:,}; data and schedule go on")
+
+
+def _back(session: Session, request: Back) -> None:
+    observer = _observer(session)
+    raise NotNow(f"a script cannot rewind; g rolls back to a snapshot ({observer.snapshots.said})")
+
+
+def _inspect(session: Session, request: Inspect) -> tuple[Inspection, bytes]:
+    observer = _observer(session)
+    captured = observer.captured
+    assert observer.rows is not None
+    if captured is None or session.state != "PAUSED":
+        raise NotNow("pause first: tensors are kept only of the update that is paused in")
+    rows = observer.rows.all()
+    if not 0 <= request.layer < len(rows):
+        raise NotNow(f"no layer {request.layer}: there are {len(rows)}")
+    body = Body()
+    arrays: dict[str, ArrayRef] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    kinds = tuple(dict.fromkeys(request.kinds))
+    limit = max(min(request.limit, MAX_BODY // 9 // max(len(kinds), 1)), 1)
+    for kind in kinds:
+        array = captured.array(rows[request.layer].name, kind)
+        if array is None or not array.size:
+            continue
+        shapes[kind] = tuple(array.shape)
+        if array.size > limit:
+            array = array[: max(1, limit // max(array.size // len(array), 1))]
+        arrays[kind] = body.add(np.ascontiguousarray(array))
+    note = captured.note or "before this step's update"
+    if captured.raw_norm is not None:
+        note += f"; ‖∇‖ {captured.raw_norm:.4g} before the script clipped it"
+    reply = Inspection(
+        id=request.id, step=captured.step, micro="clip", layer=request.layer, loss=captured.loss, arrays=arrays,
+        shapes=shapes, note=note,
+    )  # fmt: skip
+    return reply, body.bytes()
+
+
+_HANDLERS: dict[type[Request], Callable[[Session, Any], None]] = {
+    Run: _run, Pause: _pause, Step: _step, Stop: _stop, Set: _set, Keep: _keep, GoTo: _go_to, Back: _back,
+}  # fmt: skip

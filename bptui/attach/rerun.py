@@ -1,0 +1,160 @@
+"""The forward and backward of a step done again, on a deep copy, to see δ of an update that was not being watched.
+
+Only with breakpoints: each call of a root then leaves its inputs, the state of the random generators, autocast and the
+gradient of its output behind. The copy is given them again; before anything of it is shown, its outputs must equal
+those that the script got, bit for bit.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from bptui.attach.capture import Captured
+from bptui.attach.discover import Model
+from bptui.attach.rows import Rows, first_tensor
+
+if TYPE_CHECKING:
+    from bptui.attach.hooks import Hooks
+
+
+class Call:
+    """The last call of one root."""
+
+    def __init__(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self.inputs, self.options = inputs, options
+        self.random = torch.get_rng_state()
+        self.device_random = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+        self.autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+        self.versions = [t._version for t in _tensors((inputs, options))]
+        self.buffers: dict[str, Tensor] = {}
+        self.output: Tensor | None = None
+        self.delta: Tensor | None = None
+
+
+class Rerun:
+    """Keeps what a re-run needs, and does it."""
+
+    def __init__(self, rows: Rows, hooks_: Hooks) -> None:
+        self._rows = rows
+        self._hooks = hooks_
+        self._roots = {model.root: model for model in rows.models}
+        self._calls: dict[nn.Module, Call] = {}
+        self._handles: list[RemovableHandle] = []
+
+    def install(self) -> None:
+        for root in self._roots:
+            self._handles.append(root.register_forward_pre_hook(self._enter, with_kwargs=True))
+            self._handles.append(root.register_forward_hook(self._leave))
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._calls.clear()
+
+    def _enter(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        if not torch.is_grad_enabled() or self._hooks.depth:
+            return
+        call = Call(inputs, options)
+        call.buffers = {name: buffer.detach().clone() for name, buffer in root.named_buffers()}
+        self._calls[root] = call
+
+    def _leave(self, root: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        call, tensor = self._calls.get(root), first_tensor(output)
+        if call is None or tensor is None or not tensor.requires_grad:
+            return
+        call.output = tensor.detach()
+
+        def keep(delta: Tensor) -> None:
+            call.delta = delta.detach()
+
+        tensor.register_hook(keep)  # type: ignore[no-untyped-call]
+
+    def again(self, rows: Rows, step: int, loss: float) -> Captured:
+        """The captured step; its note says why where it cannot be done again."""
+        from bptui.attach.sampling import Sampler
+
+        whole: dict[str, dict[str, Tensor]] = {}
+        note = ""
+        for root, model in self._roots.items():
+            call = self._calls.get(root)
+            if call is None or call.output is None or call.delta is None:
+                note = note or f"{model.name} was not called, or gave no output with a gradient"
+                continue
+            try:
+                with _kept_random():
+                    captured, problem = self._one(model, call, step, loss, Sampler)
+            except Exception as error:
+                captured, problem = None, f"{type(error).__name__}: {error}".splitlines()[0]
+            if captured is not None:
+                whole |= captured.rows
+            note = note or problem
+        parameters = Captured.of(rows, step, loss, self._hooks.raw_norm)
+        for name, tensors in parameters.rows.items():
+            whole[name] = {**whole.get(name, {}), **tensors}
+        told = f"this step cannot be done again: {note}" if note else "this very step, done again on a copy"
+        return Captured(step, loss, parameters.raw_norm, whole, told)
+
+    def _one(
+        self, model: Model, call: Call, step: int, loss: float, sampler: Callable[..., Any]
+    ) -> tuple[Captured | None, str]:
+        """One root again; nothing, and why, where its output is not what the script got."""
+        if [t._version for t in _tensors((call.inputs, call.options))] != call.versions:
+            return None, "its inputs were changed in place since"
+        if call.output is None or call.delta is None:
+            return None, "no output with a gradient"
+        handles, self._handles = self._handles, []
+        root = copy.deepcopy(model.root)
+        self._handles = handles
+        for name, buffer in root.named_buffers():
+            buffer.copy_(call.buffers[name])
+        for module in root.modules():  # the copy has the script's hooks, not ours
+            for own in (module._forward_pre_hooks, module._forward_hooks):
+                for key, hook in list(own.items()):
+                    if isinstance(getattr(hook, "__self__", None), Rerun):
+                        del own[key]
+        copied = Rows((Model(root, model.name, model.prefix),))
+        seen = sampler(copied, lambda probe, error: None)
+        torch.set_rng_state(call.random)
+        if call.device_random is not None:
+            torch.cuda.set_rng_state(call.device_random)
+        seen.arm(with_histograms=False, keep=True)
+        try:
+            with torch.enable_grad(), torch.autocast("cpu", enabled=call.autocast[0], dtype=call.autocast[1]):
+                output = first_tensor(root(*call.inputs, **call.options))
+            if output is None or not torch.equal(output.detach(), call.output):
+                return None, "its output is another now (randomness or state that is not torch's)"
+            torch.autograd.grad(
+                output, [p for p in root.parameters() if p.requires_grad], call.delta, allow_unused=True
+            )
+            captured = Captured.of(copied, step, loss, None)
+        finally:
+            seen.disarm()
+        return captured, ""
+
+
+class _kept_random:
+    """The generators are afterwards as they were: the script must not notice."""
+
+    def __enter__(self) -> None:
+        self._cpu = torch.get_rng_state()
+        self._device = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_rng_state(self._cpu)
+        if self._device:
+            torch.cuda.set_rng_state_all(self._device)
+
+
+def _tensors(nested: Any) -> list[Tensor]:
+    if isinstance(nested, Tensor):
+        return [nested]
+    if isinstance(nested, dict):
+        nested = tuple(nested.values())
+    return [t for part in nested for t in _tensors(part)] if isinstance(nested, (tuple, list)) else []

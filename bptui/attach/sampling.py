@@ -1,0 +1,354 @@
+"""One sampled update: what is looked at while it runs, and the records that come of it.
+
+Nothing of this is there in other updates. While an update is sampled, torch's *global* module hooks see each call (no
+module's own hooks change, which some modules look at to choose a path), and a tensor hook on each output sees its
+gradient δ. What is measured is reduced at once, on its device; one transfer at the end brings it home.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+from bptui.attach.rows import MORTAL, Row, Rows, first_tensor, rows_of, unit_any
+from bptui.engine.base import COLUMNS
+from bptui.engine.torch.statistics import exponent_cells, exponent_counts
+from bptui.runs.records import TABLE_COLUMNS
+
+#: Samples after which a unit that never fired is called dead, and counting begins anew.
+WINDOW_SAMPLES = 3000
+#: The most bytes of weights that are copied to see how far an update moves them.
+COPIED_BYTES = 32 << 20
+_ACTIVATIONS = {
+    "relu": "relu", "relu_": "relu", "relu6": "relu6", "leaky_relu": "leaky_relu", "leaky_relu_": "leaky_relu",
+    "elu": "elu", "elu_": "elu", "selu": "selu", "gelu": "gelu", "silu": "silu", "mish": "mish", "sigmoid": "sigmoid",
+    "sigmoid_": "sigmoid", "tanh": "tanh", "tanh_": "tanh", "softplus": "softplus", "hardswish": "hardswish",
+    "hardtanh": "hardtanh", "threshold": "threshold", "threshold_": "threshold",
+}  # fmt: skip
+
+
+# -- what is measured: each function is a probe that can fail alone ---------------------------------------------------
+def weights(row: Row) -> None:
+    """‖W‖ and ‖∇W‖ before the update."""
+    weight = row.weight
+    if weight is None:
+        return
+    row.values["weight_norm"] = weight.detach().float().norm()
+    if weight.grad is not None:
+        grad = weight.grad.coalesce().values() if weight.grad.is_sparse else weight.grad
+        row.values["grad_norm"] = grad.detach().float().norm()
+
+
+def activations(row: Row, output: Tensor) -> None:
+    """Mean and standard deviation of what a row gave; which units fired."""
+    a = output.detach()
+    std, mean = torch.std_mean(a.float(), correction=0)
+    row.values["activation_mean"], row.values["activation_std"] = mean, std
+    if row.kind in MORTAL:
+        fired = unit_any(a, row.unit_axis)
+        row.values["silent"] = (~fired).sum()
+        if row.fired is None or row.fired.shape != fired.shape:
+            row.fired, row.seen = fired, 0
+        else:
+            row.fired |= fired
+        row.seen += rows_of(a)
+
+
+def deltas(row: Row, delta: Tensor) -> None:
+    """‖δ‖: the gradient of the loss in a row's output."""
+    norm = delta.detach().float().norm()
+    before = row.values.get("delta_norm")  # of another batch of this update
+    row.values["delta_norm"] = norm if before is None else torch.hypot(before, norm)
+
+
+def updates(row: Row, before: Tensor) -> None:
+    """‖ΔW‖ ∕ ‖W‖ of the update just made, from a copy of W before it."""
+    weight = row.weight
+    if weight is not None:
+        row.values["update_ratio"] = (weight.detach() - before).float().norm() / before.float().norm()
+
+
+def histograms(row: Row, quantity: str, tensor: Tensor) -> None:
+    """Counts of floor(log₂|x|)."""
+    values = tensor.detach()
+    if values.is_sparse:
+        values = values.coalesce().values()
+    if values.dtype not in (torch.float32, torch.float64):
+        values = values.float()
+    row.values[f"histogram {quantity}"] = exponent_counts(values)
+
+
+PROBES: dict[str, Callable[..., None]] = {
+    "weights": weights, "activations": activations, "deltas": deltas, "updates": updates, "histograms": histograms,
+}  # fmt: skip
+"""By name. One that raises is switched off for the rest of the run, and that is told."""
+
+
+class Sampler:
+    """Arms, collects and disarms. ``seconds``: what it has cost so far in the update being sampled."""
+
+    #: What calling a hook costs beside what the hook itself does, in seconds.
+    CALL = 0.8e-6
+
+    def __init__(self, rows: Rows, failed: Callable[[str, BaseException], None]) -> None:
+        self.rows = rows
+        self.off: set[str] = set()
+        self.seconds = 0.0
+        self.began = 0.0
+        """When the root was called (``time.perf_counter``), for the wait for data; 0: not yet."""
+        self.batch = 0
+        self.armed = False
+        self.keep = False
+        """Keep copies of every output, δ, gradient and weight of this update: it will be paused in."""
+        self._trains = False
+        """A model was called in training mode: one in evaluation mode is then not training."""
+        self._failed = failed
+        self.histograms = False
+        self._handles: list[RemovableHandle] = []
+        self._stack: list[nn.Module] = []
+        self._calls: dict[nn.Module, int] = {}
+        self._functional: dict[tuple[nn.Module, str], int] = {}
+        self._mode: TorchFunctionMode | None = None
+        self._last: Row | None = None
+        self._before: dict[str, Tensor] = {}
+        self.in_backward: Callable[[], bool] = lambda: False
+        self._table: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+
+    # -- arming ------------------------------------------------------------------------------------
+    def arm(self, *, with_histograms: bool, keep: bool = False) -> None:
+        """From now to ``disarm`` calls are seen. May be called again, to see more."""
+        self.histograms, self.keep = with_histograms, keep or (self.armed and self.keep)
+        if self.armed:
+            return
+        self.armed, self.seconds, self.began, self.batch = True, 0.0, 0.0, 0
+        self._stack.clear()
+        self.forget()
+        self._listen()
+
+    def _listen(self) -> None:
+        self._handles = [
+            hooks.register_module_forward_pre_hook(self._enter),
+            hooks.register_module_forward_hook(self._leave, always_call=True),
+        ]
+
+    def pause(self) -> None:
+        """What is called from now on, until the next ``arm``, belongs to no sample: a closure is called once more."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def forget(self) -> None:
+        """What was seen since ``arm`` belongs to no update."""
+        self._calls.clear()
+        self._functional.clear()
+        self._last = None
+        for row in self.rows.by_name.values():
+            row.values = {}
+
+    def disarm(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._close_mode()
+        self._before.clear()
+        self.armed = self.keep = False
+
+    def probe(self, name: str, *arguments: Any) -> None:
+        """Run a probe; one that fails is switched off, and the script never knows."""
+        if name in self.off:
+            return
+        try:
+            with torch.no_grad():
+                PROBES[name](*arguments)
+        except Exception as error:
+            self.off.add(name)
+            self._failed(name, error)
+
+    # -- while the model is called -----------------------------------------------------------------
+    def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if not torch.is_grad_enabled() or module not in self.rows.names or self.in_backward():
+            return
+        started = time.perf_counter()
+        if not self._stack:
+            if module.training:
+                self._trains = True
+            elif self._trains:
+                return  # an evaluation that does without no_grad
+            if not self.began:
+                self.began = started
+            self._calls.clear()  # of a module's further calls only those within one call of the root are rows
+            self._functional.clear()
+            self._last = None
+            if self._mode is None and not torch.compiler.is_compiling():
+                self._mode = _Functions(self)
+                self._mode.__enter__()  # type: ignore[no-untyped-call]
+        self._stack.append(module)
+        self.seconds += time.perf_counter() - started + self.CALL
+
+    def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if not self._stack or self._stack[-1] is not module:
+            return
+        started = time.perf_counter()
+        self._stack.pop()
+        if not self._stack:
+            self._close_mode()
+        if output is not None and module in self.rows.of_module and "activations" not in self.off:
+            try:
+                count = self._calls[module] = self._calls.get(module, 0) + 1
+                row = self.rows.call(module, count)
+                if row is not None:
+                    self._saw(row, output, inputs)
+            except Exception as error:
+                self.off.add("activations")
+                self._failed("activations", error)
+        self.seconds += time.perf_counter() - started + self.CALL
+
+    def function(self, kind: str, output: Any) -> None:
+        """A functional activation was called inside the innermost module."""
+        parent = self._stack[-1]
+        if parent in self.rows.of_module and not self.rows.of_module[parent].parameters:
+            return  # an activation module's own forward
+        count = self._functional[parent, kind] = self._functional.get((parent, kind), 0) + 1
+        self._saw(self.rows.functional(parent, kind, count), output, ())
+
+    def _saw(self, row: Row, output: Any, inputs: tuple[Any, ...]) -> None:
+        tensor = first_tensor(output)
+        if tensor is None or not tensor.ndim:
+            return
+        self.rows.saw(row, tensor, self._last)
+        self._last = row
+        self.batch = max(self.batch, rows_of(tensor))
+        self.probe("activations", row, tensor)
+        if self.histograms:
+            self.probe("histograms", row, "a", tensor)
+        if self.keep:  # copies at once: what follows may change it in place
+            row.values["a"] = tensor.detach().clone()
+            given = first_tensor(inputs)
+            row.values["x"] = None if given is None else given.detach().clone()
+        if tensor.requires_grad:
+            tensor.register_hook(lambda delta: self._gradient(row, delta))  # type: ignore[no-untyped-call]
+
+    def _gradient(self, row: Row, delta: Tensor) -> None:
+        """The tensor hook; what it returns would replace δ, so it returns nothing."""
+        if not self.armed:
+            return
+        started = time.perf_counter()
+        self.probe("deltas", row, delta)
+        if self.histograms:
+            self.probe("histograms", row, "delta", delta)
+        if self.keep:
+            row.values["delta"] = delta.detach().clone()
+        self.seconds += time.perf_counter() - started + self.CALL
+
+    def _close_mode(self) -> None:
+        mode, self._mode = self._mode, None
+        if mode is not None:
+            with contextlib.suppress(Exception):
+                mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+    # -- around the update -------------------------------------------------------------------------
+    def before_update(self) -> None:
+        """Gradients are there, the weights are still the old ones."""
+        started = time.perf_counter()
+        copied = 0
+        for row in self.rows.of_module.values():
+            weight = row.weight
+            if weight is None or not weight.is_floating_point():
+                continue
+            self.probe("weights", row)
+            if self.histograms:
+                self.probe("histograms", row, "W", weight)
+                if weight.grad is not None:
+                    self.probe("histograms", row, "grad_W", weight.grad)
+            size = weight.numel() * weight.element_size()
+            if weight.grad is not None and (copied + size <= COPIED_BYTES or self.keep):
+                copied += size
+                self._before[row.name] = weight.detach().clone()
+        self.seconds += time.perf_counter() - started
+
+    def after_update(self) -> None:
+        started = time.perf_counter()
+        for row in self.rows.of_module.values():
+            if row.name in self._before:
+                self.probe("updates", row, self._before[row.name])
+                weight = row.weight
+                if self.keep and weight is not None:
+                    row.values["update_W"] = weight.detach() - self._before[row.name]
+        self.seconds += time.perf_counter() - started
+
+    # -- what came of it ---------------------------------------------------------------------------
+    def table(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """``(rows, len(TABLE_COLUMNS))``; what this update did not touch is as it was last known."""
+        rows = self.rows.all()
+        wanted = [(index, column, row.values[name]) for index, row in enumerate(rows)
+                  for column, name in enumerate(COLUMNS) if name in row.values]  # fmt: skip
+        table = np.full((len(rows), len(TABLE_COLUMNS)), np.nan, np.float32)
+        for index, row in enumerate(rows):
+            if row.name in self._table:
+                table[index] = self._table[row.name]
+        if wanted:
+            home = torch.stack([value.detach().reshape(()).float().cpu() for _, _, value in wanted]).tolist()
+            for (index, column, _), value in zip(wanted, home, strict=True):
+                table[index, column] = value
+        dead, units, seen = map(TABLE_COLUMNS.index, ("dead", "units", "seen"))
+        for index, row in enumerate(rows):
+            table[index, units] = row.units
+            if row.kind in MORTAL:
+                self._census(row)
+                table[index, seen] = max(row.dead_of, 1)
+                table[index, dead] = -1 if row.dead is None else len(row.dead)
+            else:
+                table[index, dead] = -1
+            self._table[row.name] = table[index].copy()
+        return table
+
+    @staticmethod
+    def _census(row: Row) -> None:
+        """Close the window if it is full; before the first has closed, what is known so far counts."""
+        if row.fired is None:
+            return
+        full = row.seen >= WINDOW_SAMPLES
+        if full or row.dead_of < WINDOW_SAMPLES:
+            row.dead = tuple(torch.nonzero(~row.fired).reshape(-1).tolist())
+            row.dead_of = row.seen
+        if full:
+            row.fired, row.seen = None, 0
+
+    def counts(self, quantity: str) -> np.ndarray[Any, np.dtype[np.uint32]]:
+        """``(rows, CELLS)``: a row of zeros where nothing was counted."""
+        key = f"histogram {quantity}"
+        return exponent_cells([row.values.get(key) for row in self.rows.all()])
+
+    def grad_norm(self) -> float:
+        """Euclidean norm over the main parameters of every row."""
+        values = [row.values["grad_norm"] for row in self.rows.by_name.values() if "grad_norm" in row.values]
+        return math.sqrt(sum(float(value) ** 2 for value in values)) if values else math.nan
+
+
+class _Functions(TorchFunctionMode):
+    """Sees functional activations; changes nothing."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        super().__init__()
+        self._sampler = sampler
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        kind = _ACTIVATIONS.get(getattr(func, "__name__", ""))
+        if kind is not None and self._sampler._stack:
+            try:
+                self._sampler.function(kind, output)
+            except Exception as error:
+                self._sampler.off.add("activations")
+                self._sampler._failed("activations", error)
+        return output
