@@ -63,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         from bptui.runs.output import escape
 
-        print(f"bptui: {escape(' '.join(str(error).split()))}", file=sys.stderr)
+        text = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            text = f"{error.filename}: {error.strerror}"
+        print(f"bptui: {escape(' '.join(text.split()))}", file=sys.stderr)
         return 2
 
 

@@ -163,8 +163,6 @@ class _Follower:
             if not self._trains():
                 _discard(self.directory)
             raise HeadlessError(escape(lost))
-        if report_path is not None:
-            write_output(report_path, encode(content))
         print(_summary(content))
         for finding in content["findings"]:
             print(f"  {_GLYPHS[finding['severity']]} {finding['fault']}: {escape(finding['message'])}")
@@ -173,6 +171,8 @@ class _Follower:
             print(f"bptui: {escape(str(end['error']))}", file=sys.stderr)
         if lost:
             print(f"bptui: {escape(lost)}", file=sys.stderr)
+        if report_path is not None:
+            write_output(report_path, encode(content))
         if self.interrupts:
             return 130
         if end["code"] or lost:

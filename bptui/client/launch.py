@@ -5,8 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import platform
-import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -18,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bptui.runs.info import Parent, RunError, RunInfo, write_info
-from bptui.runs.paths import make_runs_root, socket_addresses
+from bptui.runs.paths import make_runs_root, new_id, socket_addresses
 from bptui.runs.ring import Ring
 
 if TYPE_CHECKING:
     from bptui.spec.experiment import Experiment
+
 
 class Start(msgspec.Struct, frozen=True):
     """How a changed experiment is started, where not as the run before it. Empty texts: as that one."""
@@ -88,7 +87,7 @@ def _launch(name: str, *, hub: bool, **fields: Any) -> Path:
     root = make_runs_root()
     hub_address = trainer_address = ""
     for _ in range(8):
-        run = root / _new_id(name)
+        run = root / new_id(name)
         try:
             run.mkdir()
             break
@@ -163,9 +162,3 @@ def _environment() -> dict[str, str]:
         paths = [here, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
         environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(map(os.path.abspath, paths)))
     return environment
-
-
-def _new_id(name: str) -> str:
-    """``20261123-134500-digits-3fa2``: sorts by time, reads as a name, and is a plain file name."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].rstrip("-") or "run"
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}"

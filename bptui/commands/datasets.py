@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from bptui.commands.common import UsageError
@@ -44,8 +45,9 @@ def _fetch(name: str, into: Path | None) -> int:
     from bptui.data.fetch import fetch
 
     with Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), DownloadColumn()
-    ) as progress:
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), DownloadColumn(),
+        disable=not sys.stdout.isatty(),
+    ) as progress:  # fmt: skip
         tasks = {}
 
         def show(file: str, done: int, total: int) -> None:

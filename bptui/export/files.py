@@ -11,24 +11,39 @@ Content = bytes | Iterable[bytes]
 
 
 def write_files(files: Mapping[Path, Content]) -> None:
-    """Write all under temporary names, then rename them. OSError leaves nothing new behind."""
+    """Write all under temporary names, through symbolic links, then rename them. OSError leaves nothing new behind.
+
+    What is no regular file (``/dev/stdout``, a FIFO) is written to, not replaced.
+    """
     made: list[tuple[str, Path]] = []
     try:
         for path, content in files.items():
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            made.append((name, path))
+            pieces = (content,) if isinstance(content, bytes) else content
+            if path.exists() and not path.is_file():
+                with open(path, "wb") as device:
+                    device.writelines(pieces)
+                continue
+            place = path.resolve()
+            handle, name = tempfile.mkstemp(prefix=f".{place.name[:40]}.", dir=place.parent)
+            made.append((name, place))
             with os.fdopen(handle, "wb") as file:
-                for piece in (content,) if isinstance(content, bytes) else content:
-                    file.write(piece)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o666 & ~_umask())
-        for name, path in made:
-            os.replace(name, path)
+        for name, place in made:
+            os.replace(name, place)
+    except OSError as error:
+        _forget(made)
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     except BaseException:
-        for name, _ in made:
-            Path(name).unlink(missing_ok=True)
+        _forget(made)
         raise
+
+
+def _forget(made: list[tuple[str, Path]]) -> None:
+    for name, _ in made:
+        Path(name).unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -21,6 +21,7 @@ from bptui.protocol.messages import (
     AnyRequest,
     Arm,
     Back,
+    Branch,
     GoTo,
     Looking,
     MicroStep,
@@ -263,6 +264,8 @@ class Hub:
         match message:
             case Set(key=change, value=after):
                 before = recorder.digest.last.get(change)
+            case Branch(step=after):
+                pass
             case Arm(conditions=armed):
                 after = "; ".join(one.text for one in armed if one.enabled)
             case Pace(steps_per_second=after):
@@ -296,5 +299,3 @@ class Hub:
         finished = self._recorder.digest.state in ("DONE", "FAILED")
         if (never_ran and (self._faces.came or waited > 3 * self._linger)) or (finished and waited > self._linger):
             self._start(self._end_trainer())
-
-

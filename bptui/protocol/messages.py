@@ -188,11 +188,29 @@ class Check(Request, frozen=True, kw_only=True):
 
 
 class Set(Request, frozen=True, kw_only=True):
-    """Change a setting while it trains (``lr``, ``momentum`` …), or a cell of the parameters (``dense1.weight[3,4]``,
-    ``dense1.bias[4]``); logged as an event."""
+    """Change something while it trains; logged as an event. Answered by ``Ok``, or by ``Branched`` in the past.
+
+    Keys as in ``trainer.changes``: a setting (``lr``, ``momentum`` …), a cell (``dense1.weight[3,4]``,
+    ``dense1.bias[4]``), units that begin again (``dense1.units[3,7]`` = an initialiser), ``dense1.init``,
+    ``dense1.activation``, ``dense1.bias+`` (a nudge), ``optimizer``.
+    """
 
     key: str
-    value: float
+    value: float | str
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A change of a branch: key and value as in ``Set``."""
+
+    key: str
+    value: float | str
+
+
+class Branch(Request, frozen=True, kw_only=True):
+    """Make a branch of this run in state ``step`` with these changes. Answered by ``Branched``."""
+
+    step: int
+    changes: tuple[Wanted, ...] = ()
 
 
 class Look(Request, frozen=True, kw_only=True):
@@ -224,6 +242,14 @@ class Leave(Request, frozen=True, kw_only=True):
 # -- replies ---------------------------------------------------------------------------------------
 class Ok(Request, frozen=True, kw_only=True):
     step: int = 0
+
+
+class Branched(Request, frozen=True, kw_only=True):
+    """The branch's directory is made, and not started yet; this run has stayed as it was."""
+
+    run: str
+    directory: str
+    step: int
 
 
 class Refused(Request, frozen=True, kw_only=True):
@@ -524,9 +550,10 @@ class Goodbye(Message, frozen=True, kw_only=True):
 
 Looking = Inspect | Look | Sheet | Ledger | Ranked | Stages | Shadow | Check
 """What changes nothing: an observer may ask it, and no event tells of it."""
-TrainerRequest = Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Set | Keep | Arm | Looking
+TrainerRequest = Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Set | Keep | Arm | Branch | Looking
 """What a hub passes on."""
-TrainerReply = Ok | Refused | Inspection | Looked | Sheeted | Ledgered | RankedRows | Staged | Shadowed | Checked
+Sight = Inspection | Looked | Sheeted | Ledgered | RankedRows | Staged | Shadowed | Checked
+TrainerReply = Ok | Refused | Branched | Sight
 AnyRequest = Hello | TrainerRequest | TakeControl | Leave
 AnyReply = Welcome | TrainerReply
 AnyTopic = LogChunk | ModelInfo | Status | Layers | Histograms | Findings | Events | Output | Goodbye

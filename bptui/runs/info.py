@@ -69,6 +69,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     trainer_address: str = ""
     """The trainer's socket, which it looks at when the ring's flag is up."""
     parent: Parent | None = None
+    running: bool = False
+    """A branch: it runs on as soon as it has come to its step, else it is paused there."""
     end: dict[str, Any] | None = None
     """The trainer's END record: reason, code, error, step."""
 
@@ -110,8 +112,15 @@ def write_output(path: Path, data: bytes) -> None:
     """Write a file that a user named: whole or not at all, through symbolic links, and with the rights it had.
 
     What is no regular file (``/dev/stdout``, a FIFO) is written to, not replaced. A new file has the rights that
-    the umask leaves. Raises OSError.
+    the umask leaves. Raises OSError, which names ``path``.
     """
+    try:
+        _write_output(path, data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+
+
+def _write_output(path: Path, data: bytes) -> None:
     import tempfile
 
     if path.exists() and not path.is_file():

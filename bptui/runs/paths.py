@@ -6,7 +6,10 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
+import secrets
 import stat
+import time
 from pathlib import Path
 
 from bptui.runs.info import RunError
@@ -40,6 +43,12 @@ def make_runs_root() -> Path:
     except OSError as error:
         raise RunError(f"{root}: cannot write runs here ({error.strerror}); set BPTUI_HOME to another folder") from None
     return root
+
+
+def new_id(name: str) -> str:
+    """``20261123-134500-digits-3fa2``: sorts by time, reads as a name, and is a plain file name."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].rstrip("-") or "run"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}"
 
 
 def socket_folder() -> Path:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import astuple
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from bptui.data import Batches, Part
-from bptui.engine.base import Batch
-from bptui.trainer.cell import Cell
+from bptui.engine.base import Batch, Engine
+from bptui.runs.events import Change
+from bptui.spec.experiment import Experiment
+from bptui.trainer.changes import Value, change, structure, with_structure
 from bptui.trainer.epochs import Epochs
 from bptui.trainer.evaluate import METRICS, outputs_of, scores_of
 from bptui.trainer.schedule import LearningRate
@@ -52,6 +54,7 @@ class Course:
         self.scalars: dict[str, float | None] = {}
         """Figures last measured: ``val_loss``, ``val_accuracy`` …"""
         self._epoch_loss = 0.0
+        self._applied = (0, 0)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -138,6 +141,8 @@ class Course:
             "course.loss": np.array(self.loss),
         }
         words = {
+            "structure": json.dumps(structure(self.setup.experiment)),
+            "applied": str(self.applied),
             "schedule": json.dumps(self.lr.state()),
             "stopping": json.dumps(self.stopping.state()),
             "scalars": json.dumps(self.scalars),
@@ -148,6 +153,9 @@ class Course:
 
     def restore(self, step: int, tensors: Mapping[str, npt.NDArray[Any]], words: Mapping[str, str]) -> None:
         """Be in the state that ``capture`` gave at ``step``; ValueError names the first thing missing or misfitting."""
+        wanted = with_structure(self.setup.experiment, json.loads(words.get("structure", "{}")))
+        if structure(wanted) != structure(self.setup.experiment):
+            self.rebuild(wanted)
         self._restore_settings(words)  # first: they say which tensors an optimiser has
         self.engine.load_state({name: value for name, value in tensors.items() if not name.startswith(_NOT_ENGINE)})
         size = int(tensors.get("batches.batch_size", np.array(self.batches.batch_size)))
@@ -163,7 +171,7 @@ class Course:
             self.scalars = json.loads(words["scalars"])
         except KeyError as error:
             raise ValueError(f"the keyframe of step {step} has no {error.args[0]}") from None
-        self.step = step
+        self.step, self._applied = step, (step, int(words.get("applied", "0")))
 
     def _restore_settings(self, words: Mapping[str, str]) -> None:
         """Settings and epochs as they were; a keyframe from before they were kept leaves them as they are."""
@@ -177,29 +185,60 @@ class Course:
             self.lr.rescale(self.epochs, total)
 
     # -- changes ---------------------------------------------------------------------------------------
-    def change(self, key: str, value: float) -> float:
-        """Change a setting, or a cell of the parameters, from the next update on; returns what it was.
+    def change(self, key: str, value: Value) -> Value:
+        """Change something of this state, as ``changes.RULES`` say; returns what it was.
 
-        ValueError: unknown or impossible.
+        ValueError: unknown or impossible; nothing has been changed then.
         """
-        if key == "total_steps":
-            before = float(self.stopping.total_steps or 0)
-            self.stopping.extend(int(value))
-            self.lr.rescale(self.epochs, self.stopping.total_steps)
-            return before
-        if key == "batch_size":
-            if not (math.isfinite(value) and value == int(value) and value >= 1):
-                raise ValueError(f"batch_size: expected a whole number of at least 1, got {value!r}")
-            wanted, self.batch_size = self.batch_size, int(value)
-            self._batch()
-            return wanted
-        if (cell := Cell.named(key)) is not None:
-            return cell.change(self.engine, value)
-        if key != "lr":
-            return self.engine.set(key, value)
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"lr: expected a number above 0, got {value!r}")
-        return self.lr.set_now(value, self.step)
+        before = change(self, key, value)
+        self._applied = (self.step, self.applied + 1)
+        return before
+
+    @property
+    def applied(self) -> int:
+        """How many changes were made in this state."""
+        return self._applied[1] if self._applied[0] == self.step else 0
+
+    def relive(self, changes: Iterable[Change]) -> None:
+        """Of the changes of a record, those of this state that have not been made in it yet."""
+        here = [one for one in changes if one.step == self.step]
+        for one in here[self.applied :]:
+            self.change(one.key, one.value)
+
+    def want_batch_size(self, size: int) -> int:
+        """From the next epoch on; returns what was wanted before."""
+        wanted, self.batch_size = self.batch_size, size
+        self._batch()
+        return wanted
+
+    def rebuild(self, experiment: Experiment) -> None:
+        """Another engine: parameters as they are; settings and moments too where the optimiser is the same."""
+        from bptui.engine import create
+
+        old, features = self.engine, self.setup.data.features
+        engine = create(
+            experiment, features, experiment.model[-1].units, engine=_engine_name(old), device=old.device,
+            dtype=old.dtype, seed=experiment.experiment.seed,
+        )  # fmt: skip
+        same = type(experiment.optimizer) is type(self.setup.experiment.optimizer)
+        state, settings = old.state(), old.settings()
+        engine.load_state({
+            name: state[name] if name in state and (same or not name.startswith("optimizer.")) else value
+            for name, value in engine.state().items()
+        })  # fmt: skip
+        for key in engine.settings():
+            if key in settings and (same or key.startswith("dropout")):
+                engine.set(key, settings[key])
+        self.setup = replace(self.setup, experiment=experiment, engine=engine)
+        self.engine = engine
+        self.rebuilt()
+
+    def rebuilt(self) -> None:
+        """Called when the engine has become another one."""
+
+
+def _engine_name(engine: Engine) -> Literal["numpy", "torch"]:
+    return "torch" if engine.name == "torch" else "numpy"
 
 
 _NOT_ENGINE = ("batches.", "course.", "scaler.")

@@ -24,10 +24,10 @@ from bptui.probe.sheet import Order, Sheet, Window
 from bptui.probe.stages import STAGES, Stages, regularised
 from bptui.protocol import messages as m
 from bptui.protocol.framing import MAX_BODY, Body
-from bptui.trainer.rewind import apply_changes
 
 if TYPE_CHECKING:
     from bptui.trainer.loop import Trainer
+    from bptui.trainer.recorded import Recorded
 
 #: Kinds of a sheet beside the engine's own: the stages of the gradient.
 STAGE_KINDS = {f"{stage}_W": stage for stage in STAGES[:3]} | {"update_W": "applied"}
@@ -115,7 +115,7 @@ def stages(trainer: Trainer) -> Stages:
     return trainer.seen.stages
 
 
-def gradients(trainer: Trainer) -> list[npt.NDArray[np.floating]]:
+def gradients(trainer: Recorded) -> list[npt.NDArray[np.floating]]:
     """∂L/∂W of every layer as the engine holds it now."""
     found = [trainer.engine.tensor("grad_W", layer) for layer in range(len(trainer.engine.layers))]
     return [array for array in found if array is not None]
@@ -147,8 +147,7 @@ def _coming(trainer: Trainer) -> Stages:
     tensors, words = trainer.capture()
     raw, clipped = None, None
     try:
-        if step < trainer.head:
-            apply_changes(trainer, trainer.memory.changes)
+        trainer.relive_here()
         engine.watch(True)
         group = trainer.next_group()
         for micro in micro_steps(engine, group, step, trainer.lr.at(step)):
@@ -161,7 +160,7 @@ def _coming(trainer: Trainer) -> Stages:
     finally:
         engine.watch(False)
         trainer.restore(step, tensors, words)
-        trainer.previewed = -1
+        trainer.shows = "other"
     return Stages(raw, penalised, clipped, [array for array in applied if array is not None])
 
 
@@ -287,7 +286,11 @@ def _ranked(trainer: Trainer, request: m.Ranked) -> Answer:
     if not 0 <= unit < units:
         raise CannotSee(f"no unit {unit}: {trainer.engine.layers[layer].name} has {units}")
     common: dict[str, Any] = {
-        "id": request.id, "step": trainer.step, "micro": trainer.micro_text, "layer": layer, "unit": unit
+        "id": request.id,
+        "step": trainer.step,
+        "micro": trainer.micro_text,
+        "layer": layer,
+        "unit": unit,
     }
     delta = tensor(trainer, "delta", layer)
     inputs = tensor(trainer, "a", layer - 1) if layer else tensor(trainer, "x", 0)

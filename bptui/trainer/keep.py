@@ -11,7 +11,8 @@ from bptui.runs.ring import Record
 
 if TYPE_CHECKING:
     from bptui.data import DataSet
-    from bptui.trainer.loop import Trainer
+    from bptui.trainer.course import Tensors
+    from bptui.trainer.recorded import Recorded
 
 #: A keyframe at the end of an epoch is due when the last one took less than this share of the time since.
 _SHARE = 0.01
@@ -19,7 +20,7 @@ _SHARE = 0.01
 _PICTURES = 1024
 
 
-def keep(trainer: Trainer, *, only_if_due: bool = False, asked: bool = False) -> None:
+def keep(trainer: Recorded, *, only_if_due: bool = False, asked: bool = False) -> None:
     """Write a keyframe of this state; a disk that does not take it is told, and training goes on."""
     if trainer.step < trainer.head and not asked:
         return  # this state was passed before
@@ -27,16 +28,20 @@ def keep(trainer: Trainer, *, only_if_due: bool = False, asked: bool = False) ->
     since = now - trainer.kept_at
     if only_if_due and since * _SHARE < max(trainer.keep_cost, 0.01):
         return
-    tensors, words = trainer.capture()
-    tensors |= {f"scaler.{name}": value for name, value in trainer.setup.data.scaler.state().items()}
-    metadata = {**words, "data": json.dumps(trainer.setup.about, ensure_ascii=False)}
-    try:
-        keyframes.write(trainer.directory, trainer.step, tensors, metadata)
-    except OSError as error:
-        fact = {"fact": "keyframe-lost", "step": trainer.step, "error": error.strerror or str(error)}
-        trainer.ring.write(Record.FACT, trainer.step, json.dumps(fact).encode())
+    keep_state(trainer, trainer.step, *trainer.capture())
     trainer.kept_at = time.monotonic()
     trainer.keep_cost = trainer.kept_at - now
+
+
+def keep_state(trainer: Recorded, step: int, tensors: Tensors, words: dict[str, str]) -> None:
+    """Write a keyframe of a state that was captured at ``step``."""
+    tensors = tensors | {f"scaler.{name}": value for name, value in trainer.setup.data.scaler.state().items()}
+    metadata = {**words, "data": json.dumps(trainer.setup.about, ensure_ascii=False)}
+    try:
+        keyframes.write(trainer.directory, step, tensors, metadata)
+    except OSError as error:
+        fact = {"fact": "keyframe-lost", "step": step, "error": error.strerror or str(error)}
+        trainer.ring.write(Record.FACT, step, json.dumps(fact).encode())
 
 
 def about_data(data: DataSet) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.runs import keyframes
-from bptui.runs.events import number
+from bptui.runs.events import changes
 from bptui.runs.info import RunError, RunInfo, read_info
 from bptui.runs.report import losses
 from bptui.trainer.course import Course
@@ -75,13 +75,11 @@ class Replayed:
             raise ReplayError(str(error)) from None
         now = meta(setup, self.course.epochs, self.course.stopping.total_steps)
         self.not_comparable = _differences(self.info, now)
-        self._changes = _changes(run)
+        self.changes = changes(run)
 
     def change(self) -> None:
         """What was changed in the present state is changed again."""
-        for step, key, value in self._changes:
-            if step == self.course.step:
-                self.course.change(key, value)
+        self.course.relive(self.changes)
 
 
 def replay(run: Path, to: int | None, *, verify: bool = False, progress: Progress | None = None) -> Outcome:
@@ -130,38 +128,6 @@ def _compare(course: Course, frame: keyframes.Keyframe) -> str:
 
 def _same_bits(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
-
-
-def _changes(run: Path) -> list[tuple[int, str, float]]:
-    """Settings changed live that still hold: what came after the state of a change in the past is gone.
-
-    What had been changed in that very state before stands, but for the setting that is changed again.
-    """
-    changes: list[tuple[int, str, float]] = []
-    for event in _events(run):
-        step, change, after = event.get("step"), event.get("change"), number(event.get("after"))
-        if event.get("source") != "trainer" or not isinstance(step, int) or not isinstance(change, str):
-            continue
-        if change == "rewound":
-            changes = [entry for entry in changes if entry[0] <= step]
-        elif after is not None:
-            changes = [entry for entry in changes if entry[:2] != (step, change)]
-            changes.append((step, change, after))
-    return changes
-
-
-def _events(run: Path) -> list[dict[str, Any]]:
-    events = []
-    try:
-        lines = (run / "events.jsonl").read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    for line in lines:
-        try:
-            events.append(msgspec.json.decode(line, type=dict[str, Any]))
-        except msgspec.DecodeError:
-            continue  # a torn last line
-    return events
 
 
 def _differences(info: RunInfo, now: dict[str, Any]) -> str:

@@ -6,13 +6,15 @@ import json
 import math
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bptui.expr import ConditionError
 from bptui.protocol.messages import (
     Arm,
     Back,
+    Branch,
+    Branched,
     Check,
     GoTo,
     Keep,
@@ -29,12 +31,14 @@ from bptui.protocol.messages import (
     Step,
     Stop,
 )
+from bptui.runs.events import Change
 from bptui.runs.ring import Record
 from bptui.trainer.breakpoints import check
+from bptui.trainer.changes import Value
 from bptui.trainer.inspect import CannotSee, see
 from bptui.trainer.keep import keep
 from bptui.trainer.looks import look
-from bptui.trainer.rewind import Change, change_past, go_to
+from bptui.trainer.rewind import branch, go_to
 
 if TYPE_CHECKING:
     from bptui.trainer.control import Asked
@@ -68,7 +72,7 @@ def answer(trainer: Trainer, asked: Asked) -> None:
         trainer.control.reply(link, Refused(id=request.id, code="unsupported", message="a trainer does not do that"))
         return
     try:
-        handler(trainer, request)
+        reply = handler(trainer, request)
     except NotNow as error:
         trainer.control.reply(link, Refused(id=request.id, code="bad-request", message=str(error)))
     except Exception as error:  # a request must not end a training
@@ -76,7 +80,7 @@ def answer(trainer: Trainer, asked: Asked) -> None:
         trainer.control.reply(link, Refused(id=request.id, code="bad-request", message=text))
         traceback.print_exc()
     else:
-        trainer.control.reply(link, Ok(id=request.id, step=trainer.step))
+        trainer.control.reply(link, reply or Ok(id=request.id, step=trainer.step))
 
 
 def _see(trainer: Trainer, request: Looking, link: socket.socket) -> None:
@@ -217,35 +221,53 @@ def _arm(trainer: Trainer, request: Arm) -> None:
         raise NotNow(str(error)) from None
 
 
-def _set(trainer: Trainer, request: Set) -> None:
+def _set(trainer: Trainer, request: Set) -> Branched | None:
     if trainer.micro is not None:
         raise NotNow("inside an update: do its rest first (s), or go back to its beginning (S)")
     if request.key == "total_steps":
         raise NotNow("total_steps: on DONE, space trains as long again")
+    if trainer.step < trainer.head:
+        return _branched(trainer, request.id, trainer.step, [(request.key, request.value)])
     _change(trainer, request.key, request.value)
-    trainer.previewed = -1  # the coming batch, or its dropout, may be another
     if request.key == "lr":
         trainer.record_lr()
     trainer.tell_settings()
+    return None
 
 
-def _change(trainer: Trainer, key: str, value: float) -> None:
-    """Change a setting, so that it is remembered, recorded and done again by a replay."""
+def _branch(trainer: Trainer, request: Branch) -> Branched:
+    return _branched(trainer, request.id, request.step, [(one.key, one.value) for one in request.changes])
+
+
+def _branched(trainer: Trainer, number: int, step: int, wanted: Sequence[tuple[str, Value]]) -> Branched:
+    try:
+        made = branch(trainer, step, wanted)
+    except ValueError as error:
+        raise NotNow(str(error)) from None
+    return Branched(id=number, run=made.name, directory=str(made), step=step)
+
+
+def _change(trainer: Trainer, key: str, value: Value) -> None:
+    """Change something of the head's state, so that it is remembered, recorded and done again by a replay.
+
+    It is on record before the update that it acts on.
+    """
+    trainer.remember()
     try:
         before = trainer.change(key, value)
     except ValueError as error:
         raise NotNow(str(error)) from None
-    change_past(trainer)
-    trainer.memory.changed(Change(trainer.step, key, value, before))
+    trainer.memory.changes.append(Change(trainer.step, key, value, before))
     _event(trainer, key, before, value)
+    trainer.changed()
 
 
-def _event(trainer: Trainer, change: str, before: float, after: float) -> None:
+def _event(trainer: Trainer, change: str, before: Value, after: Value) -> None:
     event = {"step": trainer.step, "phase": trainer.micro_text, "change": change, "before": before, "after": after}
     trainer.ring.write(Record.EVENT, trainer.step, json.dumps(event).encode())
 
 
-_HANDLERS: dict[type[Request], Callable[[Trainer, Any], None]] = {
+_HANDLERS: dict[type[Request], Callable[[Trainer, Any], Branched | None]] = {
     Run: _run, Pause: _pause, Step: _step, MicroStep: _micro_step, Back: _back, GoTo: _go_to,
-    Pace: _pace, Stop: _stop, Set: _set, Keep: _keep, Arm: _arm,
+    Pace: _pace, Stop: _stop, Set: _set, Keep: _keep, Arm: _arm, Branch: _branch,
 }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bptui.protocol.messages import Keep, Stop
+from bptui.protocol.messages import Branched, Keep, Stop
 from bptui.runs.info import RunError
 from bptui.tui.link import NOT_OPENED
 from bptui.tui.ports import ConnectionLost, RequestRefused, close, one_line
@@ -59,6 +59,31 @@ async def replace_run(app: BptuiApp, experiment: Experiment, done: str, plan: Pl
     app.begin_anew(experiment)
     app.link.listen(session)
     app.notify(done, timeout=3)
+
+
+async def follow_branch(app: BptuiApp, branch: Branched) -> None:
+    """Start the branch that the trainer has made, and go on in it; the run that it leaves is stopped and kept."""
+    from bptui.client.launch import discard, start_hub
+
+    directory, old = Path(branch.directory), app.session
+    if not app.link.can_connect or old is None or branch.directory in app.following:
+        return
+    app.following.add(branch.directory)
+    try:
+        await asyncio.to_thread(start_hub, directory)
+        session = await app.link.connect(directory)
+    except NOT_OPENED as error:
+        app.notice(f"the branch could not be opened: {one_line(error)}", "bad")
+        await asyncio.to_thread(discard, directory)
+        return
+    app.link.silence()
+    with contextlib.suppress(ConnectionLost, RequestRefused, OSError):
+        await old.request(Stop())
+    await close(old)
+    assert app.experiment is not None
+    app.begin_anew(app.experiment)
+    app.link.listen(session)
+    app.notice(f"a branch of {old.run} at step {branch.step:,}: the old future is kept (r shows both)")
 
 
 async def _start_of(app: BptuiApp, plan: Plan) -> Start | None:

@@ -18,9 +18,9 @@ from textual.screen import Screen
 
 from bptui.client.reference import Reference
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import AnyRequest, Findings, Pace
+from bptui.protocol.messages import AnyRequest, Branched, Findings, Pace
 from bptui.spec.experiment import Experiment
-from bptui.tui.another import Relauncher, machine_of, replace_run
+from bptui.tui.another import Relauncher, follow_branch, machine_of, replace_run
 from bptui.tui.config import ConfigError, NoticeChoice
 from bptui.tui.glyphs import SETS, GlyphName
 from bptui.tui.keys import Place
@@ -101,6 +101,8 @@ class BptuiApp(App[ExitResult]):
         self.leaving = False
         self.live_changes: list[Changed] = []
         """Settings that were changed here, the last one last."""
+        self.following: set[str] = set()
+        """Directories of the branches that were gone on in."""
         self.pace_wanted: float | None = None
         """Asked for and not answered yet."""
 
@@ -228,8 +230,9 @@ class BptuiApp(App[ExitResult]):
         return False
 
     async def _ask_and_say(self, request: AnyRequest, done: str) -> None:
-        granted = await self.ask(request) is not None
-        if granted and done:
+        reply = await self.ask(request)
+        granted = reply is not None
+        if reply is not None and done and not isinstance(reply.message, Branched):
             self.notice(done)
         if isinstance(request, Pace) and not granted:
             self.pace_wanted = None
@@ -240,11 +243,15 @@ class BptuiApp(App[ExitResult]):
             self.notice("not connected yet")
             return None
         try:
-            return await self.session.request(request)
+            reply = await self.session.request(request)
         except RequestRefused as refused:
             self.notice(NO_CONTROL if refused.code == "not-controller" else clean(str(refused.message)), "warn")
         except (ConnectionLost, OSError):
             self.notice("connection lost", "bad")
+        else:
+            if isinstance(reply.message, Branched):
+                await follow_branch(self, reply.message)
+            return reply
         return None
 
     def spawn(self, work: Any) -> None:

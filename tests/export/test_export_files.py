@@ -25,6 +25,22 @@ def digits(train: Train) -> Path:
     return train("digits", "--epochs", "2")
 
 
+def test_links_and_pipes_stay_what_they_are(bptui: Bptui, digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("real.json")
+    bptui("export", digits.name, "--format", "json", "--output", tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())["losses"] == report(digits)["losses"]
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_files({tmp_path / "pipe": iter([b"one ", b"two"])})
+        assert os.read(reader, 100) == b"one two"
+    finally:
+        os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_csv_has_one_row_a_step(bptui: Bptui, digits: Path, tmp_path: Path) -> None:
     assert bptui("export", digits.name, "--format", "csv", "--output", tmp_path / "s.csv").code == 0
     rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptui.protocol.messages import Back, GoTo, MicroStep, Set, Step
+from bptui.protocol.messages import Back, Branched, GoTo, MicroStep, Set, Step
 from bptui.runs import keyframes
-from bptui.runs.info import RunInfo
+from bptui.runs.info import Parent, RunInfo, read_info, write_info
 from bptui.runs.paths import socket_addresses
 from bptui.runs.ring import Ring
 from bptui.spec.load import load, to_dict
@@ -32,20 +32,31 @@ class Driver:
     """A trainer without its loop: what requests do to it, and nothing else."""
 
     def __init__(self, folder: Path, engine: str, overrides: list[str]) -> None:
-        from bptui.trainer.loop import Trainer
-
         folder.mkdir()
         experiment = load("digits", ["data.samples=200", "data.batch_size=16", "stop.epochs=1000", *overrides])
         info = RunInfo(
             id=folder.name, title="", created=0.0, spec=to_dict(experiment), engine=engine, interactive=True,
             trainer_address=socket_addresses(folder)[1],
         )  # fmt: skip
-        self.trainer = Trainer(prepare(info), info, Ring.create(folder / "ring"), folder)
-        self.trainer.memory.keep(self.trainer)
-        self.trainer.enter("READY")
+        write_info(folder, info)
+        Ring.create(folder / "ring").close()
+        self.open(folder)
 
-    def ask(self, request: Any) -> None:
-        _HANDLERS[type(request)](self.trainer, request)
+    def open(self, folder: Path) -> None:
+        """Begin as the run in this folder does."""
+        from bptui.trainer.loop import Trainer
+
+        info = read_info(folder)
+        self.trainer = Trainer(prepare(info), info, Ring(folder / "ring"), folder)
+        assert self.trainer._begin()
+
+    def follow(self, reply: Branched) -> None:
+        """Leave this run for its branch, as a face does."""
+        self.close()
+        self.open(Path(reply.directory))
+
+    def ask(self, request: Any) -> Any:
+        return _HANDLERS[type(request)](self.trainer, request)
 
     @property
     def state(self) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
@@ -123,8 +134,13 @@ def test_a_change_in_the_past_makes_another_future(tmp_path: Path, engine: str) 
     driver, straight = (Driver(tmp_path / name, engine, []) for name in ("driver", "straight"))
     driver.ask(Step(count=20))
     driver.ask(GoTo(step=8))
-    driver.ask(Set(key="lr", value=0.002))
-    assert driver.trainer.head == 8
+    before = driver.state
+    reply = driver.ask(Set(key="lr", value=0.002))
+    same(driver.state, before)
+    driver.ask(GoTo(step=20))  # the old future is still there
+    driver.follow(reply)
+    assert (driver.trainer.step, driver.trainer.head) == (8, 8)
+    assert read_info(driver.trainer.directory).parent == Parent("driver", 8)
     with pytest.raises(NotNow, match="no step 20 yet"):
         driver.ask(GoTo(step=20))
     driver.ask(Step(count=4))
@@ -210,7 +226,7 @@ def test_a_new_future_has_its_figures(tmp_path: Path) -> None:
     per_epoch = driver.trainer.steps_per_epoch
     driver.ask(Step(count=3 * per_epoch))
     driver.ask(GoTo(step=per_epoch + 1))
-    driver.ask(Set(key="lr", value=0.01))
+    driver.follow(driver.ask(Set(key="lr", value=0.01)))
     assert driver.trainer._noted <= per_epoch + 1
     driver.ask(Step(count=per_epoch))
     assert driver.trainer._noted == 2 * per_epoch
@@ -225,7 +241,10 @@ def test_two_changes_in_one_state_both_hold_when_it_is_lived_again(tmp_path: Pat
         if driver is wanderer:
             driver.ask(Step())
             driver.ask(GoTo(step=6))
-        driver.ask(Set(key="momentum", value=0.3))
+        reply = driver.ask(Set(key="momentum", value=0.3))
+        assert (reply is not None) is (driver is wanderer)
+        if reply is not None:
+            driver.follow(reply)
         driver.ask(Step(count=4))
     wanderer.ask(GoTo(step=2))
     wanderer.ask(GoTo(step=10))

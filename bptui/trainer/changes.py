@@ -1,0 +1,198 @@
+"""What may be changed in a state: settings, cells, units, a layer's activation, the optimiser.
+
+A change is a key and a value, so that it can be logged, done again by a replay and begun a branch with. What is drawn
+anew comes from the counter-based generator by (seed, layer, step): done again in the same state, it is the same.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+import numpy as np
+
+from bptui.engine.errors import nearest
+from bptui.spec.experiment import Experiment, Optimizer, layer_names
+from bptui.trainer.cell import Cell
+
+if TYPE_CHECKING:
+    from bptui.trainer.course import Course
+
+Value = float | str
+Rule = Callable[["Course", "re.Match[str]", Value], Value]
+_OPTIMISERS = {str(kind.__struct_config__.tag): kind for kind in get_args(Optimizer)}
+#: Settings that mean the same to every optimiser.
+_COMMON = ("weight_decay", "clip_norm", "clip_value")
+
+
+def change(course: Course, key: str, value: Value) -> Value:
+    """Change one thing of the present state; returns what it was.
+
+    ValueError: unknown or impossible; nothing has been changed then.
+    """
+    for pattern, rule in RULES:
+        if (found := pattern.fullmatch(key)) is not None:
+            return rule(course, found, value)
+    return course.engine.set(key, _number(key, value))
+
+
+def _number(key: str, value: Value) -> float:
+    if isinstance(value, str):
+        raise ValueError(f"{key}: expected a number, got {value[:40]!r}")
+    return float(value)
+
+
+def _total_steps(course: Course, found: re.Match[str], value: Value) -> Value:
+    before = float(course.stopping.total_steps or 0)
+    course.stopping.extend(int(_number("total_steps", value)))
+    course.lr.rescale(course.epochs, course.stopping.total_steps)
+    return before
+
+
+def _batch_size(course: Course, found: re.Match[str], value: Value) -> Value:
+    size = _number("batch_size", value)
+    if not (math.isfinite(size) and size == int(size) and size >= 1):
+        raise ValueError(f"batch_size: expected a whole number of at least 1, got {value!r}")
+    return float(course.want_batch_size(int(size)))
+
+
+def _lr(course: Course, found: re.Match[str], value: Value) -> Value:
+    rate = _number("lr", value)
+    if not (math.isfinite(rate) and rate > 0):
+        raise ValueError(f"lr: expected a number above 0, got {value!r}")
+    return course.lr.set_now(rate, course.step)
+
+
+def _cell(course: Course, found: re.Match[str], value: Value) -> Value:
+    cell = Cell.named(found.string)
+    assert cell is not None
+    return cell.change(course.engine, _number(found.string, value))
+
+
+def _nudge(course: Course, found: re.Match[str], value: Value) -> Value:
+    """``dense1.bias+``: this much onto every bias of the layer."""
+    by = _number(found.string, value)
+    if not math.isfinite(by):
+        raise ValueError(f"{found.string}: expected a finite number, got {by!r}")
+    layer = course.engine.layers[_layer(course, found)]
+    state = course.engine.state()
+    bias = np.asarray(state[f"{layer.name}.bias"])
+    before = float(bias.mean())
+    state[f"{layer.name}.bias"] = (bias + by).astype(bias.dtype)
+    course.engine.load_state(state)
+    return before
+
+
+def _units(course: Course, found: re.Match[str], value: Value) -> Value:
+    """``dense1.units[3,7]``: these units begin again: weights into them drawn anew, bias as at first, moments 0."""
+    index = _layer(course, found)
+    units = sorted({int(word) for word in found["units"].split(",")})
+    size = course.engine.layers[index].shape[-1]
+    if units[-1] >= size:
+        raise ValueError(f"{found['layer']} has {size} units: there is no unit {units[-1]}")
+    _draw_again(course, index, str(value), units)
+    return ""
+
+
+def _init(course: Course, found: re.Match[str], value: Value) -> Value:
+    """``dense1.init``: the whole layer begins again."""
+    index = _layer(course, found)
+    _draw_again(course, index, str(value), list(range(course.engine.layers[index].shape[-1])))
+    return ""
+
+
+def _draw_again(course: Course, index: int, initialiser: str, units: list[int]) -> None:
+    from bptui.engine.initialise import RULES as INITIALISERS
+    from bptui.engine.initialise import bias, weight
+
+    if initialiser not in INITIALISERS:
+        hint = nearest(initialiser, map(str, INITIALISERS))
+        raise ValueError(f"{initialiser[:40]!r} is no initialiser{hint}")
+    experiment, info = course.setup.experiment, course.engine.layers[index]
+    layer = msgspec.structs.replace(experiment.model[index], init=initialiser)
+    drawn = weight(layer, f"{info.name}.again.{course.step}", info.inputs, experiment.experiment.seed)
+    state: dict[str, Any] = course.engine.state()
+    for name, values in (("weight", drawn), ("bias", bias(layer))):
+        array = state[f"{info.name}.{name}"]
+        array[..., units] = values[..., units].astype(array.dtype)
+        for moment in state:
+            if moment.startswith("optimizer.") and moment.endswith(f".{info.name}.{name}"):
+                state[moment][..., units] = 0
+    course.engine.load_state(state)
+
+
+def _activation(course: Course, found: re.Match[str], value: Value) -> Value:
+    """``dense1.activation``: another g from here on."""
+    index = _layer(course, found)
+    before = course.setup.experiment.model[index].activation
+    course.rebuild(with_structure(course.setup.experiment, {"activation": {str(index): str(value)}}))
+    return str(before)
+
+
+def _optimizer(course: Course, found: re.Match[str], value: Value) -> Value:
+    """Another rule of update: decay and clipping and the rate stay, everything else begins as it does in a new run."""
+    before = str(course.setup.experiment.optimizer.__struct_config__.tag)
+    if value == before:
+        return before
+    experiment = with_structure(course.setup.experiment, {"optimizer": str(value)})
+    settings = course.engine.settings()
+    course.rebuild(experiment)
+    for key in _COMMON:
+        course.engine.set(key, settings[key])
+    return before
+
+
+def _layer(course: Course, found: re.Match[str]) -> int:
+    names = [layer.name for layer in course.engine.layers]
+    if found["layer"] not in names:
+        raise ValueError(f"no layer {found['layer'][:40]!r}{nearest(found['layer'], names)}")
+    return names.index(found["layer"])
+
+
+# -- structure: what makes it another engine ---------------------------------------------------------------
+def structure(experiment: Experiment) -> dict[str, Any]:
+    """What ``with_structure`` puts in place."""
+    return {
+        "activation": {str(index): layer.activation for index, layer in enumerate(experiment.model)},
+        "optimizer": str(experiment.optimizer.__struct_config__.tag),
+    }
+
+
+def with_structure(experiment: Experiment, wanted: dict[str, Any]) -> Experiment:
+    """The experiment with these activations (by index) and this optimiser. ValueError names what there is not."""
+    from bptui.spec.experiment import Activation
+
+    known = get_args(Activation)
+    layers = list(experiment.model)
+    names = layer_names(experiment.model)
+    for place, activation in wanted.get("activation", {}).items():
+        if activation not in known:
+            hint = nearest(activation, known)
+            raise ValueError(
+                f"{names[int(place)]}: no activation {activation[:40]!r}{hint}"
+            )
+        layers[int(place)] = msgspec.structs.replace(layers[int(place)], activation=activation)
+    optimizer = experiment.optimizer
+    tag = wanted.get("optimizer", str(optimizer.__struct_config__.tag))
+    if tag not in _OPTIMISERS:
+        raise ValueError(f"no optimiser {tag[:40]!r}{nearest(tag, _OPTIMISERS)}")
+    if tag != optimizer.__struct_config__.tag:
+        optimizer = _OPTIMISERS[tag](lr=optimizer.lr, accumulate=optimizer.accumulate)
+    return msgspec.structs.replace(experiment, model=tuple(layers), optimizer=optimizer)
+
+
+RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
+    (re.compile(r"total_steps"), _total_steps),
+    (re.compile(r"batch_size"), _batch_size),
+    (re.compile(r"lr"), _lr),
+    (re.compile(r"optimizer"), _optimizer),
+    (re.compile(r"(?P<layer>.+)\.activation"), _activation),
+    (re.compile(r"(?P<layer>.+)\.init"), _init),
+    (re.compile(r"(?P<layer>.+)\.units\[(?P<units>\d+(?:,\s*\d+)*)\]"), _units),
+    (re.compile(r"(?P<layer>.+)\.bias\+"), _nudge),
+    (re.compile(r".+\.(?:weight|bias)\[.*\]"), _cell),
+)
+"""Kinds of change by the form of their key; any other key is a setting of the engine."""
