@@ -54,7 +54,7 @@ class Data(Spec, frozen=True, kw_only=True):
     scale: Scale = "auto"
     """``standard`` a feature, ``global`` one mean and σ for all (pictures); learned on the training part."""
     label: str | int | None = None
-    """Name or number of the column to predict (files); empty: the last one, or one called label or target."""
+    """Columns to predict (files), by name or number, parted by commas; empty: label or target, else the last one."""
     delimiter: str | None = None
     """What stands between the columns of a text file; empty: found out."""
     header: bool | None = None

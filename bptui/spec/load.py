@@ -30,6 +30,12 @@ _TAGGED: dict[str, tuple[str, dict[str, type[msgspec.Struct]]]] = {
     "schedule": ("name", _options(tables.Schedule)),
 }
 _LAYERS = _options(tables.Layer)
+#: Tables that a file may leave out, as they then are: ``--set optimizer.lr=0.1`` changes the default optimiser.
+_LEFT_OUT: dict[str, dict[str, Any]] = {
+    field.name: {_TAGGED[field.name][0]: field.default.__struct_config__.tag}
+    for field in msgspec.structs.fields(tables.Experiment)
+    if field.name in _TAGGED and not field.required
+}
 
 
 def presets() -> dict[str, str]:
@@ -211,7 +217,7 @@ def _override(raw: dict[str, Any], text: str) -> None:
         return
     if len(parts) != 2:
         raise SpecError(f"--set {text[:80]}: expected TABLE.KEY=VALUE")
-    table = raw.get(parts[0], {})
+    table = raw.get(parts[0], _LEFT_OUT.get(parts[0], {}))
     if parts[0] in _TAGGED and parts[1] == "name" and isinstance(table, dict) and table.get("name") != parsed:
         table = {"lr": table["lr"]} if parts[0] == "optimizer" and "lr" in table else {}  # other kind, other keys
     raw[parts[0]] = {**(table if isinstance(table, dict) else {}), parts[1]: parsed}

@@ -222,6 +222,7 @@ FUNCTION_WORDS = {
     "grad_norm": "Euclidean norm of ∂L/∂W of the layer",
     "update_ratio": "‖ΔW‖/‖W‖ of its last update",
     "dead": "share of its units that gave 0 for every sample looked at, 0 to 1",
+    "saturated": "share of its units whose z lies beyond −5 and 5 over the sampled batch, 0 to 1",
     "weight_norm": "Euclidean norm of its W",
     "activation_mean": "mean of its activations over the sampled batch",
     "delta_norm": "Euclidean norm of its δ over the sampled batch",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bptui.spec.check import SpecError
 from bptui.spec.describe import describe
+from bptui.spec.experiment import SGD
 from bptui.spec.load import from_dict, load, parse, presets, title, to_dict
 
 MINIMAL = {"data": {"source": "xor"}, "model": [{"units": 2}], "loss": {"name": "cross_entropy"}}
@@ -77,6 +78,13 @@ def test_overrides_reach_layers_by_name_and_number() -> None:
     assert experiment.model[0].units == 48
     assert experiment.model[1].activation == "tanh"
     assert experiment.optimizer.lr == 0.01
+
+
+def test_an_override_reaches_a_table_that_the_file_leaves_out() -> None:
+    experiment = parse(MINIMAL, overrides=["optimizer.lr=0.05", "stop.steps=3"])
+    assert experiment.optimizer == SGD(lr=0.05)
+    with pytest.raises(SpecError, match=r"\[schedule\] unknown key 'gamma'"):
+        parse(MINIMAL, overrides=["schedule.gamma=0.5"])
 
 
 def test_another_optimizer_keeps_the_rate_and_drops_keys_it_does_not_have() -> None:
