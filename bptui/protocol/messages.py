@@ -227,6 +227,12 @@ class Look(Request, frozen=True, kw_only=True):
     points: int = 0
 
 
+class Lens(Request, frozen=True, kw_only=True):
+    """What each unit does over a fixed set of training samples, dropout off; also while RUNNING, and by an observer.
+
+    Answered by ``LensSeen``."""
+
+
 class Keep(Request, frozen=True, kw_only=True):
     """Write a keyframe of the present state; an update that is under way is done first."""
 
@@ -290,6 +296,27 @@ class Looked(Request, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     """Of the classes."""
     features: tuple[str, ...] = ()
+
+
+class LensRow(msgspec.Struct, frozen=True):
+    """A layer of ``LensSeen``: its units are the next ``units`` rows of ``values``. ``gate``: see ``protocol.lens``."""
+
+    name: str
+    activation: str
+    gate: str
+    units: int
+
+
+class LensSeen(Request, frozen=True, kw_only=True):
+    """``values`` f64 (units of all layers, columns of ``protocol.lens.COLUMNS``), over ``samples`` of ``rows``."""
+
+    step: int
+    samples: int
+    rows: int
+    layers: tuple[LensRow, ...]
+    values: ArrayRef
+    seconds: float
+    """What it cost the trainer."""
 
 
 class SheetFacts(msgspec.Struct, frozen=True):
@@ -548,11 +575,11 @@ class Goodbye(Message, frozen=True, kw_only=True):
     reason: str
 
 
-Looking = Inspect | Look | Sheet | Ledger | Ranked | Stages | Shadow | Check
+Looking = Inspect | Look | Lens | Sheet | Ledger | Ranked | Stages | Shadow | Check
 """What changes nothing: an observer may ask it, and no event tells of it."""
 TrainerRequest = Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Set | Keep | Arm | Branch | Looking
 """What a hub passes on."""
-Sight = Inspection | Looked | Sheeted | Ledgered | RankedRows | Staged | Shadowed | Checked
+Sight = Inspection | Looked | LensSeen | Sheeted | Ledgered | RankedRows | Staged | Shadowed | Checked
 TrainerReply = Ok | Refused | Branched | Sight
 AnyRequest = Hello | TrainerRequest | TakeControl | Leave
 AnyReply = Welcome | TrainerReply

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.protocol.framing import Body
-from bptui.protocol.messages import ArrayRef, Look, Looked, Refused
+from bptui.protocol.messages import ArrayRef, Lens, LensRow, LensSeen, Look, Looked, Refused
+from bptui.trainer import lens
 from bptui.trainer.evaluate import BLOCK, class_ids, confusion, predicted_ids, scores_of
 
 if TYPE_CHECKING:
@@ -99,6 +100,22 @@ def _boundary(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, Ar
 
 
 _LOOKS: dict[str, Any] = {"confusion": _confusion, "boundary": _boundary}
+
+
+def through_lens(trainer: Trainer, request: Lens) -> tuple[LensSeen, bytes]:
+    """Answer one ``Lens``: the parameters as they are now; the engine's own tensors are left alone."""
+    started = time.perf_counter()
+    part, body = trainer.setup.data.train, Body()
+    rows = lens.census_rows(part.blocks(BLOCK))
+    seen = lens.see(lens.layers_of(trainer.engine), rows)
+    values = body.add(lens.table(seen))
+    seconds = time.perf_counter() - started
+    if trainer.state == "RUNNING":
+        trainer.probe.governor.spent += seconds
+    return LensSeen(
+        id=request.id, step=trainer.step, samples=len(rows), rows=len(part), values=values, seconds=seconds,
+        layers=tuple(LensRow(layer.name, layer.activation, layer.gate, len(layer.fired)) for layer in seen),
+    ), body.bytes()  # fmt: skip
 
 
 def grid_points(

@@ -18,6 +18,7 @@ from bptui.protocol.messages import (
     Check,
     GoTo,
     Keep,
+    Lens,
     Look,
     Looking,
     MicroStep,
@@ -37,7 +38,7 @@ from bptui.trainer.breakpoints import check
 from bptui.trainer.changes import Value
 from bptui.trainer.inspect import CannotSee, see
 from bptui.trainer.keep import keep
-from bptui.trainer.looks import look
+from bptui.trainer.looks import look, through_lens
 from bptui.trainer.rewind import branch, go_to
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def answer(trainer: Trainer, asked: Asked) -> None:
         return
     if isinstance(request, Look):
         look(trainer, request, asked)
+        return
+    if isinstance(request, Lens):
+        trainer.control.reply(link, *through_lens(trainer, request))
         return
     if isinstance(request, Check):
         trainer.control.reply(link, check(trainer, request))

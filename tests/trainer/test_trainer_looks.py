@@ -20,7 +20,20 @@ from bptui.client.session import RequestRefused, Session
 from bptui.data import load as load_data
 from bptui.data import search_path
 from bptui.protocol.framing import Body, Frame
-from bptui.protocol.messages import Events, Inspect, Inspection, Look, Looked, Pause, Run, Set, Status, Stop
+from bptui.protocol.messages import (
+    Events,
+    Inspect,
+    Inspection,
+    Lens,
+    LensSeen,
+    Look,
+    Looked,
+    Pause,
+    Run,
+    Set,
+    Status,
+    Stop,
+)
 from bptui.spec.experiment import BinaryCrossEntropy, Experiment, Huber, MeanAbsoluteError, MeanSquaredError
 from bptui.spec.load import load as load_spec
 from bptui.trainer.evaluate import class_ids, predicted_ids
@@ -224,3 +237,29 @@ def test_certainty_is_a_probability_or_nothing() -> None:
     assert certainty(np.array([[-2.0]]), "binary_cross_entropy")[0] == pytest.approx(1 / (1 + np.exp(-2.0)))
     assert certainty(z[:1], "mse").tolist() == [1.0]
     assert predicted_ids(np.array([[-1.0], [3.0]])).tolist() == [0, 1]
+
+
+def test_the_lens_is_answered_while_running_also_to_an_observer() -> None:
+    async def scene() -> None:
+        experiment = load_spec("dead-relu")
+        async with running(experiment) as (session, follower):
+            first = await session.request(Lens())
+            seen = first.message
+            assert isinstance(seen, LensSeen) and seen.step == 0 and seen.samples == min(3000, seen.rows)
+            assert [(row.name, row.gate, row.units) for row in seen.layers] == [
+                ("dense1", "zero", 32), ("dense2", "zero", 16), ("dense3", "open", 10),
+            ]  # fmt: skip
+            await session.request(Run())
+            await follower.until(lambda last: Status in last and last[Status].step > 200)
+            watcher = connect(session.directory, role="observer")
+            await watcher.start()
+            frame = await watcher.request(Lens())
+            late = frame.message
+            assert isinstance(late, LensSeen) and late.step > 200
+            values = frame.array(late.values)
+            assert values.shape == (58, 6)
+            assert (values[:48, 5] == 4).sum() > 24 and (values[:48, 0] == 0).sum() == (values[:48, 5] == 4).sum()
+            await watcher.close(leave=True)
+            await session.request(Pause())
+
+    asyncio.run(scene())
