@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 
-Place = Literal["main", "inspector", "builder", "form", "charts", "lesson"]
+Place = Literal["main", "inspector", "breakpoints", "builder", "form", "charts", "lesson"]
 MAIN: tuple[Place, ...] = ("main",)
-BOTH: tuple[Place, ...] = ("main", "inspector", "charts")
+BOTH: tuple[Place, ...] = ("main", "inspector", "charts", "breakpoints")
 DRAWN: tuple[Place, ...] = ("main", "charts")
 
 
@@ -93,6 +93,9 @@ KEYS: tuple[Key, ...] = (
         DRAWN),
     Key(("less_than_sign",), "<", "zoom_steps(2.0)", "zoom out",
         "Twice as many steps. In the chart: down; home shows the whole run.", DRAWN),
+    Key(("b",), "b", "screen('breakpoints')", "breakpoints",
+        "Breakpoints: conditions that pause the run, with what they are now.",
+        ("main", "inspector", "charts"), "Check / Arm", "you have control", 6),
     Key(("f",), "f", "screen('findings')", "findings", "All findings with their evidence and fix.", MAIN, "", "", 7),
     Key(("t",), "t", "screen('output')", "log", "What the trainer printed.", MAIN, "", "", 12),
     Key(("z",), "z", "zoom", "zoom", "Let the focused pane fill the screen, or give the others their place back.",
@@ -118,15 +121,64 @@ KEYS: tuple[Key, ...] = (
 )  # fmt: skip
 
 INSPECTOR_KEYS: tuple[Key, ...] = (
-    Key(("tab",), "tab", "quantity(1)", "quantity", "The next quantity: z, a, δ, ∇W, W, the two factors of δ, b, ∇b.",
-        ("inspector",), "Inspect", "paused", 4, True),
+    Key(("tab",), "tab", "quantity(1)", "quantity",
+        "The next quantity: z, a, δ, ∇W, W, ΔW, the two factors of δ, b, ∇b, x.",
+        ("inspector",), "Sheet", "paused", 4, True),
     Key(("shift+tab",), "shift+tab", "quantity(-1)", "quantity back", "The quantity before.",
-        ("inspector",), "Inspect", "paused", 0, True),
+        ("inspector",), "Sheet", "paused", 0, True),
     Key(("left_square_bracket",), "[", "layer(-1)", "layer before", "The layer before.",
-        ("inspector",), "Inspect", "paused", 6, True),
+        ("inspector",), "Ledger / Sheet", "paused", 6, True),
     Key(("right_square_bracket",), "]", "layer(1)", "next layer", "The next layer.",
-        ("inspector",), "Inspect", "paused", 5, True),
+        ("inspector",), "Ledger / Sheet", "paused", 5, True),
+    Key(("1",), "1", "view_at(1)", "ledger", "The ledger: δ as the product of its two factors, with their norms.",
+        ("inspector",), "Ledger / Sheet", "paused"),
+    Key(("2",), "2", "view_at(2)", "matrix", "One quantity as a matrix.", ("inspector",), "Sheet", "paused"),
+    Key(("3",), "3", "view_at(3)", "rows of the batch",
+        "The batch's rows, ranked by what they give to the gradient of the unit under the cursor.",
+        ("inspector",), "Ranked", "paused"),
+    Key(("4",), "4", "view_at(4)", "stages", "The gradient raw, regularised, clipped, and the Δ applied.",
+        ("inspector",), "Stages", "paused"),
+    Key(("enter",), "enter", "open_here", "this sample",
+        "The sample under the cursor; in the stages, the matrix of one.",
+        ("inspector",), "Ranked / Sheet", "paused", 7),
+    Key(("greater_than_sign",), ">", "zoom_cells(-1)", "nearer", "Nearer: smaller blocks, more digits.",
+        ("inspector",), "Sheet", "paused"),
+    Key(("less_than_sign",), "<", "zoom_cells(1)", "farther",
+        "Farther: short numbers, a shade a cell, a shade for a block of cells, up to the whole matrix.",
+        ("inspector",), "Sheet", "paused", 9),
+    Key(("o",), "o", "sort(0)", "sort rows", "Sort rows: by norm, by their values in the cursor's column, as they are.",
+        ("inspector",), "Sheet", "paused", 10),
+    Key(("O",), "O", "sort(1)", "sort columns",
+        "Sort columns: by norm, by their values in the cursor's row, as they are.",
+        ("inspector",), "Sheet", "paused"),
+    Key(("r",), "r", "reverse", "reverse", "Smallest first, or largest first again.",
+        ("inspector",), "Sheet", "paused"),
+    Key(("slash",), "/", "mark", "mark",
+        "Mark cells that meet a condition: < 0, == 0, abs > 1e-3, > 0 and <= 1, not finite.",
+        ("inspector",), "Sheet", "paused", 8),
+    Key(("m",), "m", "next_match", "next marked", "To the next cell that is marked.",
+        ("inspector",), "Sheet", "paused"),
+    Key(("M",), "M", "picture", "pictures", "Rows of x, or weights of the first layer's units, as pictures.",
+        ("inspector",), "Sheet", "inputs are pictures"),
+    Key(("e",), "e", "edit_cell", "edit", "Give the cell of W or b under the cursor another value, as an event.",
+        ("inspector",), "Set", "you have control", 11),
+    Key(("w",), "w", "shadow", "float64", "The paused step again in float64: the relative error of each layer's δ.",
+        ("inspector",), "Shadow", "paused", 12),
     Key(("escape",), "esc", "back", "back", "Up one level. It never quits.", ("inspector",), "", "", 1),
+)  # fmt: skip
+
+BREAKPOINTS_KEYS: tuple[Key, ...] = (
+    Key(("a", "insert"), "a", "add", "add", "Type a condition; tab completes names of functions and layers.",
+        ("breakpoints",), "Check / Arm", "you have control", 3),
+    Key(("enter", "e"), "enter", "change", "change", "Change the condition under the cursor. Also: e.",
+        ("breakpoints",), "Check / Arm", "you have control", 4),
+    Key(("o",), "o", "enable", "on/off", "Look at the condition under the cursor, or leave it be for now.",
+        ("breakpoints",), "Arm", "you have control", 5),
+    Key(("x", "delete"), "x", "remove", "remove", "Remove the condition under the cursor.",
+        ("breakpoints",), "Arm", "you have control", 5),
+    Key(("r",), "r", "recheck", "check again", "What the conditions are in the present state.",
+        ("breakpoints",), "Check", "", 7),
+    Key(("escape",), "esc", "back", "back", "Leave what is typed, or go back.", ("breakpoints",), "", "", 1),
 )  # fmt: skip
 
 CHARTS_KEYS: tuple[Key, ...] = (
@@ -204,7 +256,7 @@ LESSON_KEYS: tuple[Key, ...] = (
 
 #: The rows of each screen's own, before those that it shares with others.
 OWN: dict[Place, tuple[Key, ...]] = {
-    "main": (), "inspector": INSPECTOR_KEYS, "charts": CHARTS_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS,
+    "main": (), "inspector": INSPECTOR_KEYS, "breakpoints": BREAKPOINTS_KEYS, "charts": CHARTS_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS,
     "lesson": LESSON_KEYS,
 }  # fmt: skip
 

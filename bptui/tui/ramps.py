@@ -60,7 +60,7 @@ def painted(name: str, ground: Triplet) -> Style | None:
 
     ``ramp3``: an amount of LEVELS; ``count3``: a number on its ground; ``tint3``: text in its colour.
     ``class1``: text in a class's colour. ``field1.2``: the ground of a class, of SHADES. ``point0.1.2``: a point of
-    class 0 on the field of class 1.
+    class 0 on the field of class 1. ``pixel3.-5``: two pixels, upper and lower, of a picture's shades.
     """
     dark = sum(ground) < 3 * 128
     if name.startswith("ramp"):
@@ -74,6 +74,9 @@ def painted(name: str, ground: Triplet) -> Style | None:
         colour = VIRIDIS[int(name[4:])] if dark else VIRIDIS[LEVELS - 1 - int(name[4:])]
         return Style(color=mixed(colour, (255, 255, 255), 0.9) if dark else mixed(colour, (0, 0, 0), 0.9),
                      bgcolor=Color.from_rgb(*ground))  # fmt: skip
+    if name.startswith("pixel"):
+        front, back = map(int, name[5:].split("."))
+        return Style(color=_pixel(front, ground), bgcolor=_pixel(back, ground))
     if name.startswith("class"):
         return Style(color=_ink(int(name[5:]), dark), bgcolor=Color.from_rgb(*ground), bold=True)
     if name.startswith("field"):
@@ -85,6 +88,21 @@ def painted(name: str, ground: Triplet) -> Style | None:
         colour = CLASSES[label % len(CLASSES)]
         return Style(color=_ink(own, dark), bgcolor=mixed(colour, ground, _SHADE[shade]), bold=True)
     return None
+
+
+POSITIVE, NEGATIVE, LIGHT = (240, 160, 60), (90, 160, 240), (235, 235, 235)
+"""Colours of a picture's signed values, and of the largest of values that have no sign."""
+PIXELS = 12
+"""Shades of one colour."""
+
+
+def _pixel(shade: int, ground: Triplet) -> Color:
+    """A picture's shade: 0 is the ground; below 0 the colour of what is negative; −PIXELS is not finite."""
+    if shade == -PIXELS:
+        return Color.from_rgb(200, 40, 40)
+    dark = sum(ground) < 3 * 128
+    colour = NEGATIVE if shade < 0 else (POSITIVE if not dark else LIGHT)
+    return mixed(colour, ground, abs(shade) / (PIXELS - 1))
 
 
 def _ink(label: int, dark: bool) -> Color:

@@ -36,10 +36,37 @@ QUANTITIES: dict[str, tuple[str, str, str, str]] = {
     "delta": ("δ", "delta", "δˡ = (δˡ⁺¹ Wˡ⁺¹ᵀ) ⊙ g′(zˡ)", "how the loss changes with z: samples × units"),
     "grad_W": ("∇W", "grad_W", "∂L/∂Wˡ = aˡ⁻¹ᵀ δˡ", "how the loss changes with each weight: inputs × units"),
     "W": ("W", "W", "W ← W − η · ∂L/∂W  (or the optimiser's rule)", "the weights: inputs × units"),
+    "update_W": ("ΔW", "dW", "ΔW = W after the update − W before", "what the coming update adds to W: inputs × units"),
     "upstream": ("upstream", "upstream", "δˡ⁺¹ Wˡ⁺¹ᵀ", "the first factor of δ: what comes back from the next layer"),
     "gate": ("gate", "gate", "g′(zˡ)", "the second factor of δ: what the activation lets through"),
     "b": ("b", "b", "b ← b − η · ∂L/∂b", "the biases: one a unit"),
     "grad_b": ("∇b", "grad_b", "∂L/∂bˡ = Σₙ δˡₙ", "how the loss changes with each bias"),
+    "x": ("x", "x", "a⁰ = x", "the batch itself, scaled: samples × features"),
+}
+
+#: Stages of the gradient, which the inspector shows as matrices too.
+STAGE_QUANTITIES: dict[str, tuple[str, str, str, str]] = {
+    "raw_W": ("raw ∇W", "raw", "∂L/∂Wˡ = aˡ⁻¹ᵀ δˡ", "the gradient of the loss alone: inputs × units"),
+    "regularised_W": ("reg. ∇W", "regularised", "∂L/∂W + l1 · sign W + 2 · l2 · W", "with the layer's penalties"),
+    "clipped_W": ("clipped ∇W", "clipped", "what clipping leaves", "what the optimiser gets: inputs × units"),
+}
+
+#: View of the inspector → what it is.
+INSPECTOR: dict[str, str] = {
+    "ledger": "The ledger multiplies, sample by sample and unit by unit, what comes back from the next layer by what "
+    "the activation lets through: what is left is δ. Above stand the norms of the three, the share of the signal that "
+    "the gate stopped, and how many gates are exactly 0. The strip shows ‖δ‖ of all layers on one logarithmic scale, "
+    "with the ratio to the layer after it: where a ratio is small, the gradient dies.",
+    "matrix": "> and < zoom from digits over short numbers to shades of ever larger blocks (a block is its largest "
+    "magnitude); o and O sort rows and columns by norm or by the values at the cursor, r reverses. / marks the cells "
+    "that meet a condition, m goes to the next. M shows pictures, e changes a cell of W or b.",
+    "rows": "The gradient of one unit's weights is a sum over the rows of the batch: row n gives the vector aₙδₙⱼ. "
+    "They stand in the order of its length |δₙⱼ|·‖aₙ‖, which is exact for a dense layer. Share is its part along the "
+    "whole gradient: the shares of all rows add up to 100 %, and a negative one pulls the other way. Enter shows the "
+    "sample.",
+    "stages": "From the gradient of the loss to the step that is taken: penalties of the layers are added, clipping by "
+    "value and by norm cuts it, and the optimiser makes ΔW of it (weight decay is in ΔW). Between two updates these "
+    "are the coming update's, done once and taken back bit for bit; inside one, what has been computed by then.",
 }
 
 LAST_DELTA: dict[str, str] = {
@@ -47,6 +74,19 @@ LAST_DELTA: dict[str, str] = {
     "binary_cross_entropy": "δᴸ = ∂L/∂zᴸ = (σ(zᴸ) − y) / N",
     "mse": "δᴸ = ∂L/∂zᴸ = 2 (aᴸ − y) / (N · outputs) ⊙ g′(zᴸ)",
     "mae": "δᴸ = ∂L/∂zᴸ = sign(aᴸ − y) / (N · outputs) ⊙ g′(zᴸ)",
+}
+
+BREAKPOINTS: dict[str, str] = {
+    "examples": 'loss > 3\nnot is_finite(loss)\nval_accuracy >= 0.96\ndelta(loss, 100) > 0.5\n'
+    'dead("dense1") > 0.5 and step > 100\ngrad_norm("dense2") < 1e-6',
+    "help": "A breakpoint pauses the run where its condition comes to hold: before the update, in the very state. One that "
+    "held the last time it was looked at does not hit again until it has ceased to.\n\n"
+    "    loss step epoch lr val_loss val_accuracy …      what is recorded\n"
+    "    grad_norm update_ratio weight_norm dead saturated activation_mean delta_norm (\"layer\")\n"
+    "    is_finite(x)  abs(x)  log(x)  delta(x, n): x less what it was n steps ago\n"
+    "    + - * /   < <= > >= == !=   and or not\n\n"
+    "dead and saturated (|z| ≥ 5) are shares. What is about a layer is known where it is measured, as the budget for probes "
+    "allows; a hit there is traced back to the first step at which it held since the last time it did not.",
 }
 
 #: Table → what it is, for the builder; "": the builder itself.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 #: name: ``module:function``, of ``bptui.tui.screens``
 SCREENS = {
+    "breakpoints": "breakpoints:open_breakpoints",
     "builder": "builder.screen:open_builder",
     "charts": "charts:open_charts",
     "findings": "reading:open_findings",

@@ -8,7 +8,7 @@ from textual.message import Message
 from bptui.tui.ramps import painted
 from bptui.tui.widgets.pane import Line, Pane
 
-_PAINTED = ("ramp", "class", "field", "point", "tint", "count")
+_PAINTED = ("ramp", "class", "field", "point", "tint", "count", "pixel")
 
 
 class ChartPane(Pane):
