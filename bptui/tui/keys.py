@@ -93,9 +93,9 @@ KEYS: tuple[Key, ...] = (
         DRAWN),
     Key(("less_than_sign",), "<", "zoom_steps(2.0)", "zoom out",
         "Twice as many steps. In the chart: down; home shows the whole run.", DRAWN),
-    Key(("b",), "b", "screen('breakpoints')", "breakpoints",
+    Key(("b",), "b", "screen('breakpoints')", "break",
         "Breakpoints: conditions that pause the run, with what they are now.",
-        ("main", "inspector", "charts"), "Check / Arm", "you have control", 6),
+        ("main", "inspector", "charts"), "Check / Arm", "you have control", 7),
     Key(("f",), "f", "screen('findings')", "findings", "All findings with their evidence and fix.", MAIN, "", "", 7),
     Key(("t",), "t", "screen('output')", "log", "What the trainer printed.", MAIN, "", "", 12),
     Key(("z",), "z", "zoom", "zoom", "Let the focused pane fill the screen, or give the others their place back.",
@@ -256,7 +256,8 @@ LESSON_KEYS: tuple[Key, ...] = (
 
 #: The rows of each screen's own, before those that it shares with others.
 OWN: dict[Place, tuple[Key, ...]] = {
-    "main": (), "inspector": INSPECTOR_KEYS, "breakpoints": BREAKPOINTS_KEYS, "charts": CHARTS_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS,
+    "main": (), "inspector": INSPECTOR_KEYS, "breakpoints": BREAKPOINTS_KEYS,
+    "charts": CHARTS_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS,
     "lesson": LESSON_KEYS,
 }  # fmt: skip
 

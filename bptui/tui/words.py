@@ -79,14 +79,14 @@ LAST_DELTA: dict[str, str] = {
 BREAKPOINTS: dict[str, str] = {
     "examples": 'loss > 3\nnot is_finite(loss)\nval_accuracy >= 0.96\ndelta(loss, 100) > 0.5\n'
     'dead("dense1") > 0.5 and step > 100\ngrad_norm("dense2") < 1e-6',
-    "help": "A breakpoint pauses the run where its condition comes to hold: before the update, in the very state. One that "
-    "held the last time it was looked at does not hit again until it has ceased to.\n\n"
+    "help": "A breakpoint pauses the run where its condition comes to hold: before the update, in the very state. One "
+    "that held the last time it was looked at does not hit again until it has ceased to.\n\n"
     "    loss step epoch lr val_loss val_accuracy …      what is recorded\n"
     "    grad_norm update_ratio weight_norm dead saturated activation_mean delta_norm (\"layer\")\n"
     "    is_finite(x)  abs(x)  log(x)  delta(x, n): x less what it was n steps ago\n"
     "    + - * /   < <= > >= == !=   and or not\n\n"
-    "dead and saturated (|z| ≥ 5) are shares. What is about a layer is known where it is measured, as the budget for probes "
-    "allows; a hit there is traced back to the first step at which it held since the last time it did not.",
+    "dead and saturated (|z| ≥ 5) are shares. What is about a layer is known where it is measured, as the budget for "
+    "probes allows; a hit there is traced back to the first step at which it held since the last time it did not.",
 }
 
 #: Table → what it is, for the builder; "": the builder itself.

@@ -12,8 +12,19 @@ import msgspec
 import numpy as np
 
 from bptui.client.session import Session
+from bptui.engine.cells import histogram
+from bptui.expr import ConditionError, parse
+from bptui.expr.cells import parse_cells
+from bptui.probe import sheet as probe_sheet
+from bptui.probe.ledger import ledger
+from bptui.probe.ranked import ranked
 from bptui.protocol.framing import Body, Frame
 from bptui.protocol.messages import (
+    Arm,
+    Armed,
+    Check,
+    Checked,
+    CheckedRow,
     FindingRow,
     Findings,
     Histograms,
@@ -21,15 +32,28 @@ from bptui.protocol.messages import (
     Inspection,
     LayerRow,
     Layers,
+    Ledger,
+    Ledgered,
+    LedgerRow,
     LogChunk,
     Look,
     Looked,
     ModelInfo,
     Ok,
     Output,
+    PartRow,
     Pause,
+    Ranked,
+    RankedRows,
     Request,
     Run,
+    Shadow,
+    Shadowed,
+    Sheet,
+    Sheeted,
+    SheetFacts,
+    Staged,
+    Stages,
     Status,
     Step,
     Stop,
@@ -243,6 +267,21 @@ class FakeSession(Session):
             return looked(message, self.step)
         elif isinstance(message, Inspect):
             return self.inspection(message)
+        elif isinstance(message, Sheet):
+            return self.sheet(message)
+        elif isinstance(message, Ledger):
+            return self.ledger()
+        elif isinstance(message, Ranked):
+            return self.ranked(message)
+        elif isinstance(message, Stages):
+            return self.staged()
+        elif isinstance(message, Shadow):
+            errors = tuple(3.1e-7 / (row + 1) for row in range(self.layers))
+            return Frame(Shadowed(step=self.step, micro="", dtype="f32", errors=errors, loss=0.5, exact_loss=0.53125))
+        elif isinstance(message, Arm):
+            self.armed = message.conditions
+        elif isinstance(message, Check):
+            return self.checked(message)
         return Frame(Ok(step=self.step))
 
     def inspection(self, message: Inspect) -> Frame:
@@ -256,6 +295,111 @@ class FakeSession(Session):
             step=self.step, micro="", layer=message.layer, loss=0.53125, arrays=arrays, shapes=shapes
         )  # fmt: skip
         return Frame(reply, body.bytes())
+
+    layers = 3
+    armed: tuple[Armed, ...] = ()
+    missing = 0
+    """Micro-steps until any δ is there."""
+
+    def values(self, kind: str, layer: int) -> np.ndarray[Any, Any]:
+        """A matrix of a network 64-32-16-10 and its 32 samples, always the same for a step."""
+        generator = np.random.default_rng(100 * layer + self.step)
+        units, inputs = (32, 16, 10)[layer], (64, 32, 16)[layer]
+        upstream = generator.normal(scale=1e-3, size=(32, units)).astype(np.float32)
+        gate = (generator.random((32, units)) < 0.6).astype(np.float32)
+        if kind == "x":
+            return np.abs(np.random.default_rng(self.step).normal(size=(32, 64))).astype(np.float32)
+        if kind == "y":
+            return np.random.default_rng(self.step).integers(0, 10, 32)
+        if kind in ("b", "grad_b"):
+            return generator.normal(size=units).astype(np.float32)
+        if kind in ("upstream", "gate", "delta"):
+            return {"upstream": upstream, "gate": gate, "delta": upstream * gate}[kind]
+        if kind in ("z", "a"):
+            return generator.normal(size=(32, units)).astype(np.float32)
+        return generator.normal(scale=0.1, size=(inputs, units)).astype(np.float32)
+
+    def sheet(self, message: Sheet) -> Frame:
+        common = {"step": self.step, "micro": "", "layer": message.layer, "kind": message.kind, "loss": 0.53125}
+        if message.kind in ("upstream", "gate") and message.layer == self.layers - 1:
+            return Frame(Sheeted(**common, note="its loss gives δ whole"))
+        if message.kind == "delta" and self.missing:
+            return Frame(Sheeted(**common, missing=self.missing))
+        values = self.values(message.kind, message.layer)
+        sheet, body = probe_sheet.Sheet(values), Body()
+        condition = parse_cells(message.condition) if message.condition else None
+        orders = [probe_sheet.Order(o.by, o.at, o.ascending) for o in (message.row_order, message.column_order)]
+        place = None
+        if condition is not None and message.find is not None:
+            place = sheet.next_match(condition, (orders[0], orders[1]), message.find)
+        window = probe_sheet.Window(message.top, message.left, message.rows, message.columns, message.zoom)
+        seen = sheet.window(window, *orders, condition)
+        floats = values.astype(np.float64) if values.dtype.kind != "f" else values
+        arrays = {
+            "values": body.add(seen.values), "rows": body.add(seen.rows), "columns": body.add(seen.columns),
+            "cells": body.add(histogram(np.ascontiguousarray(floats))), "matches": body.add(seen.matches.astype("u1")),
+        }  # fmt: skip
+        pictures = message.kind in ("x", "W") and not message.layer
+        reply = Sheeted(
+            **common, arrays=arrays, shape=values.shape, top=message.top, left=message.left, zoom=message.zoom,
+            matched=0 if condition is None else sheet.matched(condition), found=place,
+            facts=SheetFacts(*sheet.facts()), picture=(8, 8) if pictures else (),
+            note="state and batch of the coming update",
+        )  # fmt: skip
+        return Frame(reply, body.bytes())
+
+    def ledger(self) -> Frame:
+        kinds = ("delta", "upstream", "gate")
+        layers = [tuple(self.values(kind, layer) for kind in kinds) for layer in range(self.layers)]
+        layers[-1] = (layers[-1][0], None, None)
+        rows = [
+            LedgerRow(a.delta, a.upstream, a.gate, a.stopped, a.closed, a.ratio) if not self.missing
+            else LedgerRow(None, None, None, None, None, None, self.missing)
+            for a in ledger(layers)
+        ]  # fmt: skip
+        return Frame(Ledgered(step=self.step, micro="", rows=tuple(rows), loss=0.53125, samples=32, note="coming"))
+
+    def ranked(self, message: Ranked) -> Frame:
+        inputs = self.values("a", message.layer - 1) if message.layer else self.values("x", 0)
+        order, body = ranked(inputs, self.values("delta", message.layer), message.unit), Body()
+        arrays = {
+            "rows": body.add(order.rows), "given": body.add(order.given), "along": body.add(order.along),
+            "delta": body.add(order.delta), "x": body.add(self.values("x", 0)[order.rows]),
+            "y": body.add(self.values("y", 0)[order.rows]), "out": body.add(self.values("a", 2)[order.rows]),
+            "source": body.add(order.rows + 1000),
+        }  # fmt: skip
+        reply = RankedRows(
+            step=self.step, micro="", layer=message.layer, unit=message.unit, arrays=arrays, samples=32,
+            gradient=order.gradient, picture=(8, 8), names=tuple(map(str, range(10))),
+        )  # fmt: skip
+        return Frame(reply, body.bytes())
+
+    def staged(self) -> Frame:
+        rows = tuple(tuple(norm / (row + 1) for norm in (0.5, 0.6, 0.3, 0.03)) for row in range(self.layers))
+        names = ("raw", "regularised", "clipped", "applied")
+        reply = Staged(step=self.step, micro="", names=names, rows=rows, missing=(0, 0, 0, 0), lr=0.1,
+                       limits={"clip_norm": 0.5}, penalties=True, note="coming")  # fmt: skip
+        return Frame(reply)
+
+    def checked(self, message: Check) -> Frame:
+        names = [f"dense{index + 1}" for index in range(self.layers)]
+        scalars = {"loss": 0.53125, "step": float(self.step), "lr": 0.1, "epoch": self.step / 45, "val_loss": None}
+        functions: dict[str, Any] = {"dead": lambda layer: 0.25, "grad_norm": lambda layer: 0.0125}
+
+        def row(text: str) -> CheckedRow:
+            try:
+                condition = parse(text, layers=names)
+            except ConditionError as error:
+                return CheckedRow(text, error=str(error), at=error.at)
+            parts = [
+                PartRow(f"{p.text} {p.sign}".strip(), p.value, p.limit, p.holds)
+                for p in condition.parts(scalars, functions)
+            ]
+            return CheckedRow(text, condition.value(scalars, functions), tuple(parts))
+
+        reply = Checked(step=self.step, rows=tuple(map(row, message.texts)), armed=self.armed,
+                        armed_rows=tuple(row(one.text) for one in self.armed), known_at=self.step)  # fmt: skip
+        return Frame(reply)
 
     async def close(self, leave: bool = True) -> None:
         self.closed = leave

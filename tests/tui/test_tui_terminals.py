@@ -332,7 +332,7 @@ async def test_help_explains_each_quantity_of_the_inspector(quantity: str) -> No
     async with shown(FakeSession(story(SPEC)), SPEC, (120, 50)) as (app, pilot):
         await pilot.press("i")
         await until(pilot, lambda: "delta[0, 0]" in text(app))
-        app.screen.quantity = quantity  # type: ignore[attr-defined]
+        app.screen._put_quantity(quantity)  # type: ignore[attr-defined]
         await pilot.press("question_mark")
         await until(pilot, lambda: "esc closes" in text(app))
         assert f"Inspector: {WORDS[quantity][0]}" in text(app)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.reactive import Reactive
@@ -97,6 +99,16 @@ class TransportScreen(Screen[None]):
             self.notice("you have control already")
         else:
             self.face.send(TakeControl(), "you have control now", watching=True)
+
+    def work(
+        self, group: str, function: Callable[..., Coroutine[Any, Any, None]], *given: Any, alone: bool = True
+    ) -> None:
+        """Run ``function(*given)`` beside the keys; ``alone``: in the place of what its group is doing.
+
+        The coroutine is made when its turn comes, so that one that is taken back before leaves nothing unawaited.
+        """
+        begin: Any = partial(function, *given)
+        self.run_worker(begin, group=group, exclusive=alone)
 
     def place(self) -> tuple[Reference, str] | None:
         """What is under the cursor, and its value in words; None: nothing."""

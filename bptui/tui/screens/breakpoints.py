@@ -12,7 +12,7 @@ from bptui.tui.keys import Place
 from bptui.tui.ports import ConnectionLost, RequestRefused
 from bptui.tui.screens.base import TransportScreen, bindings
 from bptui.tui.store import Snapshot
-from bptui.tui.text import clean, integer, small
+from bptui.tui.text import clean, integer
 from bptui.tui.widgets.header import HeaderLine
 from bptui.tui.widgets.keybar import KeyBar
 from bptui.tui.widgets.pane import Line, Pane
@@ -136,7 +136,8 @@ class BreakpointsPane(Pane):
         on = "+cursor" if here else ""
         mark = ("on ", "good") if one.enabled else ("off", "dim")
         head: Line = [(f"{self.glyphs.cursor if here else ' '} ", "key" + on), (f"{mark[0]} ", mark[1] + on),
-                      (clean(one.text, 400), ("strong" if one.enabled else "dim") + on), ("   ", "text" + on)]  # fmt: skip
+                      (clean(one.text, 400), ("strong" if one.enabled else "dim") + on),
+                      ("   ", "text" + on)]  # fmt: skip
         head.append(_verdict(row))
         return [head, *([self._part(row, width)] if row.parts else [])]
 
@@ -156,7 +157,8 @@ class BreakpointsPane(Pane):
         assert typing is not None
         text = typing.text
         lead = "  new  "
-        line: Line = [(lead, "key"), (text[: typing.at], "strong"), (text[typing.at : typing.at + 1] or " ", "strong+caret"),
+        line: Line = [(lead, "key"), (text[: typing.at], "strong"),
+                      (text[typing.at : typing.at + 1] or " ", "strong+caret"),
                       (text[typing.at + 1 :], "strong")]  # fmt: skip
         lines: list[Line] = [[], line]
         draft = self.draft if self.draft is not None and self.draft.text == text else None
@@ -216,7 +218,7 @@ class BreakpointsScreen(TransportScreen):
         self.keybar.show(snapshot)
         hit = snapshot.text if snapshot.state == "PAUSED" and snapshot.text.startswith("break:") else ""
         self.hint.put([(" ", "text"), (hit, "warn")])
-        if (snapshot.state, snapshot.step, snapshot.micro, snapshot.link) != self._asked and snapshot.state != "RUNNING":
+        if snapshot.state != "RUNNING" and _place(snapshot) != self._asked:
             self._check()
 
     def _again(self) -> None:
@@ -225,9 +227,9 @@ class BreakpointsScreen(TransportScreen):
             self._check()
 
     def _check(self) -> None:
-        self._asked = (self.snapshot.state, self.snapshot.step, self.snapshot.micro, self.snapshot.link)
+        self._asked = _place(self.snapshot)
         self._number += 1
-        self.run_worker(self._ask(self._number), exclusive=True, group="check")
+        self.work("check", self._ask, self._number)
 
     async def _ask(self, number: int) -> None:
         session, pane = self.face.session, self.pane
@@ -293,7 +295,7 @@ class BreakpointsScreen(TransportScreen):
         if not text:
             self.pane.typing = None
             return
-        self.run_worker(self._arm((*self._without(self._editing), Armed(text)), f"armed: {text}"), group="arm")
+        self.work("arm", self._arm, (*self._without(self._editing), Armed(text)), f"armed: {text}", alone=False)
 
     _editing = ""
 
@@ -324,12 +326,12 @@ class BreakpointsScreen(TransportScreen):
         one = self._selected()
         if one is not None:
             now = tuple(Armed(each.text, not each.enabled) if each is one else each for each in self.pane.armed)
-            self.run_worker(self._arm(now, f"{'off' if one.enabled else 'on'}: {one.text}"), group="arm")
+            self.work("arm", self._arm, now, f"{'off' if one.enabled else 'on'}: {one.text}", alone=False)
 
     def action_remove(self) -> None:
         one = self._selected()
         if one is not None:
-            self.run_worker(self._arm(tuple(self._without(one.text)), f"removed: {one.text}"), group="arm")
+            self.work("arm", self._arm, tuple(self._without(one.text)), f"removed: {one.text}", alone=False)
 
     def action_recheck(self) -> None:
         self._check()
@@ -340,6 +342,10 @@ class BreakpointsScreen(TransportScreen):
 
     def explanation(self) -> tuple[str, str, Place]:
         return "Breakpoints", BREAKPOINTS["help"], "breakpoints"
+
+
+def _place(snapshot: Snapshot) -> tuple[object, ...]:
+    return snapshot.state, snapshot.step, snapshot.micro, snapshot.link
 
 
 def open_breakpoints(below: TransportScreen) -> None:

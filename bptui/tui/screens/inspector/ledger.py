@@ -86,7 +86,7 @@ class FactorsPane(GridPane):
 
     def inside(self, width: int, height: int) -> list[Line]:
         if self.ledger is None:
-            return self.empty(width, height, self.note or "asking …")
+            return self.empty(width, height, *(("no values", self.note) if self.note else ("asking …",)))
         rows = self.ledger.rows
         if self.selected >= len(rows):
             return self.empty(width, height, "no such layer")

@@ -254,7 +254,7 @@ class Inspector(TransportScreen):
     # -- asking ------------------------------------------------------------------------------------
     def _request(self, find: bool = False) -> None:
         self._asked += 1
-        self.run_worker(self._ask(self._asked, find), exclusive=True, group="inspect")
+        self.work("inspect", self._ask, self._asked, find)
 
     async def _fetch(self, request: Request) -> Frame | None:
         session = self.face.session
@@ -400,9 +400,9 @@ class Inspector(TransportScreen):
 
     def _rested(self) -> None:
         if self.view == "matrix" and isinstance(self.matrix.view, SheetView):
-            self.run_worker(self._ask_slices(self.matrix.view), exclusive=True, group="slices")
+            self.work("slices", self._ask_slices, self.matrix.view)
         elif self.view == "ledger" and self.index == len(self.snapshot.model.layers) - 1:
-            self.run_worker(self._renew_last(), exclusive=True, group="slices")
+            self.work("slices", self._renew_last)
 
     async def _renew_last(self) -> None:
         await self._ask_last_delta()
@@ -518,7 +518,7 @@ class Inspector(TransportScreen):
 
         def taken(text: str | None) -> None:
             if text is not None:
-                self.run_worker(self._edit(place, value, float(text)), group="edit")
+                self.work("edit", self._edit, place, value, float(text), alone=False)
 
         self.app.push_screen(
             AskScreen(f"Edit {place}", "Another value from here on, as an event; in the past it makes another future.",
@@ -533,7 +533,7 @@ class Inspector(TransportScreen):
             self._request()
 
     def action_shadow(self) -> None:
-        self.run_worker(self._shadow(), exclusive=True, group="shadow")
+        self.work("shadow", self._shadow)
 
     async def _shadow(self) -> None:
         self.notice("the step again, in float64 …")
@@ -555,7 +555,7 @@ class Inspector(TransportScreen):
             self.ranked.whole = not self.ranked.whole
             self.ranked.show()
         elif (cell := self.factors.cell() if self.view == "ledger" else self.matrix.cell()) is not None:
-            self.run_worker(self._to_sample(cell), group="sample")
+            self.work("sample", self._to_sample, cell, alone=False)
 
     async def _to_sample(self, cell: tuple[int, int]) -> None:
         """The row of the batch under the cursor, among those ranked by its unit."""
@@ -597,8 +597,9 @@ class Inspector(TransportScreen):
         text, meaning = self._words()
         if self.view in ("rows", "stages"):
             return f"Inspector: {self.view}", INSPECTOR[self.view], "inspector"
-        name = _WORDS[self.quantity][0]
-        rows, columns = self._labels(self.quantity)
+        quantity = "delta" if self.view == "ledger" else self.quantity
+        name = _WORDS[quantity][0]
+        rows, columns = self._labels(quantity)
         about = (
             f"{name} is {meaning}. Rows are {rows}s and columns are {columns}s; the cell under the cursor stands below "
             f"with all its digits.\n\n    {text}\n\n{INSPECTOR[self.view]}"
