@@ -111,7 +111,7 @@ def _stop(session: Session, request: Stop) -> None:
 def _set(session: Session, request: Set) -> None:
     observer = _observer(session)
     if isinstance(request.value, str):
-        raise ValueError(f"{request.key}: expected a number")
+        raise NotNow(f"{request.key}: expected a number")
     before = observer.interventions.change(request.key, request.value)
     session.event(request.key, before, request.value)
     if request.key == "lr":

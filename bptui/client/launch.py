@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bptui.runs.info import Parent, RunError, RunInfo, write_info
+from bptui.runs.info import RunError, RunInfo, write_info
 from bptui.runs.paths import make_runs_root, new_id, socket_addresses
 from bptui.runs.ring import Ring
 
@@ -50,8 +50,7 @@ def launch(
     experiment: Experiment, *, title: str, engine: str = "auto", device: str = "auto", interactive: bool = False,
     pace: float = 0.0, probe_budget: float = 0.03, data_dirs: Sequence[str | Path] = (),
     until: str = "", breaks: Sequence[str] = (), weights: str = "", weights_partial: bool = False,
-    parent: Parent | None = None,
-    argv: Sequence[str] = (),
+    keyframe_budget: int = 256 << 20, argv: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Make the run directory and start its hub, which starts the trainer; returns the directory at once.
 
@@ -62,7 +61,7 @@ def launch(
         spec=msgspec.to_builtins(experiment), engine=engine, device=device, pace=pace,
         probe_budget=probe_budget, until=until, breaks=tuple(breaks),
         data_dirs=tuple(os.path.abspath(folder) for folder in data_dirs),
-        weights=weights, weights_partial=weights_partial, argv=tuple(argv), parent=parent,
+        weights=weights, weights_partial=weights_partial, keyframe_budget=keyframe_budget, argv=tuple(argv),
     )  # fmt: skip
 
 

@@ -52,6 +52,7 @@ def relauncher(directory: Path) -> Callable[..., Path] | None:
         engine=info.engine,
         device=info.device,
         probe_budget=info.probe_budget * 100,
+        keyframe_budget=max(info.keyframe_budget >> 20, 1),
         data_dir=info.data_dirs,
         weights=info.weights,
     )

@@ -47,6 +47,10 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
     add("--break", action="append", default=[], dest="breaks", metavar="E", help="pause when this comes to hold")
     add("--pace", type=float, metavar="N", help="updates a second (default: as fast as it goes)")
     add("--probe-budget", type=float, default=3.0, metavar="PERCENT", help="most that probes may cost (default 3)")
+    add(
+        "--keyframe-budget", type=int, default=256, metavar="MB",
+        help="most that kept states may take on disk (default 256)",
+    )  # fmt: skip
 
 
 def add_screen(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +103,8 @@ def check_engine(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--device {arguments.device}: the NumPy engine runs on the CPU; use --engine torch")
     if not 0 <= arguments.probe_budget <= 100:
         raise UsageError(f"--probe-budget: expected a percentage from 0 to 100, got {arguments.probe_budget:g}")
+    if getattr(arguments, "keyframe_budget", 1) < 1:
+        raise UsageError(f"--keyframe-budget: expected megabytes of at least 1, got {arguments.keyframe_budget}")
     if arguments.pace is not None and not 0 <= arguments.pace <= 1e6:
         raise UsageError(f"--pace: expected updates a second from 0 (as fast as it goes), got {arguments.pace:g}")
     for folder in arguments.data_dir:
@@ -121,7 +127,8 @@ def launch_run(
         device=start.device or arguments.device, interactive=interactive,
         pace=pace, probe_budget=arguments.probe_budget / 100, data_dirs=tuple(map(os.path.abspath, arguments.data_dir)),
         until=until, breaks=tuple(getattr(arguments, "breaks", ())), weights=start.weights or _given_weights(arguments),
-        weights_partial=bool(start.weights), argv=tuple(sys.argv),
+        keyframe_budget=getattr(arguments, "keyframe_budget", 256) << 20, weights_partial=bool(start.weights),
+        argv=tuple(sys.argv),
     )  # fmt: skip
 
 

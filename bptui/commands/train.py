@@ -58,7 +58,7 @@ def _train_seeds(arguments: argparse.Namespace) -> int:
     if arguments.breaks:
         raise UsageError("--break: not with --seeds, where nobody would let a paused run go on")
     words = [arguments.spec, "--engine", arguments.engine, "--device", arguments.device]
-    words += ["--probe-budget", str(arguments.probe_budget)]
+    words += ["--probe-budget", str(arguments.probe_budget), "--keyframe-budget", str(arguments.keyframe_budget)]
     for option, value in (
         ("--dtype", arguments.dtype), ("--steps", arguments.steps), ("--epochs", arguments.epochs),
         ("--variant", arguments.variant), ("--pace", arguments.pace), ("--until", arguments.until),

@@ -41,6 +41,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "auto"
     pace: float = 0.0
     probe_budget: float = 0.03
+    keyframe_budget: int = 256 << 20
+    """Bytes that keyframes may take on disk."""
     breaks: tuple[str, ...] = ()
     """Conditions that pause the run when they come to hold."""
     hold_on_error: bool = False

@@ -12,6 +12,10 @@ import numpy.typing as npt
 from bptui.runs.info import RunError, write_whole
 
 BUDGET_BYTES = 256 << 20
+MOST_FILES = 2000
+"""More than this many files are slow to list, however small they are."""
+_EVEN = 4
+"""The oldest gaps may become so many times as long as the newest, and one more: even enough that no step is far."""
 SUFFIX = ".safetensors"
 
 
@@ -28,24 +32,72 @@ def folder(run: Path) -> Path:
     return run / "keyframes"
 
 
+class Shelf:
+    """The keyframes of a run for the one process that writes them: it knows them without looking each time."""
+
+    def __init__(self, run: Path, budget: int = BUDGET_BYTES) -> None:
+        self.run, self.budget = run, budget
+        self._frames = keyframes(run)
+        self.bytes = sum(frame.size for frame in self._frames)
+
+    def write(
+        self, step: int, tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str] | None = None
+    ) -> Path:
+        """Write the state of ``step`` (temporary name, fsync, rename), then thin to the budget.
+
+        ``tensors``: what ``Engine.state`` gives and whatever else must come back, any shapes, scalars as 0-d
+        arrays. Raises OSError (full disk); what was there before is then still there.
+        """
+        from safetensors.numpy import save
+
+        place = folder(self.run)
+        place.mkdir(exist_ok=True)
+        path = place / f"{step:012d}{SUFFIX}"
+        arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
+        data = save(arrays, {**(metadata or {}), "step": str(step)})
+        write_whole(path, data)
+        self._frames = [frame for frame in self._frames if frame.step != step]
+        self._frames.append(Keyframe(step, path, len(data)))
+        self._frames.sort()
+        self.bytes = sum(frame.size for frame in self._frames)
+        self._thin()
+        return path
+
+    def has(self, step: int) -> bool:
+        return any(frame.step == step for frame in self._frames)
+
+    def forget_after(self, step: int) -> None:
+        """Remove the keyframes of later states."""
+        for frame in self._frames:
+            if frame.step > step:
+                frame.path.unlink(missing_ok=True)
+        self._frames = [frame for frame in self._frames if frame.step <= step]
+        self.bytes = sum(frame.size for frame in self._frames)
+
+    def _thin(self) -> None:
+        """Remove keyframes until the rest fit the budget.
+
+        The first and the last stay. Of the others the one goes whose neighbours are closest together for its age,
+        so that gaps grow into the past: near the end a step back is short. But they grow only so far (``_EVEN``):
+        any step can be gone to in about the same time.
+        """
+        frames = self._frames
+        while len(frames) > 2 and (self.bytes > self.budget or len(frames) > MOST_FILES):
+            last, span = frames[-1].step, frames[-1].step - frames[0].step
+            at = min(
+                range(1, len(frames) - 1),
+                key=lambda i: (frames[i + 1].step - frames[i - 1].step) / (last - frames[i].step + span / _EVEN),
+            )
+            frame = frames.pop(at)
+            frame.path.unlink(missing_ok=True)
+            self.bytes -= frame.size
+
+
 def write(
-    run: Path, step: int, tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str] | None = None, *,
-    budget: int = BUDGET_BYTES,
-) -> Path:  # fmt: skip
-    """Write the state of ``step`` (temporary name, fsync, rename), then thin to the budget.
-
-    ``tensors``: what ``Engine.state`` gives and whatever else must come back, any shapes, scalars as 0-d
-    arrays. Raises OSError (full disk); what was there before is then still there.
-    """
-    from safetensors.numpy import save
-
-    place = folder(run)
-    place.mkdir(exist_ok=True)
-    path = place / f"{step:012d}{SUFFIX}"
-    arrays = {name: np.asarray(value, order="C") for name, value in tensors.items()}
-    write_whole(path, save(arrays, {**(metadata or {}), "step": str(step)}))
-    thin(run, budget=budget)
-    return path
+    run: Path, step: int, tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str] | None = None
+) -> Path:
+    """One keyframe, written as ``Shelf.write`` does."""
+    return Shelf(run).write(step, tensors, metadata)
 
 
 def keyframes(run: Path) -> list[Keyframe]:
@@ -58,6 +110,11 @@ def keyframes(run: Path) -> list[Keyframe]:
             except OSError:
                 continue  # thinned meanwhile
     return sorted(found)
+
+
+def before(run: Path, step: int) -> list[Keyframe]:
+    """The keyframes at or before ``step``, the nearest first."""
+    return [frame for frame in reversed(keyframes(run)) if frame.step <= step]
 
 
 def nearest(run: Path, step: int) -> Keyframe | None:
@@ -76,24 +133,3 @@ def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
         raise RunError(f"{path}: no such keyframe") from None
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise RunError(f"{path}: damaged keyframe ({error})") from None
-
-
-def thin(run: Path, *, budget: int = BUDGET_BYTES) -> list[Path]:
-    """Remove keyframes until the rest fit the budget; returns what went.
-
-    The first and the last stay. Of the others the one goes whose neighbours are closest together for its
-    age, so that the distances grow geometrically into the past: stepping back near the end stays quick.
-    """
-    frames = keyframes(run)
-    total, removed = sum(frame.size for frame in frames), []
-    while total > budget and len(frames) > 2:
-        last = frames[-1].step
-        at = min(
-            range(1, len(frames) - 1),
-            key=lambda i: (frames[i + 1].step - frames[i - 1].step) / (last - frames[i].step),
-        )
-        frame = frames.pop(at)
-        frame.path.unlink(missing_ok=True)
-        removed.append(frame.path)
-        total -= frame.size
-    return removed

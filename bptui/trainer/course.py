@@ -199,9 +199,9 @@ class Course:
         """How many changes were made in this state."""
         return self._applied[1] if self._applied[0] == self.step else 0
 
-    def relive(self, changes: Iterable[Change]) -> None:
-        """Of the changes of a record, those of this state that have not been made in it yet."""
-        here = [one for one in changes if one.step == self.step]
+    def relive(self, changes: Iterable[Change], upto: int | None = None) -> None:
+        """Of the changes of a record, those of this state (the first ``upto``) that have not been made in it yet."""
+        here = [one for one in changes if one.step == self.step][:upto]
         for one in here[self.applied :]:
             self.change(one.key, one.value)
 

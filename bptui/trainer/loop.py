@@ -11,10 +11,11 @@ from types import FrameType
 
 import numpy as np
 
+from bptui.protocol.messages import Looking
 from bptui.runs.info import RunInfo
 from bptui.runs.ring import Record, Ring
-from bptui.trainer.control import Control
-from bptui.trainer.keep import keep
+from bptui.trainer.control import Asked, Control
+from bptui.trainer.keep import keep, keep_if_due
 from bptui.trainer.requests import answer
 from bptui.trainer.rewind import begin_branch
 from bptui.trainer.setup import Setup
@@ -36,6 +37,7 @@ class Trainer(Watched):
         self._stop_signal = False
         self._failed_text = ""
         self._next_due = 0.0
+        self._put_off: list[Asked] = []
         self.control = Control(ring, info.trainer_address)
 
     # -- the whole run ---------------------------------------------------------------------------------
@@ -84,6 +86,7 @@ class Trainer(Watched):
                 self._end("failed", 2, str(error))
                 return False
             first = "RUNNING" if self.info.running else "PAUSED"
+        self.begun = True
         self.record_lr()
         self.show()  # there is something to see before the first step, and code is warm
         self.probe.governor.forget()
@@ -113,7 +116,7 @@ class Trainer(Watched):
 
     def _wait(self) -> None:
         """READY, PAUSED, DONE, FAILED: until something is asked."""
-        for asked in self.control.wait(ORPHAN_CHECK):
+        for asked in self._asked(ORPHAN_CHECK):
             answer(self, asked)
         if self._stop_signal or (self.step == 0 and self.info.interactive and self._orphaned()):
             self.finish()
@@ -132,9 +135,22 @@ class Trainer(Watched):
             self._conclude()
         self.enter("STOPPED")
 
+    def _asked(self, seconds: float | None) -> list[Asked]:
+        """What was put off, else what comes within ``seconds`` (None: what has come)."""
+        if self._put_off:
+            put_off, self._put_off = self._put_off, []
+            return put_off
+        return self.control.pending() if seconds is None else self.control.wait(seconds)
+
+    def interrupted(self) -> bool:
+        """Whether anything but a look has been asked; it is answered once what is under way has ended."""
+        if self._flag[0]:
+            self._put_off += self.control.pending()
+        return self._stop_signal or any(not isinstance(one.request, Looking) for one in self._put_off)
+
     def attend(self) -> None:
         """Take what has been asked while running."""
-        for asked in self.control.pending():
+        for asked in self._asked(None):
             answer(self, asked)
         if self._stop_signal and self.state == "RUNNING":
             self.finish()
@@ -142,7 +158,7 @@ class Trainer(Watched):
     def _train(self) -> None:
         self.finish_update()
         while self.state == "RUNNING":
-            if self._flag[0] or self._stop_signal:
+            if self._flag[0] or self._stop_signal or self._put_off:
                 self.attend()
                 continue
             if self._steps is not None and self.pace >= 0:
@@ -172,7 +188,7 @@ class Trainer(Watched):
         self._next_due = max(self._next_due + 1 / rate, now - 1 / rate)
         self.probe.governor.stepped(1 / rate)
         if self._next_due > now and self.state == "RUNNING":
-            for asked in self.control.wait(self._next_due - now):
+            for asked in self._asked(self._next_due - now):
                 answer(self, asked)
 
     def forget_failure(self) -> None:
@@ -199,7 +215,7 @@ class Trainer(Watched):
             self._reported = now
             self.probe.report_share(self.step)
             self.record_lr()
-            self.memory.keep(self)
+        keep_if_due(self)
         whole = self.state != "RUNNING" or self.pace != 0 or bool(reason)
         if self._breaks(whole):
             return
@@ -213,7 +229,6 @@ class Trainer(Watched):
         if self.epochs != self._described:
             self.tell_settings()
         self.record_lr()
-        keep(self, only_if_due=True)
         if self.breakpoints.of_layers or (self.until and self.until.calls):
             self.probe.refresh(self.step)
             self.shows = "other"

@@ -19,14 +19,15 @@ import numpy.typing as npt
 from bptui.data import Part
 from bptui.engine.base import Micro
 from bptui.probe.measure import Probe, write_series
+from bptui.runs import keyframes
 from bptui.runs.confusion import write_confusion
 from bptui.runs.info import RunInfo
 from bptui.runs.ring import Record, Ring
 from bptui.trainer.course import Course
 from bptui.trainer.evaluate import confusion
 from bptui.trainer.inspect import Seen
-from bptui.trainer.keep import keep
-from bptui.trainer.rewind import Memory
+from bptui.trainer.keep import DISK_SECONDS, DISK_SHARE, MEMORY_SECONDS, MEMORY_SHARE, Turn, keep
+from bptui.trainer.memory import Memory
 from bptui.trainer.setup import Setup, meta
 
 Shows = Literal["last", "coming", "other"]
@@ -53,9 +54,11 @@ class Recorded(Course):
         self.memory = Memory()
         self.head = 0
         """How far it has been recorded; before it, an update is done again and its loss is known already."""
-        self.kept_at = 0.0
-        self.keep_cost = 0.0
-        """When the last keyframe was written (monotonic seconds), and how long it took."""
+        self.begun = False
+        """Whether the present state is one of the run's: not before a branch is where it begins."""
+        self.shelf = keyframes.Shelf(directory, info.keyframe_budget)
+        self.disk = Turn(DISK_SHARE, DISK_SECONDS)
+        self.held = Turn(MEMORY_SHARE, MEMORY_SECONDS)
         self._noted = -1
         """The last state whose figures are recorded."""
         self._looked = 0
@@ -112,6 +115,15 @@ class Recorded(Course):
             "settings": self._settings(),
         }
         self.ring.write(Record.STATE, self.step, json.dumps(record).encode())
+
+    def say(self, text: str) -> None:
+        """One line on what it is about, in the state in which it is."""
+        self.ring.set_step(self.step)
+        self.enter(self.state, text)
+
+    def interrupted(self) -> bool:
+        """Whether something has been asked that ends what is under way."""
+        return False
 
     @property
     def micro_text(self) -> str:

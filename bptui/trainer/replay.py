@@ -106,7 +106,7 @@ def replay(run: Path, to: int | None, *, verify: bool = False, progress: Progres
                     return outcome(f"the loss of step {step:,} is {loss!r}, recorded {known!r}")
             frame = again.frames.get(course.step)
             if frame is not None:
-                if found := _compare(course, frame):
+                if found := _compare(again, frame):
                     return outcome(f"{found} at step {course.step:,}")
                 tensors += len(course.capture()[0])
             if progress is not None and course.step % 200 == 0:
@@ -114,10 +114,14 @@ def replay(run: Path, to: int | None, *, verify: bool = False, progress: Progres
     return outcome("")
 
 
-def _compare(course: Course, frame: keyframes.Keyframe) -> str:
+def _compare(again: Replayed, frame: keyframes.Keyframe) -> str:
     """The first tensor that is not the same as in the keyframe; empty: all are."""
-    held, _ = keyframes.read(frame.path)
-    mine, _ = course.capture()
+    try:
+        held, words = keyframes.read(frame.path)
+    except RunError as error:
+        raise ReplayError(str(error)) from None
+    again.course.relive(again.changes, int(words.get("applied", "0")))
+    mine, _ = again.course.capture()
     for name, tensor in mine.items():
         if name not in held:
             return f"tensor {name} is missing"

@@ -151,15 +151,15 @@ def _stand_still(trainer: Trainer) -> None:
 def _arrive(trainer: Trainer, step: int) -> None:
     before = trainer.step
     try:
-        go_to(trainer, step)
+        problem = go_to(trainer, step, interruptible=True)
     except ValueError as error:
         raise NotNow(str(error)) from None
     if step != before or trainer.state not in ("DONE", "FAILED"):
         trainer.forget_failure()
         trainer.show()
-        trainer.enter("PAUSED")
+        trainer.enter("PAUSED", problem if trainer.step == step else f"stopped on the way to step {step:,}")
         trainer.tell_settings()
-    trainer.remember()
+    trainer.memory.lay(trainer)
 
 
 def _go_to(trainer: Trainer, request: GoTo) -> None:

@@ -6,104 +6,95 @@ what its user goes on with; this run stays as it is.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bptui.runs import branches, keyframes
 from bptui.runs.events import Change, changes
 from bptui.runs.info import RunError
 from bptui.trainer.changes import Value
-from bptui.trainer.course import Course, Tensors
+from bptui.trainer.course import Course
 from bptui.trainer.keep import keep, keep_state
 
 if TYPE_CHECKING:
     from bptui.trainer.recorded import Recorded
 
-#: States held in memory may take so many bytes.
-BUDGET_BYTES = 64 << 20
+#: A state so many updates before the one that is gone to is held: a step back from there is short.
+LAID = frozenset(1 << power for power in range(11))
+#: Seconds between two words on how far it is.
+TOLD_SECONDS = 0.2
+#: Seconds after which another request may interrupt the way: before, it waits until this one has arrived.
+PATIENCE = 0.4
 
 
-class Kept(NamedTuple):
-    """A state held in memory."""
-
-    step: int
-    tensors: Tensors
-    words: dict[str, str]
-    size: int
-    """Bytes."""
-
-
-class Memory:
-    """States of the recent past, thinned so that their distances grow with their age; and every change."""
-
-    def __init__(self) -> None:
-        self._kept: list[Kept] = []
-        self.changes: list[Change] = []
-
-    def keep(self, course: Course) -> None:
-        """Hold the present state."""
-        if any(kept.step == course.step for kept in self._kept):
-            return
-        tensors, words = course.capture()
-        self._kept.append(Kept(course.step, tensors, words, sum(value.nbytes for value in tensors.values())))
-        self._kept.sort()
-        while len(self._kept) > 2 and sum(kept.size for kept in self._kept) > BUDGET_BYTES:
-            last = self._kept[-1].step
-            gaps = [
-                (after.step - before.step) / max(last - here.step, 1)
-                for before, here, after in zip(self._kept, self._kept[1:], self._kept[2:], strict=False)
-            ]
-            del self._kept[1 + gaps.index(min(gaps))]
-
-    def nearest(self, step: int) -> Kept | None:
-        """The last state at or before ``step``."""
-        return max((kept for kept in self._kept if kept.step <= step), key=lambda kept: kept.step, default=None)
-
-    def forget_after(self, step: int) -> None:
-        """What came after ``step`` no longer holds."""
-        self._kept = [kept for kept in self._kept if kept.step <= step]
-        self.changes = [change for change in self.changes if change.step <= step]
-
-
-def go_to(trainer: Recorded, step: int) -> None:
+def go_to(trainer: Recorded, step: int, *, interruptible: bool = False) -> str:
     """Be in state ``step`` of what was recorded, with what was changed in it.
 
-    ValueError: it lies in no past, or its keyframe is damaged.
+    ``interruptible``: another request may end it, anywhere on the way. Returns what is to be said of it: a keyframe
+    that could not be read. ValueError: it lies in no past, or no state before it can be read; the trainer is then
+    where it was.
     """
     if not 0 <= step <= trainer.head:
         raise ValueError(f"there is no step {step:,} yet: 0 to {trainer.head:,} can be gone to")
     trainer.leave_update()
     if step == trainer.step:
-        return
+        return ""
     if trainer.step == trainer.head:
         trainer.remember()
-    _restore_nearest(trainer, step)
-    while trainer.step < step:
+    problem = restore_nearest(trainer, step)
+    _walk(trainer, step, interruptible)
+    trainer.relive_here()
+    trainer.ring.set_step(trainer.step)
+    trainer.shows = "other"
+    return problem
+
+
+def _walk(trainer: Recorded, step: int, interruptible: bool = False) -> None:
+    """The updates from here to ``step`` again."""
+    begin, first = time.perf_counter(), trainer.step
+    told = begin
+    while (left := step - trainer.step) > 0:
+        if left in LAID:
+            trainer.memory.lay(trainer)
         trainer.relive_here()
         Course.update(trainer)
-    trainer.relive_here()
-    trainer.ring.set_step(step)
-    trainer.shows = "other"
+        now = time.perf_counter()
+        if now - told >= TOLD_SECONDS:
+            told = now
+            trainer.say(f"on the way to step {step:,}: {(trainer.step - first) / (step - first):.0%}")
+            if interruptible and now - begin >= PATIENCE and trainer.interrupted():
+                return
 
 
-def _restore_nearest(trainer: Recorded, step: int) -> None:
+def restore_nearest(trainer: Recorded, step: int) -> str:
+    """Be in the last state at or before ``step`` that can be had; returns which keyframe could not be read.
+
+    ValueError: there is none; nothing has changed.
+    """
+    problem = ""
     held = trainer.memory.nearest(step)
-    frame = keyframes.nearest(trainer.directory, step)
-    here = trainer.step if trainer.step <= step else -1
-    best = max(here, held.step if held else -1, frame.step if frame else -1)
-    if best == here and here >= 0:
-        return
-    if held is not None and held.step == best:
-        trainer.restore(held.step, held.tensors, held.words)
-    elif frame is not None:
+    here = trainer.step if trainer.begun and trainer.step <= step else -1
+    if held is not None and held.step <= here:
+        held = None
+    for frame in keyframes.before(trainer.directory, step):
+        if frame.step <= max(here, held.step if held is not None else -1):
+            break
+        before = trainer.capture()
         try:
-            tensors, words = keyframes.read(frame.path)
+            trainer.restore(frame.step, *keyframes.read(frame.path))
+            return problem
         except RunError as error:
-            raise ValueError(str(error)) from None
-        trainer.restore(frame.step, tensors, words)
-    else:
-        raise ValueError(f"no state before step {step:,} was kept")
+            problem = problem or str(error)
+        except ValueError as error:
+            problem = problem or f"{frame.path}: {error}"
+            trainer.restore(trainer.step, *before)
+    if held is not None:
+        trainer.restore(held.step, held.tensors, held.words)
+    elif here < 0:
+        raise ValueError(problem or f"no state before step {step:,} was kept")
+    return problem
 
 
 def cut(trainer: Recorded) -> None:
@@ -112,9 +103,7 @@ def cut(trainer: Recorded) -> None:
     if step >= trainer.head:
         return
     trainer.memory.forget_after(step)
-    for frame in keyframes.keyframes(trainer.directory):
-        if frame.step > step:
-            frame.path.unlink(missing_ok=True)
+    trainer.shelf.forget_after(step)
     trainer.recorded_to(step)
 
 
@@ -125,10 +114,8 @@ def begin_branch(trainer: Recorded, step: int) -> None:
     """
     trainer.memory.changes = changes(trainer.directory)
     trainer.head = step
-    _restore_nearest(trainer, step)
-    while trainer.step < step:
-        trainer.relive_here()
-        Course.update(trainer)
+    restore_nearest(trainer, step)
+    _walk(trainer, step)
     trainer.recorded_to(step)
     trainer.remember()  # before the changes of the branch: they are done again by whoever comes back
     trainer.relive_here()
@@ -142,8 +129,7 @@ def branch(trainer: Recorded, step: int, wanted: Sequence[tuple[str, Value]]) ->
     """
     was, running = trainer.step, trainer.state == "RUNNING"
     go_to(trainer, step)
-    if trainer.memory.nearest(trainer.head) is not None:
-        _keep_head(trainer)
+    _keep_head(trainer)
     keep(trainer, asked=True)
     tensors, words = trainer.capture()
     tried = []
@@ -167,6 +153,6 @@ def branch(trainer: Recorded, step: int, wanted: Sequence[tuple[str, Value]]) ->
 
 def _keep_head(trainer: Recorded) -> None:
     """The head's state is on disk before the run is left for its branch."""
-    held = trainer.memory.nearest(trainer.head)
-    if held is not None and held.step == trainer.head:
+    held = trainer.memory.at(trainer.head)
+    if held is not None and not trainer.shelf.has(trainer.head):
         keep_state(trainer, held.step, held.tensors, held.words)

@@ -23,6 +23,9 @@ from bptui.trainer.inspect import gradients
 from bptui.trainer.recorded import Recorded
 from bptui.trainer.setup import Setup
 
+#: Seconds after which a stretch ends at the latest: states are kept between two.
+STRETCH_SECONDS = 0.1
+
 
 def _known_already(step: int, loss: float, now: float) -> None:
     """In place of a record of a loss that is in the log already."""
@@ -35,6 +38,7 @@ class Updates(Recorded):
         super().__init__(setup, info, ring, directory)
         self._steps: Iterator[Micro] | None = None
         self._micro_count = 0
+        self._step_seconds = 1e-3
         self.parts_done = 0
         """Batches that the update under way has taken."""
         self.raw_gradients: list[npt.NDArray[np.floating]] | None = None
@@ -55,6 +59,7 @@ class Updates(Recorded):
         if self.stopping.total_steps is not None:
             ends.append(self.stopping.total_steps)
         ends += self.stretch_ends()
+        ends.append(self.step + max(1, int(STRETCH_SECONDS / self._step_seconds)))
         if self.step < self.head:
             self.relive_here()
             ends += [self.head, *(change.step for change in self.memory.changes if change.step > self.step)]
@@ -78,7 +83,8 @@ class Updates(Recorded):
             step += 1
             if flag[0] or loss - loss != 0.0:  # the second: NaN or infinite
                 break
-        self.probe.governor.stepped((time.perf_counter() - started) / max(step - first, 1))
+        self._step_seconds = max((time.perf_counter() - started) / max(step - first, 1), 1e-7)
+        self.probe.governor.stepped(self._step_seconds)
         self.step, self.loss, self.shows = step, loss, "last"
         self._epoch_loss = total
         self.after_step(losses)

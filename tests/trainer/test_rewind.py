@@ -198,9 +198,15 @@ def test_a_damaged_keyframe_is_named_and_nothing_is_lost(tmp_path: Path) -> None
     before = driver.state
     path = keyframes.write(driver.trainer.directory, 4, *driver.trainer.capture())
     path.write_bytes(path.read_bytes()[:100])
-    driver.trainer.memory.forget_after(0)
+    first, *_ = keyframes.keyframes(driver.trainer.directory)
+    driver.trainer.memory.forget()
+    assert path.name in go_to(driver.trainer, 4)  # told, and done from the keyframe before it
+    driver.ask(Step(count=2))
+    same(driver.state, before)
+    driver.trainer.memory.forget()
+    first.path.write_bytes(b"no keyframe")
     with pytest.raises(ValueError, match=path.name):
-        go_to(driver.trainer, 4)
+        go_to(driver.trainer, 5 - 1)
     same(driver.state, before)
     driver.close()
 
