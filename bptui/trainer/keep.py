@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from bptui.trainer.recorded import Recorded
 
 #: Of the run's time that keyframes may cost …
-DISK_SHARE = 0.015
+DISK_SHARE = 0.012
 #: … and seconds between two at the least.
 DISK_SECONDS = 0.5
-MEMORY_SHARE, MEMORY_SECONDS = 0.005, 0.1
+MEMORY_SHARE, MEMORY_SECONDS = 0.008, 0.1
 #: Seconds after which a disk that took nothing is tried again.
 _AGAIN = 30.0
 #: Pictures looked at for the range of their values.
