@@ -5,8 +5,7 @@
 A run of 784-256-128-10 on random pictures, batch 64, SGD with momentum, as the trainer runs it: ring, probes and
 keyframes on disk, everything but the hub. Twins in turn, a stretch of seconds each, one with keyframes and states in
 memory and one without: the *share* is the median over the rounds of the ratio of their times a step, less 1. Then the
-recording twin runs on to its 100,000 steps (fewer with ``--quick``, which says what a run of 100,000 would have between two
-keyframes), and requests go to it as they do from a face:
+recording twin runs on to its 100,000 steps (20,000 with ``--quick``), and requests go to it as they do from a face:
 
 - *near the head*: 40 steps back from the head, one at a time; *after the first jump*: 10 jumps, 10 steps back each;
 - *go to*: 20 random steps, the longest; *bytes* of keyframes beside the budget.
@@ -15,6 +14,7 @@ keyframes), and requests go to it as they do from a face:
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -121,7 +121,7 @@ def measure(place: Path, steps: int, rounds: int) -> dict[str, object]:
         "recording_share": round(statistics.median(ratios) - 1, 4),
         "ratios": [round(ratio, 4) for ratio in ratios],
         "keyframes": len(frames),
-        "longest_gap_steps": max(b.step - a.step for a, b in zip(frames, frames[1:], strict=False)),
+        "longest_gap_steps": max(b.step - a.step for a, b in itertools.pairwise(frames)),
         "bytes": sum(frame.size for frame in frames),
         "budget": BUDGET,
         "back_near_head_p95_ms": p95(near),
