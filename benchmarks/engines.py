@@ -7,9 +7,9 @@
 - *torch*: bare loops with pre-built tensors: autograd and ``torch.optim``, foreach and fused.
 - *hand*: NumPy loops written out for this very network. ``plain`` is the usual one with buffers; ``tuned``
   also has the bias in the product, samples as columns and one flat vector of parameters.
-- The loops with one thread and with all. A qualifying round times every one of them; those that come within a tenth
-  of the fastest torch loop and of the fastest hand-written loop run in the final against ours, in turn, a second at a
-  time. A budget's figure is the median over the rounds of the ratio of the two times of that round, of the rival
+- The loops with one thread and with all. A qualifying round times every one of them; the fastest of each kind with
+  each number of threads, and those within a tenth of it, run in the final against ours, in turn, a second at a time.
+  A budget's figure is the median over the rounds of the ratio of the two times of that round, of the rival
   that came closest.
 - *sklearn*: epochs of ``MLPClassifier`` on digits and Fashion-MNIST against the engine's with the same network.
 - *long run*: the whole program over 100,000 steps, whose last 10,000 must not be slower than its first.
@@ -394,6 +394,13 @@ def qualify(loops: dict[str, Contestant], seconds: float) -> dict[str, float]:
     return {name: min(loop.run(seconds / 3), loop.run(seconds / 3)) for name, loop in loops.items()}
 
 
+def finalists(qualifying: dict[str, float], kind: str) -> list[str]:
+    """The fastest loop of a kind with each number of threads, and every one that comes near the fastest of all."""
+    of_kind = {name: t for name, t in qualifying.items() if name.startswith(kind)}
+    best = {min((n for n in of_kind if n[-1] == name[-1]), key=lambda n: of_kind[n]) for name in of_kind}
+    return [name for name, t in of_kind.items() if name in best or t <= CLOSE * min(of_kind.values())]
+
+
 def final(loops: dict[str, Contestant], rounds: int, seconds: float) -> dict[str, list[float]]:
     """Seconds a step of each loop in each round; the order turns by one from round to round."""
     names = list(loops)
@@ -412,10 +419,7 @@ def ratio(slower: list[float], faster: list[float]) -> float:
 def one_case(case: Case, rounds: int, seconds: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     loops = contestants(case)
     qualifying = qualify(loops, 0.3 * seconds)
-    rivals: list[str] = []
-    for kind in ("torch ", "hand "):
-        of_kind = {name: t for name, t in qualifying.items() if name.startswith(kind)}
-        rivals += [name for name, t in of_kind.items() if t <= CLOSE * min(of_kind.values())]
+    rivals = [*finalists(qualifying, "torch "), *finalists(qualifying, "hand ")]
     ours = "bptui numpy"
     times = final({name: loops[name] for name in (ours, *rivals)}, rounds, seconds)
     faster_by = {name: ratio(times[name], times[ours]) for name in rivals}
@@ -535,7 +539,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="more rounds")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: under a minute and a half")
     arguments = parser.parse_args()
-    rounds, seconds, epochs = (25, 1.0, 10) if arguments.full else (3, 0.7, 1) if arguments.quick else (7, 1.0, 3)
+    rounds, seconds, epochs = (25, 1.0, 10) if arguments.full else (3, 0.5, 1) if arguments.quick else (7, 1.0, 3)
     result: dict[str, Any] = {"cases": {}, "budgets": []}
     for case in CASES:
         result["cases"][case.name], budgets = one_case(case, rounds, seconds)
