@@ -1,4 +1,4 @@
-"""A session from a run's files alone: what a hub would send, then quiet."""
+"""A session from a run's files alone: what a hub would send; then what its past shows where one asks for it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from bptui.client.past import Past, has_past, may_ask
 from bptui.client.session import RequestRefused, Session
 from bptui.protocol.framing import Body, Frame
 from bptui.protocol.messages import (
@@ -45,7 +46,9 @@ class FileSession(Session):
         self.run = directory.name
         self.offset = 0
         self._loaded: Loaded | None = None
-        self._closed = asyncio.Event()
+        self._shown: asyncio.Queue[Frame | None] = asyncio.Queue()
+        self._past: Past | None = None
+        self._last: Status | None = None
 
     async def start(self) -> None:
         self._loaded = await asyncio.to_thread(load, self.directory)
@@ -67,10 +70,12 @@ class FileSession(Session):
             self.offset += len(piece)
             yield Frame(chunk, body.bytes())
             await asyncio.sleep(0)  # a long history must not hold a face up
-        yield Frame(self._status(loaded, history))
-        for message, data in self._last(loaded, history):
+        self._last = self._status(loaded, history)
+        yield Frame(self._last)
+        for message, data in self._topics(loaded, history):
             yield Frame(message, data)
-        await self._closed.wait()
+        while (frame := await self._shown.get()) is not None:
+            yield frame
 
     def _status(self, loaded: Loaded, history: History) -> Status:
         digest, end = loaded.digest, ended(self.directory, loaded)
@@ -89,7 +94,7 @@ class FileSession(Session):
             code=None if end.reason == "running" else end.code,
         )  # fmt: skip
 
-    def _last(self, loaded: Loaded, history: History) -> Iterator[tuple[AnyMessage, bytes]]:
+    def _topics(self, loaded: Loaded, history: History) -> Iterator[tuple[AnyMessage, bytes]]:
         for rank, tables in history.tables.items():
             body = Body()
             yield Layers(rank=rank, step=tables[-1].step, table=body.add(tables[-1].values)), body.bytes()
@@ -105,8 +110,31 @@ class FileSession(Session):
         if lines := tail_lines(self.directory / "trainer.log"):
             yield Output(lines=lines), b""
 
+    def allows(self, message: Request) -> bool:
+        return may_ask(message) and self._loaded is not None and has_past(self.directory, self._loaded.info)
+
     async def request(self, message: Request) -> Frame:
-        raise RequestRefused("ended", f"run {self.run} has ended: its files are shown")
+        if not self.allows(message):
+            raise RequestRefused("ended", f"run {self.run} has ended: its files are shown")
+        if self._last is None:
+            raise RequestRefused("bad-request", "its files are still being read")
+        if self._past is None:
+            self._past = Past(self.directory, self._last.step, self._show)
+        return await self._past.request(message)
+
+    def _show(self, frame: Frame) -> None:
+        """What the past shows, as of this run: at its last step it is what it has become."""
+        message, last = frame.message, self._last
+        if isinstance(message, Status) and last is not None:
+            here = last if message.step == last.step and not message.micro else message
+            message = msgspec.structs.replace(
+                message, state=here.state, text=here.text, code=last.code, total_steps=last.total_steps, faces=1,
+                controller=False,
+            )  # fmt: skip
+            frame = Frame(message)
+        self._shown.put_nowait(frame)
 
     async def close(self, leave: bool = True) -> None:
-        self._closed.set()
+        self._shown.put_nowait(None)
+        if self._past is not None:
+            await self._past.close()

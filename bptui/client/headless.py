@@ -19,6 +19,7 @@ from bptui.protocol.messages import Findings, LogChunk, ModelInfo, Pause, Run, S
 from bptui.runs.history import History
 from bptui.runs.info import RunError, alive, read_info, write_output
 from bptui.runs.output import escape
+from bptui.runs.processes import lives
 from bptui.runs.report import encode, report
 
 _SEVERITY = {"info": 0, "warning": 1, "error": 2}
@@ -41,7 +42,7 @@ def command(directory: Path, verb: str) -> int:
 
 async def _command(directory: Path, verb: str) -> int:
     info = read_info(directory)
-    if not (alive(info.trainer_pid, info.trainer_start) or alive(info.hub_pid, info.hub_start)):
+    if not (lives(info, "trainer", directory) or lives(info, "hub", directory)):
         raise HeadlessError(f"{escape(info.id)}: this run has ended; nothing to {verb}")
     message, done = _VERBS[verb]
     session = connect(directory, role="observer")
@@ -89,7 +90,7 @@ class _Follower:
             self._stopping = asyncio.ensure_future(self._ask_to_stop(self._session))
         elif self.interrupts > 1:
             info = read_info(self.directory)
-            if alive(info.trainer_pid, info.trainer_start):
+            if lives(info, "trainer", self.directory):
                 os.kill(info.trainer_pid, signal.SIGKILL)
 
     async def _ask_to_stop(self, session: Session) -> None:
@@ -131,7 +132,7 @@ class _Follower:
 
     def _trains(self) -> bool:
         info = read_info(self.directory)
-        return info.end is None and alive(info.trainer_pid, info.trainer_start)
+        return info.end is None and lives(info, "trainer", self.directory)
 
     def _take(self, frame: Frame) -> None:
         message = frame.message

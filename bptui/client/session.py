@@ -32,7 +32,7 @@ class Session(ABC):
     """The run's id."""
     directory: Path
     read_only: bool
-    """No request can ever succeed."""
+    """Nothing of the run can be changed."""
     offset: int
     """Bytes of the log received so far: a new session that begins there misses nothing."""
 
@@ -47,6 +47,10 @@ class Session(ABC):
     @abstractmethod
     async def request(self, message: Request) -> Frame:
         """The reply. The request's ``id`` is set here. Raises RequestRefused, ConnectionLost."""
+
+    def allows(self, message: Request) -> bool:
+        """Whether such a request can succeed: of files, what looks and goes to steps, where they hold enough."""
+        return not self.read_only
 
     @abstractmethod
     async def close(self, leave: bool = True) -> None:

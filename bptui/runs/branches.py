@@ -29,17 +29,18 @@ from bptui.runs.ring import Ring
 
 def make(
     parent: Path, step: int, changes: Sequence[Change], *, past: Iterable[Change] | None = None, running: bool = False,
-    pace: float | None = None, breaks: Sequence[str] | None = None,
+    pace: float | None = None, breaks: Sequence[str] | None = None, folder: Path | None = None,
 ) -> Path:  # fmt: skip
     """Make the directory of the branch that leaves ``parent`` in state ``step`` with ``changes``; nothing is started.
 
     ``past``: what was changed up to ``step``, where that is known better than from the parent's files. ``running``:
-    it runs on at once, else it is paused there. Returns the directory. RunError in one line; nothing is left behind.
+    it runs on at once, else it is paused there. ``folder``: where it is made; None: beside its parent.
+    Returns the directory. RunError in one line; nothing is left behind.
     """
     info = read_info(parent)
     if keyframes.nearest(parent, step) is None:
         raise RunError(f"{info.id}: no keyframe at or before step {step:,}: no branch can begin there")
-    root = parent.resolve().parent
+    root = parent.resolve().parent if folder is None else folder
     name = new_id(str(info.spec.get("experiment", {}).get("name") or info.title))
     hidden = root / f".branch-{secrets.token_hex(6)}"
     try:

@@ -209,14 +209,16 @@ class BptuiApp(App[ExitResult]):
     # -- requests ----------------------------------------------------------------------------------
     def send(self, request: AnyRequest, done: str = "", *, watching: bool = False) -> None:
         """Send one request without waiting; ``done`` is said once it is granted. ``watching``: an observer may."""
-        if not watching and self.session is not None and not self._may_steer():
+        if not watching and self.session is not None and not self._may_steer(request):
             return
         if isinstance(request, Pace):
             self.pace_wanted = request.steps_per_second
         self.spawn(self._ask_and_say(request, done))
 
-    def _may_steer(self) -> bool:
+    def _may_steer(self, request: AnyRequest) -> bool:
         snapshot = self.store.snapshot
+        if snapshot.read_only and self.may_ask(request):
+            return True
         if snapshot.read_only:
             self.notice("this run is shown from its files: nothing runs that could be steered")
         elif snapshot.link == "ended":
@@ -228,6 +230,10 @@ class BptuiApp(App[ExitResult]):
         else:
             return True
         return False
+
+    def may_ask(self, request: AnyRequest) -> bool:
+        """Whether anybody could answer: a trainer, or files that hold enough."""
+        return self.session is not None and self.store.snapshot.link != "ended" and self.session.allows(request)
 
     async def _ask_and_say(self, request: AnyRequest, done: str) -> None:
         reply = await self.ask(request)

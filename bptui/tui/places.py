@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bptui.client.reference import Reference
+from bptui.protocol.messages import GoTo, Inspect
 from bptui.runs.records import QUANTITIES, SERIES
 from bptui.tui.text import clean, integer, small
 
@@ -50,29 +51,46 @@ def on_chart(screen: TransportScreen, chart: LossChart) -> tuple[Reference, str]
     return None if found is None else (screen.reference(found[0], series), repr(found[1]))
 
 
-def go_to(screen: MainScreen, at: Reference) -> None:
-    """Select layer and quantity; what the files do not hold is said."""
-    snapshot = screen.snapshot
-    said = [_step(screen, at)]
-    names = [layer.name for layer in snapshot.model.layers]
+async def go_to(screen: MainScreen, at: Reference) -> None:
+    """Be at the step, where its updates can be done again; select layer and quantity. What cannot be shown is said."""
+    names = [layer.name for layer in screen.snapshot.model.layers]
     if at.layer in names:
-        for pane in (screen.model, screen.gradients):
-            pane.select(names.index(at.layer))
+        screen.select(names.index(at.layer))
         screen.action_focus_pane(3)
-        if at.quantity:
-            said.append(_quantity(screen, at))
     elif at.layer in SERIES:
         screen.action_focus_pane(2)
         screen.loss.point(at.step)
-    elif at.layer:
+    there = at.step == screen.snapshot.step or await _travel(screen, at.step)
+    said = ["" if there and at.step < _head(screen) else _step(screen, at)]
+    if at.layer in names and at.quantity:
+        said.append(_quantity(screen, at, there))
+    elif at.layer and at.layer not in names and at.layer not in SERIES:
         from difflib import get_close_matches
 
         close = get_close_matches(at.layer, names, n=1)
         said.append(f"There is no layer {clean(at.layer, 80)!r}" + (f"; nearest: {close[0]!r}." if close else "."))
     screen.app.notify(
-        " ".join(filter(None, said)), title=clean(str(at), 120), timeout=SAY_SECONDS, markup=False,
-        severity="warning" if at.step > snapshot.step or len(said) > 1 else "information",
+        " ".join(filter(None, said)) or f"Shown is step {integer(at.step)} of {integer(_head(screen))}.",
+        title=clean(str(at), 120), timeout=SAY_SECONDS, markup=False,
+        severity="warning" if not there or len(said) > 1 else "information",
     )  # fmt: skip
+
+
+async def _travel(screen: MainScreen, step: int) -> bool:
+    """Whether the run now stands at ``step``."""
+    if step > _head(screen) or not screen.face.may_ask(GoTo(step=step)):
+        return False
+    screen.notice(f"going to step {integer(step)}: its updates are done again")
+    if await screen.face.ask(GoTo(step=step)) is None:
+        return False
+    screen.notice(f"step {integer(step)} of {integer(_head(screen))}; g goes elsewhere")
+    return True
+
+
+def _head(screen: MainScreen) -> int:
+    """The last step that was recorded."""
+    curves = screen.snapshot.curves
+    return max(screen.snapshot.step, curves.last_step + 1 if curves is not None else 0)
 
 
 def _step(screen: MainScreen, at: Reference) -> str:
@@ -93,10 +111,12 @@ def _step(screen: MainScreen, at: Reference) -> str:
                    f"; weights and gradients of step {wanted} are not kept.")  # fmt: skip
 
 
-def _quantity(screen: MainScreen, at: Reference) -> str:
+def _quantity(screen: MainScreen, at: Reference, there: bool) -> str:
     if at.quantity in QUANTITIES:
         screen.gradients.quantity = at.quantity
         screen.gradients.show()
         if not at.cell:
             return ""
+    if there and screen.face.may_ask(Inspect(layer=0, kinds=("W",))):
+        return f"i shows the values of {at.quantity}."
     return f"Single values of {at.quantity} are not in the files: i shows them while a run is paused."

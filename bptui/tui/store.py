@@ -23,6 +23,7 @@ from bptui.protocol.messages import (
 )
 from bptui.runs.records import LOW_EXPONENT, QUANTITIES, SPECIAL_CELLS, TABLE_COLUMNS
 from bptui.spec.experiment import Experiment, Optimizer, layer_names
+from bptui.spec.sources import SOURCES
 from bptui.tui.ports import Curves
 from bptui.tui.text import change_text, clean, number
 
@@ -167,7 +168,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 def view_of(experiment: Experiment) -> ModelView:
     """What can be said before the trainer has read the data."""
     layers = []
-    inputs = 0
+    source = SOURCES.get(experiment.data.source)
+    features = inputs = source.features if source is not None else 0
     for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True):
         parameters = (inputs + 1) * layer.units if inputs else 0
         layers.append(LayerView(clean(name), inputs, layer.units, layer.activation, parameters))
@@ -176,6 +178,7 @@ def view_of(experiment: Experiment) -> ModelView:
         _spec_lines(experiment),
         title=clean(experiment.experiment.name or experiment.data.source, 60),
         dtype=experiment.experiment.dtype,
+        features=features,
         layers=tuple(layers),
     )
 

@@ -27,6 +27,7 @@ from bptui.protocol.messages import (
     CheckedRow,
     FindingRow,
     Findings,
+    GoTo,
     Histograms,
     Inspect,
     Inspection,
@@ -38,6 +39,7 @@ from bptui.protocol.messages import (
     LogChunk,
     Look,
     Looked,
+    Looking,
     ModelInfo,
     Ok,
     Output,
@@ -212,6 +214,9 @@ def looked(message: Look, step: int) -> Frame:
 class FakeSession(Session):
     """Plays what is put into it; answers requests as a trainer would, and remembers them."""
 
+    past = False
+    """Files that hold enough to go to any step."""
+
     def __init__(self, frames: Sequence[Frame] = (), directory: Path = DIRECTORY, read_only: bool = False) -> None:
         self.offset = 0
         self.run = directory.name
@@ -234,6 +239,9 @@ class FakeSession(Session):
 
     def say(self, state: str, step: int | None = None, **fields: Any) -> None:
         self.put(status(state, self.step if step is None else step, **{**self.fields, **fields}))
+
+    def allows(self, message: Request) -> bool:
+        return not self.read_only or (self.past and isinstance(message, Looking | GoTo | Step))
 
     async def start(self) -> None:
         if self.fail is not None:
@@ -259,6 +267,8 @@ class FakeSession(Session):
             self.say("PAUSED")
         elif isinstance(message, Step):
             self.say("PAUSED", self.step + message.count)
+        elif isinstance(message, GoTo):
+            self.say("PAUSED", message.step)
         elif isinstance(message, Stop):
             self.say("DONE", code=0)
         elif isinstance(message, TakeControl):

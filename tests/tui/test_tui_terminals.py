@@ -14,7 +14,7 @@ from screen_text import SIZES, lines, settle, shown, text, until
 
 from bptui.client.reference import QUANTITIES, Reference, ReferenceProblem, is_reference, parse
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import Findings
+from bptui.protocol.messages import Findings, GoTo
 from bptui.tui import keys
 from bptui.tui.app import BptuiApp
 from bptui.tui.config import ConfigError, ScreenConfig, config_path, read_config, remember
@@ -283,6 +283,20 @@ async def test_a_place_is_opened_and_what_is_not_there_is_said(reference: str, s
         await until(pilot, lambda: says.split()[0] in text(app))
         if selected:
             assert f"▸ {selected}" in text(app)
+
+
+async def test_a_place_whose_updates_can_be_done_again_is_gone_to() -> None:
+    session = FakeSession(story(SPEC), read_only=True)
+    session.past = True
+    async with shown(session, SPEC, (200, 60), at=parse(f"{RUN}@100/dense2/delta")) as (app, pilot):
+        await until(pilot, lambda: app._notifications)
+        (said,) = app._notifications
+        assert said.message == "Shown is step 100 of 300." and session.sent == [GoTo(step=100)]
+        await settle(app, pilot)
+        top = next(line for line in text(app).splitlines() if "2 Loss" in line)
+        assert "step 100" in text(app).splitlines()[0] and " step 100  loss " in top and "▸ dense2" in text(app)
+        await pilot.press("s")
+        await until(pilot, lambda: "step 101" in text(app).splitlines()[0])
 
 
 @given(

@@ -138,10 +138,11 @@ class ChartsScreen(TransportScreen):
         if self.view not in ("confusion", "boundary") or self._asking or not self.is_current:
             return
         snapshot = self.snapshot
-        if snapshot.read_only or snapshot.link == "ended" or self.face.session is None:
+        if not self.face.may_ask(Look(kind="confusion")):
             self._refuse(_ENDED)
             return
-        if snapshot.state in ("STARTING", "STALE", "STOPPED") or snapshot.link != "live":
+        gone = ("STARTING",) if snapshot.read_only else ("STARTING", "STALE", "STOPPED")
+        if snapshot.state in gone or snapshot.link != "live":
             return
         wanted = (self.view, snapshot.step, snapshot.micro, self.boundary.grid if self.view == "boundary" else ())
         if wanted == self._asked or time.monotonic() < self._next_look:

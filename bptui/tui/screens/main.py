@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from bptui.client.reference import Reference
+from bptui.protocol.messages import Inspect, Inspection
 from bptui.tui import places
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
@@ -162,13 +163,19 @@ class MainScreen(TransportScreen):
     def _ask_weights(self) -> None:
         """The picture's weights, where the run stands still and they are not those of this step already."""
         snapshot = self.snapshot
-        still = snapshot.link == "live" and snapshot.state in ("READY", "PAUSED", "DONE", "FAILED")
-        if self.model.picture and still and not snapshot.read_only and self._weights_asked != snapshot.step:
+        still = snapshot.link == "live" and (
+            snapshot.read_only or snapshot.state in ("READY", "PAUSED", "DONE", "FAILED")
+        )
+        if (
+            self.model.picture
+            and still
+            and self._weights_asked != snapshot.step
+            and self.face.may_ask(Inspect(layer=0, kinds=()))
+        ):
             self._weights_asked = snapshot.step
             self.run_worker(self._weights(snapshot.step), exclusive=True, group="weights")
 
     async def _weights(self, step: int) -> None:
-        from bptui.protocol.messages import Inspect, Inspection
         from bptui.tui.ports import ConnectionLost, RequestRefused
 
         found = {}
@@ -200,8 +207,8 @@ class MainScreen(TransportScreen):
         return places.under_cursor(self)
 
     def go_to(self, at: Reference) -> None:
-        """Select what a reference names, and say what can be seen of it."""
-        places.go_to(self, at)
+        """Show the step and select what a reference names, and say what can be seen of it."""
+        self.face.spawn(places.go_to(self, at))
 
     def explanation(self) -> tuple[str, str, Place]:
         text = PANES[self.current.number]

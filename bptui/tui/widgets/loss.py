@@ -100,6 +100,13 @@ class LossChart(ChartPane):
         by = cells * max(1, round((self._frame.last - self._frame.first) / width))
         self.point(self.cursor + by)
 
+    def _pointed(self) -> int | None:
+        """The step under the crosshair; without one, the step that is shown where that lies behind the newest."""
+        if self.cursor is not None:
+            return self.cursor
+        behind = self.snapshot.state == "PAUSED" and 0 <= self.snapshot.step <= self._head()
+        return self.snapshot.step if behind else None
+
     def _head(self) -> int:
         return self.snapshot.curves.last_step if self.snapshot.curves is not None else -1
 
@@ -117,7 +124,8 @@ class LossChart(ChartPane):
         curves = self.snapshot.curves
         if curves is None or curves.last_step < 0:
             return []
-        parts = self._readout(curves) if self.cursor is not None else self._latest(curves)
+        at = self._pointed()
+        parts = self._readout(curves, at) if at is not None else self._latest(curves)
         while parts and sum(len(text) + 1 for text, _ in parts) > width - 10 - len(self.title):
             parts.pop(0)
         column = width - 2 - sum(len(text) + 1 for text, _ in parts) + 1
@@ -151,21 +159,20 @@ class LossChart(ChartPane):
                 parts.append((f" {word} {sign} {self._value(value)} ", style))
         return parts
 
-    def _readout(self, curves: Curves) -> list[tuple[str, str]]:
-        """The exact values under the crosshair, and what happened there."""
-        assert self.cursor is not None
+    def _readout(self, curves: Curves, at: int) -> list[tuple[str, str]]:
+        """The exact values of a step, and what happened there."""
         parts: list[tuple[str, str]] = []
         reach = max(1, (self._frame.last - self._frame.first) // max(1, self._frame.plot))
-        near = [mark for mark in self._frame.marks if abs(mark.step - self.cursor) <= reach]
+        near = [mark for mark in self._frame.marks if abs(mark.step - at) <= reach]
         if near:
             parts.append((f" {near[-1].text} at {integer(near[-1].step)} ", "warn"))
-        parts.append((f" step {integer(self.cursor)} ", "key"))
+        parts.append((f" step {integer(at)} ", "key"))
         for name, word, style in zip(self.family.series, self._words(), ("first", "second"), strict=False):
-            found = curves.at(name, self.cursor)
+            found = curves.at(name, at)
             if found is None:
                 continue
             step, value = found
-            when = "" if step == self.cursor else f" (of {integer(step)})"
+            when = "" if step == at else f" (of {integer(step)})"
             style = style if math.isfinite(value) else "bad"
             parts.append((f" {word} {value:.7g}{when} ", style))
         return parts
@@ -210,7 +217,7 @@ class LossChart(ChartPane):
         first, last = self.window.ends(curves.last_step, self.snapshot.total_steps)
         plot = width - LABEL - 1
         self._frame = Frame(
-            first, last, width, height, self.log_axis, not self.window.whole, LEVELS[self.smoothing], self.cursor,
+            first, last, width, height, self.log_axis, not self.window.whole, LEVELS[self.smoothing], self._pointed(),
             tuple(marks_of(self.snapshot)),
             tuple(epoch_ends(self.snapshot.model.steps_per_epoch, first, last, plot, curves.last_step + 1)),
         )  # fmt: skip

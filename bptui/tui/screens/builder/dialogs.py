@@ -8,12 +8,13 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from bptui.spec.check import SpecError
 from bptui.spec.load import load, presets, sizes
 from bptui.tui.text import clean, fit
+from bptui.tui.widgets.field import Field
 
 BLANK = "nothing"
 
@@ -81,17 +82,17 @@ class PathScreen(ModalScreen[str | None]):
         with Vertical(classes="box") as box:
             box.border_title = self._title
             box.border_subtitle = "enter takes it, esc goes back"
-            yield Input(self._path, id="path", compact=True, select_on_focus=False)
+            yield Field(self._path, id="path", compact=True, select_on_focus=False)
             yield Static(" ", id="problem", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        self.query_one(Field).focus()
 
-    def on_input_changed(self, event: Input.Changed) -> None:
+    def on_input_changed(self, event: Field.Changed) -> None:
         self._asked = ""
         self.query_one("#problem", Static).update(" ")
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: Field.Submitted) -> None:
         text = event.value.strip()
         if not text:
             return

@@ -621,7 +621,7 @@ def open_inspector(below: TransportScreen) -> None:
     snapshot = below.snapshot
     if not snapshot.model.layers:
         below.notice("no layers to inspect yet")
-    elif snapshot.read_only or snapshot.link == "ended":
+    elif not below.face.may_ask(Ledger()):
         below.notice("the run has ended: there is no process to ask for values")
     else:
         below.app.push_screen(Inspector(below.face.main.selected, snapshot, below.face.glyphs))
