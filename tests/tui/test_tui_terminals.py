@@ -294,7 +294,7 @@ async def test_a_place_whose_updates_can_be_done_again_is_gone_to() -> None:
         assert said.message == "Shown is step 100 of 300." and session.sent == [GoTo(step=100)]
         await settle(app, pilot)
         top = next(line for line in text(app).splitlines() if "2 Loss" in line)
-        assert "step 100" in text(app).splitlines()[0] and " step 100  loss " in top and "▸ dense2" in text(app)
+        assert "step 100" in text(app).splitlines()[0] and " step 100 ─ train " in top and "▸ dense2" in text(app)
         await pilot.press("s")
         await until(pilot, lambda: "step 101" in text(app).splitlines()[0])
 
