@@ -77,6 +77,13 @@ class Replayed:
         self.not_comparable = _differences(self.info, now)
         self.changes = changes(run)
 
+    def be_in(self, frame: keyframes.Keyframe) -> None:
+        """The state of a keyframe. ReplayError: it is damaged; the state is as it was."""
+        try:
+            self.course.restore(frame.step, *keyframes.read(frame.path))
+        except (RunError, ValueError) as error:
+            raise ReplayError(str(error)) from None
+
     def change(self) -> None:
         """What was changed in the present state is changed again."""
         self.course.relive(self.changes)
