@@ -31,6 +31,8 @@ class Turn:
         self._share, self._least = share, least
         self._at = 0.0
         self._wait = least
+        self.spent = 0.0
+        """Seconds that it has taken so far."""
 
     def due(self, now: float) -> bool:
         return now - self._at >= self._wait
@@ -39,6 +41,7 @@ class Turn:
         """It was done from ``begin`` to ``end``. The cost is smoothed: one slow time must not keep it away for long."""
         self._wait = max(self._least, 0.7 * self._wait + 0.3 * (end - begin) / self._share if self._at else self._least)
         self._at = end
+        self.spent += end - begin
 
     def put_off(self, now: float, seconds: float) -> None:
         self._at, self._wait = now, seconds
