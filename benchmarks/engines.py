@@ -539,13 +539,13 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="more rounds")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: under a minute and a half")
     arguments = parser.parse_args()
-    rounds, seconds, epochs = (25, 1.0, 10) if arguments.full else (3, 0.5, 1) if arguments.quick else (7, 1.0, 3)
+    rounds, seconds, epochs = (25, 1.0, 10) if arguments.full else (5, 0.3, 1) if arguments.quick else (7, 1.0, 3)
     result: dict[str, Any] = {"cases": {}, "budgets": []}
     for case in CASES:
         result["cases"][case.name], budgets = one_case(case, rounds, seconds)
         result["budgets"] += budgets
     result["against_sklearn"] = sklearn_epochs(epochs)
-    result["long_run"] = long_run(1 if arguments.quick else 3)
+    result["long_run"] = long_run(2 if arguments.quick else 3)
     slower = result["long_run"]["last_tenth_against_first"]
     what = "100,000 steps: time of the last 10,000 steps over that of the first 10,000"
     result["budgets"].append(
