@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from script_runs import Scripts
+
+# Hubs of scripts that have ended need not wait for a face.
+os.environ["BPTUI_LINGER"] = "0.2"
 
 
 @pytest.fixture(scope="session")

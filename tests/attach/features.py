@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 class Row:
     """``updates``: kind of each optimiser and its number of steps, in the order of their first step.
 
-    ``models``: the names under which the script keeps the models that are trained. ``dead``: for a model and one of
+    ``models``: the names under which the script keeps the models that are trained (none: where
+    they are in a function, or change while they train). ``dead``: for a model and one of
     its ReLUs (or ``parent.relu#1``), how many units never fire.
     """
 
@@ -27,7 +28,7 @@ class Row:
     """What stands behind ``python``; empty: the script alone."""
     stdin: bytes = b""
     command_line: bool = False
-    """Also run through the real command: what it shows depends on how a process is started."""
+    """Observed through the real command: what it shows depends on how a process is started or ends."""
     printed: bool = True
     """Whether the last line of standard output is ``sha256`` and the parameters' hash."""
 
@@ -57,7 +58,7 @@ TABLE = (
     Row("sgd_schedule.py", "maximise, dampening, schedulers in a row, a plain Linear as the model",
         (("SGD", 20),), models=("lin",)),
     Row("adam_ways.py", "Adam by single tensors, foreach and fused; three models, one after the other",
-        (("Adam", 7), ("Adam", 7), ("Adam", 7))),
+        (("Adam", 7), ("Adam", 7), ("Adam", 7)), models=()),
     Row("accumulation.py", "accumulation over four batches, fewer at the end of an epoch", (("SGD", 15),)),
     Row("zero_grad_kept.py", "zero_grad(set_to_none=False)", (("NAdam", 12),), models=("net",)),
     Row("inplace_ops.py", "relu_, F.relu(inplace=True), +=, dropout in place, dead units",
@@ -87,7 +88,8 @@ TABLE = (
     Row("exit_three.py", "sys.exit(3), atexit", (("Adam", 6),), models=("w",), status=3),
     Row("raises.py", "an exception in the model, finally", (("SGD", 8),), models=("net",), status=1,
         command_line=True),
-    Row("os_exit.py", "os._exit(7) with a full buffer", (("ASGD", 10),), models=(), status=7, printed=False),
+    Row("os_exit.py", "os._exit(7) with a full buffer", (("ASGD", 10),), models=(), status=7, printed=False,
+        command_line=True),
     Row("closed_stdout.py", "standard output closed", (("SGD", 12),), models=("net",), printed=False),
     Row("binary_noise.py", "bytes that are no text, escape sequences, os.write", (("Adam", 12),), models=("net",)),
     Row("signals.py", "handlers for six signals, a timer, signals during the update", (("SGD", 12),), models=("net",),
@@ -99,7 +101,7 @@ TABLE = (
         (("SGD", 10),), models=("net",), command_line=True),
     Row("autocast.py", "bfloat16 by autocast on the CPU", (("AdamW", 12),)),
     Row("parametrised.py", "weight, spectral and orthogonal parametrisations; one removed half way",
-        (("Adam", 6), ("Adam", 6)), models=("critic",)),
+        (("Adam", 6), ("Adam", 6)), models=()),
     Row("gradient_penalty.py", "double backward through autograd.grad", (("RMSprop", 10),), models=("critic",)),
     Row("experts.py", "ModuleList of experts, one of which is never used", (("Adam", 12),), models=("moe",)),
     Row("trains_in_thread.py", "training in a thread of its own", (("SGD", 10),)),

@@ -32,6 +32,8 @@ class Oracle:
         self.samples: collections.Counter[tuple[int, str]] = collections.Counter()
         self.kept: list[Any] = []
         """Whatever an id above belongs to: it must not be given to another object."""
+        self.trees: list[dict[str, list[list[Any]]]] = []
+        """Qualified name, kind and own parameters of each module, when an optimiser joined and at the end."""
         self.inside: list[tuple[nn.Module, collections.Counter[str]]] = []
 
     def watch(self) -> None:
@@ -46,7 +48,19 @@ class Oracle:
         if id(optimizer) not in self.updates:
             self.kept.append(optimizer)
             self.updates[id(optimizer)] = [type(optimizer).__name__, 0]
+            self.look_at_trees()
         self.updates[id(optimizer)][1] += 1
+
+    def look_at_trees(self) -> None:
+        names = vars(sys.modules["__main__"])
+        if all(variable in names for variable in self.variables):
+            self.trees.append({
+                variable: [
+                    [name, type(module).__name__, sum(p.numel() for p in module.parameters(recurse=False))]
+                    for name, module in names[variable].named_modules()
+                ]
+                for variable in self.variables
+            })  # fmt: skip
 
     def enter(self, module: nn.Module, _: Any) -> None:
         self.inside.append((module, collections.Counter()))
@@ -76,22 +90,19 @@ class Oracle:
         self.samples[key] += output.shape[0]
 
     def write(self) -> None:
+        self.look_at_trees()
         names = vars(sys.modules["__main__"])
-        models = {name: names[name] for name in self.variables}
         self.facts.write_text(json.dumps({
             "updates": list(self.updates.values()),
-            "models": {
-                name: [[inner, type(m).__name__, sum(p.numel() for p in m.parameters(recurse=False))]
-                       for inner, m in model.named_modules()]
-                for name, model in models.items()
-            },
+            "trees": self.trees,
             "dead": {
-                name: {
+                variable: {
                     ".".join(filter(None, (inner, call))): [int((~fired).sum()), len(fired), self.samples[key]]
-                    for inner, m in model.named_modules()
+                    for inner, module in names[variable].named_modules()
                     for key, fired in self.fired.items()
-                    for call in [key[1]] if key[0] == id(m)
+                    for call in [key[1]]
+                    if key[0] == id(module)
                 }
-                for name, model in models.items()
+                for variable in self.variables
             },
         }))  # fmt: skip

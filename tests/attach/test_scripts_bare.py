@@ -43,7 +43,7 @@ def test_the_oracle_agrees_with_the_table(row: Row, scripts: Scripts) -> None:
     assert truth.outcome == bare.outcome  # two runs agree bit for bit: so must a third under bptui
     if row.printed:
         assert re.fullmatch(rb"sha256 [0-9a-f]{64}", bare.stdout.splitlines()[-1])
-    if row.models:
+    if row.script != "os_exit.py":  # where the oracle has no last word
         assert tuple((kind, count) for kind, count in truth.facts["updates"]) == row.updates
         dead = {(model, layer): count for model, layers in row.dead.items() for layer, count in layers.items()}
         found = {
