@@ -23,6 +23,8 @@ COMMANDS = {
     "stop": "end a run after its current step, and keep it",
     "replay": "do a run again, and hold it against its record bit for bit",
     "bisect": "find the first step of a run at which a condition holds",
+    "dead": "which units are dead, and what killed one of them",
+    "whatif": "a run from one step on with something changed, beside its unchanged continuation",
     "gradcheck": "hold gradients against finite differences",
     "datasets": "list the data there are, take a first look, fetch MNIST or Fashion-MNIST",
     "predict": "classes, probabilities or values for new rows and pictures",

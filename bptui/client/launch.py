@@ -126,7 +126,7 @@ def start_hub(run: Path, *, adopt: bool = False) -> None:
     with open(run / "hub.log", "ab") as output:
         hub = subprocess.Popen(
             [sys.executable, "-P", "-m", "bptui.hub", str(run), *(["--adopt"] if adopt else [])],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=_environment(),
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=environment(),
         )  # fmt: skip
     _hubs[run] = hub
     _running.append(hub)
@@ -152,8 +152,8 @@ def boot_id() -> str:
         return ""
 
 
-def _environment() -> dict[str, str]:
-    """The hub is started with ``-P``; where bptui was found through the current folder alone it must be told."""
+def environment() -> dict[str, str]:
+    """For a process of bptui's own, started with ``-P``: it is told where bptui is, if the current folder told us."""
     environment = dict(os.environ)
     here = str(Path(__file__).resolve().parents[2])
     entries = sys.path if sys.flags.safe_path else sys.path[1:]

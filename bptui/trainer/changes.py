@@ -59,6 +59,14 @@ def _batch_size(course: Course, found: re.Match[str], value: Value) -> Value:
     return float(course.want_batch_size(int(size)))
 
 
+def _batch_size_now(course: Course, found: re.Match[str], value: Value) -> Value:
+    """``batch_size.now``: at once; the epoch under way ends here, and the next one begins."""
+    size = _number("batch_size", value)
+    if not (math.isfinite(size) and size == int(size) and size >= 1):
+        raise ValueError(f"batch_size: expected a whole number of at least 1, got {value!r}")
+    return float(course.take_batch_size(int(size)))
+
+
 def _lr(course: Course, found: re.Match[str], value: Value) -> Value:
     rate = _number("lr", value)
     if not (math.isfinite(rate) and rate > 0):
@@ -187,6 +195,7 @@ def with_structure(experiment: Experiment, wanted: dict[str, Any]) -> Experiment
 RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
     (re.compile(r"total_steps"), _total_steps),
     (re.compile(r"batch_size"), _batch_size),
+    (re.compile(r"batch_size\.now"), _batch_size_now),
     (re.compile(r"lr"), _lr),
     (re.compile(r"optimizer"), _optimizer),
     (re.compile(r"(?P<layer>.+)\.activation"), _activation),

@@ -211,6 +211,19 @@ class Course:
         self._batch()
         return wanted
 
+    def take_batch_size(self, size: int) -> int:
+        """From the next update on: the epoch under way is left, and the next one begins; returns what it was."""
+        before = self.batches.batch_size
+        self.batch_size = size
+        begun = not self.epochs.between(self.step)
+        epoch, steps = self.epochs.of(self.step) + begun, self.epochs.steps
+        self.batches = self._batches(min(size, len(self.setup.data.train)), epoch)
+        self.epochs = Epochs(-(-self.batches.steps_per_epoch // self._group), self.step, epoch)
+        self._epoch_loss = 0.0
+        self.stopping.rescale(self.step, steps, self.epochs.steps)
+        self.lr.rescale(self.epochs, self.stopping.total_steps)
+        return before
+
     def rebuild(self, experiment: Experiment) -> None:
         """Another engine: parameters as they are; settings and moments too where the optimiser is the same."""
         from bptui.engine import create
