@@ -133,7 +133,7 @@ def test_relative_values_and_what_cannot_be(run: Path) -> None:
     with pytest.raises(WhatIfError, match="expected KEY=VALUE"):
         parse_change("lr")
     with pytest.raises(WhatIfError, match="none to begin again"):
-        carry_on(run, Continue(0, 1, (Change("revive", "he_normal"),)))
+        carry_on(run, Continue(0, 1, (Change("activation", "leaky_relu"), Change("revive", "he_normal"))))
 
 
 def test_a_job_tells_how_far_it_is_and_is_ended_with_its_task(run: Path) -> None:
