@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bptui.engine.numpy.operations import Array, Operation, constant, run
+from bptui.engine.numpy.operations import Array, Operation, run
 
 _ROW_MAJOR, _AS_IT_IS, _TRANSPOSED = (ctypes.c_int(value) for value in (101, 111, 112))  # of cblas.h
 _LETTERS: dict[np.dtype[Any], tuple[str, Any]] = {
@@ -68,7 +68,7 @@ class Blas:
     def add(self, alpha: Array, x: Array, y: Array) -> Operation:
         """``y ← α·x + y`` for flat x and y."""
         if self._library is None:
-            return _blend(alpha, x, constant(1.0, y), y)
+            return _add(alpha, x, y)
         one = self._integer(1)
         return partial(
             self._routine("axpy", y), self._integer(y.size), _number(alpha), _address(x), one, _address(y), one
@@ -120,25 +120,28 @@ def _number(value: Array) -> Any:
 # -- the same of NumPy's calls ----------------------------------------------------------------------------
 def _product(a: Array, b: Array, out: Array, alpha: Array, beta: Array) -> Operation:
     fresh = np.empty(out.shape, out.dtype)
-    keep: list[Operation] = [partial(np.multiply, out, beta, out), partial(np.add, out, fresh, out)]
-    over: list[Operation] = [partial(np.copyto, out, fresh)]
 
     def product() -> None:
         np.dot(a, b, fresh)
-        np.multiply(fresh, alpha, fresh)
-        run(keep if beta else over)
+        if alpha != 1.0:
+            np.multiply(fresh, alpha, fresh)
+        if not beta:
+            np.copyto(out, fresh)
+            return
+        if beta != 1.0:
+            np.multiply(out, beta, out)
+        np.add(out, fresh, out)
 
     return product
 
 
 def _blend(alpha: Array, x: Array, beta: Array, y: Array) -> Operation:
+    return partial(run, [partial(np.multiply, y, beta, y), _add(alpha, x, y)])
+
+
+def _add(alpha: Array, x: Array, y: Array) -> Operation:
     fresh = np.empty(y.shape, y.dtype)
-    operations: list[Operation] = [
-        partial(np.multiply, x, alpha, fresh),
-        partial(np.multiply, y, beta, y),
-        partial(np.add, y, fresh, y),
-    ]
-    return partial(run, operations)
+    return partial(run, [partial(np.multiply, x, alpha, fresh), partial(np.add, y, fresh, y)])
 
 
 # -- finding it -------------------------------------------------------------------------------------------
