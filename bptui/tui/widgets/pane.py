@@ -38,7 +38,7 @@ _GAP = 8  # changed spans nearer than this are one: moving the cursor and settin
 
 
 def width_of(line: Sequence[Piece]) -> int:
-    return sum(cell_len(text) for text, _ in line)
+    return cell_len("".join([text for text, _ in line]))  # widths add up, and one look at a row is quicker
 
 
 #: Text whose characters are one cell each: what nearly every line is made of.
@@ -155,16 +155,21 @@ class Drawn(Widget):
 
     def _strip(self, line: Line, width: int) -> Strip:
         segments: list[Segment] = []
-        used = 0
+        texts: list[str] = []
+        palette, last = self._palette, None
         for text, name in line:
             if not text:
                 continue
-            style = self.style_of(name)
-            used += cell_len(text)
-            if segments and segments[-1].style is style:
-                segments[-1] = Segment(segments[-1].text + text, style)
-            else:
-                segments.append(Segment(text, style))
+            style = palette.get(name) or self.style_of(name)
+            if style is last:
+                texts.append(text)
+                continue
+            if last is not None:
+                segments.append(Segment("".join(texts), last))
+            texts, last = [text], style
+        if last is not None:
+            segments.append(Segment("".join(texts), last))
+        used = width_of(line)
         strip = Strip(segments, used)
         return strip if used == width else strip.adjust_cell_length(width, self.style_of("text")).simplify()
 

@@ -126,18 +126,23 @@ class Plot:
     def _thin(raster: Raster, trace: Trace, scale: _Scale, series: int, stride: int = 1) -> None:
         """The middle of each column as one line; ``stride`` > 1 dots it."""
         before: tuple[int, int] | None = None
+        rows, span, row_of, finite = raster.rows, raster.span, scale.row, math.isfinite
         for at, least, most, bad in zip(trace.places, trace.low, trace.high, trace.bad, strict=True):
-            if not (math.isfinite(least) and math.isfinite(most)):
+            if not (finite(least) and finite(most)):
                 if bad:
                     before = None
                 continue
-            place = (at, scale.row(least / 2 + most / 2, raster.rows))
+            row = row_of(least / 2 + most / 2, rows)
             apart = stride if before is None else at - before[0]
-            if before is not None and (apart > 1 or stride == 1):
-                raster.line(before, place, series, stride)
-            if apart >= stride or at % stride == 0:  # each of a few points, every so many columns of many
-                raster.dot(*place, series)
-            before = place
+            if before is not None and apart == stride == 1:  # most columns: joined to the one beside it
+                joint = before[1] + (1 if row > before[1] else -1 if row < before[1] else 0)
+                span(at, min(row, joint), max(row, joint), series)
+            else:
+                if before is not None and (apart > 1 or stride == 1):
+                    raster.line(before, (at, row), series, stride)
+                if apart >= stride or at % stride == 0:  # each of a few points, every so many columns of many
+                    raster.dot(at, row, series)
+            before = (at, row)
 
     def _body(self, raster: Raster, scale: _Scale, frame: Frame, gaps: set[int]) -> list[Line]:
         height = raster.height
