@@ -25,8 +25,14 @@ HEADER = (
     "The line above all panes: the state, the step (the number of updates made so far) and the epoch (how often every "
     "training row has been used), then data, layers' sizes, engine, pace and what the probes cost. Where it is narrow "
     "the last go first.\n\n"
-    "    READY waits for space   PAUSED stands between two micro-steps   RUNNING   DONE may go on   "
-    "STALE has no trainer"
+    "    READY     waits for space\n"
+    "    RUNNING   trains\n"
+    "    PAUSED    stands between two updates, or inside one\n"
+    "    DONE      came to its end, and may go on\n"
+    "    FAILED    the loss is not finite, or an error ended it\n"
+    "    STALE     has no trainer any more\n"
+    "    WAITING   a script before its first update\n"
+    "    HELD      a script that an error has stopped, kept for a look"
 )
 
 #: Quantity → name in the inspector, ASCII name, formula, what it is.
@@ -77,12 +83,12 @@ LAST_DELTA: dict[str, str] = {
 }
 
 BREAKPOINTS: dict[str, str] = {
-    "examples": 'loss > 3\nnot is_finite(loss)\nval_accuracy >= 0.96\ndelta(loss, 100) > 0.5\n'
+    "examples": "loss > 3\nnot is_finite(loss)\nval_accuracy >= 0.96\ndelta(loss, 100) > 0.5\n"
     'dead("dense1") > 0.5 and step > 100\ngrad_norm("dense2") < 1e-6',
     "help": "A breakpoint pauses the run where its condition comes to hold: before the update, in the very state. One "
     "that held the last time it was looked at does not hit again until it has ceased to.\n\n"
     "    loss step epoch lr val_loss val_accuracy …      what is recorded\n"
-    "    grad_norm update_ratio weight_norm dead saturated activation_mean delta_norm (\"layer\")\n"
+    '    grad_norm update_ratio weight_norm dead saturated activation_mean delta_norm ("layer")\n'
     "    is_finite(x)  abs(x)  log(x)  delta(x, n): x less what it was n steps ago\n"
     "    + - * /   < <= > >= == !=   and or not\n\n"
     "dead and saturated (|z| ≥ 5) are shares. What is about a layer is known where it is measured, as the budget for "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from bptui.tui.glyphs import STATES, Glyphs, pick
 from bptui.tui.store import Snapshot
 from bptui.tui.text import fit, integer, loss_text
@@ -15,7 +17,8 @@ class Banner(Drawn):
         super().__init__(snapshot, glyphs=glyphs, id=id)
         self.message = ""
 
-    def line(self) -> str:
+    def line(self, width: int = 10**6) -> str:
+        """What there is to say; in ``width`` cells, so far as it can be said in fewer words."""
         if self.message:
             return self.message
         snapshot = self.snapshot
@@ -26,11 +29,11 @@ class Banner(Drawn):
         if snapshot.link == "ended" and snapshot.shown_state == "STALE":
             return snapshot.link_text or "the trainer is gone"
         if snapshot.state == "DONE" and snapshot.step:
-            return done(snapshot, "->" if self.glyphs.name == "ascii" else "→")
+            return done(snapshot, "->" if self.glyphs.name == "ascii" else "→", width)
         return ""
 
     def build(self, width: int, height: int) -> list[Line]:
-        text = self.line()
+        text = self.line(width - 4)
         if not text:
             return []
         good = not self.message and self.snapshot.state == "DONE" and self.snapshot.link != "lost"
@@ -39,16 +42,28 @@ class Banner(Drawn):
         return [[] for _ in range((height - 1) // 2)] + [line]
 
 
-def done(snapshot: Snapshot, arrow: str = "→") -> str:
-    """What happened, in figures, and the three next things to try."""
-    said = f"{integer(snapshot.step)} steps"
-    curves = snapshot.curves
-    if curves is not None and (last := curves.latest("loss")) is not None:
-        first = curves.reduce("loss", 0, 0, 1).low[0]
-        said += f", loss {loss_text(first)}{arrow}{loss_text(last)}" if first == first else f", loss {loss_text(last)}"
-        if (accuracy := curves.latest("val_accuracy")) is not None:
-            said += f", val {accuracy * 100:.1f} %"
+def done(snapshot: Snapshot, arrow: str = "→", width: int = 10**6) -> str:
+    """What happened, in figures, and the three next things to try: these stay where it is narrow."""
     if snapshot.read_only or snapshot.link == "ended" or snapshot.code is not None:
-        return f"{said}. f findings, R runs it again, e edits it"
-    second = "f findings" if snapshot.findings else "i looks at its values"
-    return f"{said}. space trains on, {second}, e edits"
+        then = "f findings, R runs it again, e edits it"
+    else:
+        then = f"space trains on, {'f findings' if snapshot.findings else 'i looks at its values'}, e edits"
+    steps = f"{integer(snapshot.step)} steps"
+    for said in (*_figures(snapshot, steps, arrow), steps):
+        text = f"{said}. {then}"
+        if cell_len(text) <= width:
+            break
+    return text
+
+
+def _figures(snapshot: Snapshot, steps: str, arrow: str) -> list[str]:
+    """The longest first."""
+    curves = snapshot.curves
+    if curves is None or (last := curves.latest("loss")) is None:
+        return []
+    first = curves.reduce("loss", 0, 0, 1).low[0]
+    fell = f"{loss_text(first)}{arrow}" if first == first else ""
+    accuracy = curves.latest("val_accuracy")
+    val = f", val {accuracy * 100:.1f} %" if accuracy is not None else ""
+    losses = (f", loss {fell}{loss_text(last)}", f", loss {loss_text(last)}")
+    return [f"{steps}{loss}{end}" for end in (val, "") for loss in losses]

@@ -21,7 +21,10 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     out = [("step", place)]
     if snapshot.micro:
         out.append(("micro", f"· {snapshot.micro}"))
-    epochs = f"/{model.epochs}" if model.epochs else ""
+    total = model.epochs
+    if total and snapshot.total_steps and model.steps_per_epoch:  # trained on: as long again
+        total = max(total, -(-snapshot.total_steps // model.steps_per_epoch))
+    epochs = f"/{total}" if total else ""
     out.append(("epoch", f"epoch {int(snapshot.epoch)}{epochs}" if snapshot.state != "STARTING" else ""))
     if snapshot.shown_state in ("FAILED", "PAUSED", "HELD", "WAITING") and snapshot.text:
         out.append(("text", snapshot.text))

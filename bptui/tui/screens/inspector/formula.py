@@ -62,9 +62,7 @@ def cell(layer: int, where: tuple[int, int], upstream: float | None, gate: float
     return f"{name} = {upstream:.6g} × {gate:.6g} = {delta:.6g}"
 
 
-def last_delta(
-    experiment: Experiment, z: Sequence[float], y: Sequence[float] | float, samples: int, unit: int
-) -> str:
+def last_delta(experiment: Experiment, z: Sequence[float], y: Sequence[float] | float, samples: int, unit: int) -> str:
     """δᴸ of one sample and unit from its logits (outputs, for other losses) and target; empty where it is another form.
 
     ``z``: what the last layer gives for the sample. ``y``: its class, or its targets.
