@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_session import FakeSession, LogWriter, experiment, histograms, losses, model_info, status, story, table
 from screen_text import SIZES, check, lines, settle, shown, text, until
+
+from bptui.protocol.framing import Body, Frame
+from bptui.protocol.messages import Inspect, Inspection
+from bptui.tui.screens.lesson import LessonScreen
 
 SPEC = experiment()
 each_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -28,7 +33,7 @@ async def test_ready_before_the_first_step(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("name", "keys"),
     [("inspector", ["i"]), ("leave", ["q"]), ("help", ["question_mark"]), ("findings", ["f"]),
-     ("output", ["t"])],
+     ("output", ["t"]), ("go-to", ["g"])],
 )  # fmt: skip
 async def test_screens_above_it(size: tuple[int, int], name: str, keys: list[str]) -> None:
     session = FakeSession(story(SPEC))
@@ -43,6 +48,33 @@ async def test_screens_above_it(size: tuple[int, int], name: str, keys: list[str
 
 async def _never(directory: Path) -> FakeSession:
     raise AssertionError(f"nothing connects to {directory}")
+
+
+class SmallNetwork(FakeSession):
+    """Two inputs, two units, one output: the network of the lesson, with numbers of its own."""
+
+    layers = (
+        {"x": [[1.5, -0.5]], "y": [[1.0]], "W": [[0.5, -0.4], [0.3, 0.8]], "b": [0.1, -0.2]},
+        {"W": [[0.7], [-0.6]], "b": [0.05]},
+    )
+
+    def inspection(self, message: Inspect) -> Frame:
+        body = Body()
+        held = {kind: np.array(self.layers[message.layer][kind]) for kind in message.kinds}
+        arrays = {kind: body.add(values) for kind, values in held.items()}
+        shapes = {kind: values.shape for kind, values in held.items()}
+        reply = Inspection(step=0, micro="", layer=message.layer, loss=None, arrays=arrays, shapes=shapes)
+        return Frame(reply, body.bytes())
+
+
+@each_size
+async def test_the_lesson_begins(size: tuple[int, int]) -> None:
+    small = experiment((2, 1))
+    session = SmallNetwork([model_info(small, features=2), status("READY")])
+    async with shown(session, small, size, lesson=("backprop", True)) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, LessonScreen) and app.screen.numbers)
+        await settle(app, pilot)
+        check(f"lesson-{size[0]}", app)
 
 
 @each_size

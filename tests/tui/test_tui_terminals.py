@@ -233,11 +233,12 @@ def _blur() -> object:
 
 
 async def test_done_says_what_happened_and_three_things_to_try() -> None:
-    async with shown(FakeSession([*story(SPEC), status("DONE", 300)]), SPEC, (80, 24)) as (app, _):
-        said = lines(app)[1]
-        assert said.startswith(" ✔ 300 steps, loss 2.") and "val 96.4 %" in said
-    async with shown(FakeSession([*story(SPEC), status("DONE", 300)]), SPEC) as (app, _):
-        assert lines(app)[1].endswith("space trains on, f findings, e edits")
+    ended = FakeSession([*story(SPEC), status("DONE", 300)])
+    async with shown(ended, SPEC, (80, 24)) as (app, pilot):
+        assert lines(app)[1] == " ✔ 300 steps, loss 0.642, val 96.4 %. space trains on, f findings, e edits"
+        await pilot.resize_terminal(120, 36)
+        await until(pilot, lambda: lines(app)[1].startswith(" ✔ 300 steps, loss 2."))
+        assert lines(app)[1].endswith("→0.642, val 96.4 %. space trains on, f findings, e edits")
 
 
 # -- places ----------------------------------------------------------------------------------------

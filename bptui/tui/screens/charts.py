@@ -14,6 +14,7 @@ from bptui.tui.keys import Place
 from bptui.tui.looks import boundary_view, confusion_view
 from bptui.tui.ports import ConnectionLost, RequestRefused
 from bptui.tui.screens.base import TransportScreen, bindings
+from bptui.tui.screens.curve import CurveScreen
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean
 from bptui.tui.widgets.boundary import POINTS, BoundaryChart
@@ -37,7 +38,7 @@ LOOK_SHARE = 0.02
 _ENDED = "The run has ended: there is no process that could be asked."
 
 
-class ChartsScreen(TransportScreen):
+class ChartsScreen(CurveScreen):
     """One of VIEWS; the layer that is selected is the same as in the panes."""
 
     PLACE = "charts"
@@ -205,28 +206,27 @@ class ChartsScreen(TransportScreen):
         self._cell_line()
 
     def action_log_axis(self) -> None:
-        if self.view == "metrics":
+        if self.view == "loss":
+            super().action_log_axis()
+        elif self.view == "metrics":
             self.metrics.toggle_log()
-        elif self.view == "loss":
-            self.loss.toggle_log()
         else:
             self.notice("this chart's axis is logarithmic already" if self.view != "confusion" else "no axis here")
 
     def action_metric(self) -> None:
         if self.view != "loss":
             self._turn("loss")
-        self.notice(f"chart: {self.loss.turn_metric()}")
+        super().action_metric()
 
     def action_smooth(self) -> None:
         if self.view == "loss":
-            weight = self.loss.turn_smoothing()
-            self.notice(f"smoothed: a running mean with weight {weight:g}" if weight else "not smoothed")
+            super().action_smooth()
         else:
             self.notice("a smooths the loss chart")
 
     def action_zoom_steps(self, by: float) -> None:
         if self.view == "loss":
-            self.loss.zoom(by)
+            super().action_zoom_steps(by)
 
     def action_back(self) -> None:
         self.dismiss()

@@ -12,7 +12,8 @@ from bptui.tui import places
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
 from bptui.tui.layout import gradients_height, left_width, model_height
-from bptui.tui.screens.base import TransportScreen, bindings
+from bptui.tui.screens.base import bindings
+from bptui.tui.screens.curve import CurveScreen
 from bptui.tui.store import Snapshot
 from bptui.tui.widgets.banner import Banner
 from bptui.tui.widgets.findings import FindingsPane
@@ -30,7 +31,7 @@ ONE_PANE = (64, 18)
 """Below this width or height one pane is shown at a time."""
 
 
-class MainScreen(TransportScreen):
+class MainScreen(CurveScreen):
     """Panes 1–4 of one run."""
 
     BINDINGS = bindings("main")
@@ -131,22 +132,11 @@ class MainScreen(TransportScreen):
         self.zoomed = not self.zoomed
         self.place_panes()
 
-    def action_log_axis(self) -> None:
-        self.loss.toggle_log()
-        self.notice("loss on a logarithmic axis" if self.loss.log_axis else "loss on a linear axis")
-
     def action_metric(self) -> None:
         if self.current is self.model:
             self.action_picture()
-            return
-        self.notice(f"chart: {self.loss.turn_metric()}")
-
-    def action_smooth(self) -> None:
-        weight = self.loss.turn_smoothing()
-        self.notice(f"smoothed: a running mean with weight {weight:g}" if weight else "not smoothed")
-
-    def action_zoom_steps(self, by: float) -> None:
-        self.loss.zoom(by)
+        else:
+            super().action_metric()
 
     def action_histogram(self) -> None:
         quantity = self.gradients.turn()
