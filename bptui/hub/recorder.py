@@ -91,6 +91,7 @@ class Recorder:
                 break
             blocks = digest.feed(data)
             self.reader.used(digest.consumed)
+            self._file_events()  # before they count as read: what was changed must not be lost
             if digest.consumed:
                 self.log.append(blocks, self.reader.cursor)
                 self.reader.commit()
@@ -157,9 +158,7 @@ class Recorder:
         if "end" in changed:
             topics |= {"status", "urgent"}
             self.update_info(end=digest.end)
-        for note in digest.events:
-            self.event(note.step, source="trainer", time_=note.time, rank=note.rank, content=note.content)
-        digest.events.clear()
+        self._file_events()
         if self._new_events:
             self._new_events = False
             topics.add("events")
@@ -266,6 +265,11 @@ class Recorder:
         if marked is not None:
             self.events = [*self.events[1 - MOST :], marked]
             self._new_events = True
+
+    def _file_events(self) -> None:
+        for note in self.digest.events:
+            self.event(note.step, source="trainer", time_=note.time, rank=note.rank, content=note.content)
+        self.digest.events.clear()
 
     def _append(self, name: str, data: bytes) -> bool:
         try:

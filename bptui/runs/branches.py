@@ -19,8 +19,9 @@ from typing import Any
 import msgspec
 
 from bptui.runs import findings, keyframes, log
-from bptui.runs.events import Change, encode, lines
+from bptui.runs.events import encode
 from bptui.runs.info import Parent, RunError, read_info, write_info
+from bptui.runs.interventions import Change, change_of, told
 from bptui.runs.load import Loaded, load
 from bptui.runs.log import BlockKind
 from bptui.runs.paths import new_id, socket_addresses
@@ -81,15 +82,10 @@ def _write_events(
     path: Path, loaded: Loaded, step: int, changes: Sequence[Change], past: Iterable[Change] | None
 ) -> None:
     now = time.time()
-    known: list[dict[str, Any]] = [
-        *(line for line in lines(loaded.scalars.parent)),
-        *({"time": note.time, "source": "trainer", **note.content} for note in loaded.digest.events),
-    ]
-    kept = [line for line in known if line.get("source") == "trainer" and _at(line) <= step]
-    if past is not None:
-        told = {(_at(line), line.get("change")) for line in kept}
-        kept += [_line(one, now) for one in past if one.step <= step and (one.step, one.key) not in told]
-        kept.sort(key=_at)
+    kept = [line for line in told(loaded.scalars.parent, loaded.digest.events) if _at(line) <= step]
+    if past is not None:  # the trainer knows them, filed or not
+        others = [line for line in kept if change_of(line) is None]
+        kept = sorted((*others, *(_line(one, now) for one in past if one.step <= step)), key=_at)
     told_here = [_line(one, now) for one in changes]
     branch = _line(Change(step, "branch", loaded.info.id), now)
     path.write_bytes(b"".join(encode(line) for line in [*kept, branch, *told_here]))

@@ -26,35 +26,6 @@ class Event(msgspec.Struct, frozen=True):
     after: float | str | None = None
 
 
-class Change(msgspec.Struct, frozen=True):
-    """Something was changed in state ``step``, before its update: what a replay does again."""
-
-    step: int
-    key: str
-    value: float | str
-    before: float | str = ""
-
-
-def changes(run: Path) -> list[Change]:
-    """What the trainer changed, in the order in which it did; lines that are torn are passed over."""
-    found = []
-    for line in lines(run):
-        step, key, value = line.get("step"), line.get("change"), line.get("after")
-        if line.get("source") != "trainer" or not isinstance(step, int) or not isinstance(key, str) or value is None:
-            continue
-        if key in _NO_CHANGE:
-            continue
-        as_number = number(value)
-        was = number(line.get("before"))
-        before = str(line.get("before") or "") if was is None else was
-        found.append(Change(step, key, str(value) if as_number is None else as_number, before))
-    return found
-
-
-_NO_CHANGE = frozenset({"break", "branch"})
-"""Events of the trainer that change nothing of the computation."""
-
-
 def charted(line: Mapping[str, Any]) -> Event | None:
     """The event of one line of ``events.jsonl``; None for what no chart marks.
 

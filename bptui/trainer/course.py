@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from bptui.data import Batches, Part
 from bptui.engine.base import Batch, Engine
-from bptui.runs.events import Change
+from bptui.runs.interventions import Change
 from bptui.spec.experiment import Experiment
 from bptui.trainer.changes import Value, change, structure, with_structure
 from bptui.trainer.epochs import Epochs

@@ -210,6 +210,7 @@ class Trainer(Watched):
         if ended:
             reason = self._epoch_ended()
             self.breakpoints.passed(self, losses[-1:], self.step)
+        self.relive_here()
         now = time.perf_counter()
         if now - self._reported >= _SPEED_EVERY:
             self._reported = now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bptui.runs.events import Change
+from bptui.runs.interventions import Change
 from bptui.trainer.course import Course, Tensors
 
 #: Bytes for states of the recent past, and for those around the places that were gone to.

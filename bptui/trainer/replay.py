@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.runs import keyframes
-from bptui.runs.events import changes
 from bptui.runs.info import RunError, RunInfo, read_info
+from bptui.runs.interventions import changes
 from bptui.runs.report import losses
 from bptui.trainer.course import Course
 from bptui.trainer.setup import SetupError, meta, prepare

@@ -32,7 +32,7 @@ from bptui.protocol.messages import (
     Step,
     Stop,
 )
-from bptui.runs.events import Change
+from bptui.runs.interventions import Change
 from bptui.runs.ring import Record
 from bptui.trainer.breakpoints import check
 from bptui.trainer.changes import Value

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bptui.runs import branches, keyframes
-from bptui.runs.events import Change, changes
 from bptui.runs.info import RunError
+from bptui.runs.interventions import Change, changes
 from bptui.trainer.changes import Value
 from bptui.trainer.course import Course
 from bptui.trainer.keep import keep, keep_state

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bptui.runs import keyframes
-from bptui.runs.events import Change, changes, encode, read_events
+from bptui.runs.events import encode, read_events
 from bptui.runs.info import read_info
+from bptui.runs.interventions import Change, change_of, told
 from bptui.runs.report import report
 from bptui.trainer.replay import replay
 
@@ -117,9 +118,13 @@ def _file(run: Path, *events: dict[str, object]) -> None:
     (run / "events.jsonl").write_bytes(b"".join(encode({"source": "trainer", **event}) for event in events))
 
 
+def _changes(run: Path) -> list[Change]:
+    return [change for line in told(run, ()) if (change := change_of(line)) is not None]
+
+
 def test_a_limit_that_was_taken_away_is_taken_away_again(tmp_path: Path) -> None:
     _file(tmp_path, {"step": 3, "change": "clip", "before": 1.0, "after": float("inf")})
-    assert changes(tmp_path) == [Change(3, "clip", float("inf"), 1.0)]
+    assert _changes(tmp_path) == [Change(3, "clip", float("inf"), 1.0)]
     (event,) = read_events(tmp_path)
     assert (event.before, event.after) == (1.0, float("inf"))
 
@@ -134,7 +139,7 @@ def test_changes_are_read_in_the_order_in_which_they_were_made(tmp_path: Path) -
         {"step": 20, "change": "dense1.activation", "before": "relu", "after": "tanh"},
         {"step": 20, "change": "lr", "before": 0.2, "after": 0.5},
     )
-    assert [(one.step, one.key, one.value) for one in changes(tmp_path)] == [
+    assert [(one.step, one.key, one.value) for one in _changes(tmp_path)] == [
         (10, "lr", 0.1), (20, "momentum", 0.3), (20, "lr", 0.2), (20, "dense1.activation", "tanh"), (20, "lr", 0.5),
     ]  # fmt: skip
 
