@@ -171,6 +171,9 @@ def show(
     lesson: tuple[str, bool] | None = None,
 ) -> int:
     """The screen of a run; ``run_of`` gives its directory after the first frame. What is not given: config.toml."""
+    from bptui.tui import garbage
+
+    garbage.wait()
     from bptui.tui.config import read_config
     from bptui.tui.start import start
     from bptui.tui.themes import theme_name

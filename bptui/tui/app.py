@@ -20,6 +20,7 @@ from bptui.client.reference import Reference
 from bptui.protocol.framing import Frame
 from bptui.protocol.messages import AnyRequest, Branched, Findings, Pace
 from bptui.spec.experiment import Experiment
+from bptui.tui import garbage
 from bptui.tui.another import Relauncher, follow_branch, machine_of, replace_run
 from bptui.tui.config import ConfigError, NoticeChoice
 from bptui.tui.glyphs import SETS, GlyphName
@@ -116,12 +117,17 @@ class BptuiApp(App[ExitResult]):
     def on_mount(self) -> None:
         self.set_interval(PAINT_SECONDS, self._tick)
         self.app_resume_signal.subscribe(self, lambda _: self.terminal.draw_again())
-        self.call_after_refresh(self.link.begin)
+        self.call_after_refresh(self._begin)
         if self._lesson is not None:
             from bptui.tui.screens.lesson import LessonScreen
 
             name, again = self._lesson
             self.push_screen(LessonScreen(name, self.store.snapshot, self.glyphs, again=again))
+
+    def _begin(self) -> None:
+        """The first frame is there."""
+        garbage.settle()
+        self.link.begin()
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key):
@@ -312,6 +318,7 @@ class BptuiApp(App[ExitResult]):
 def _history_curves() -> Curves:
     from bptui.tui.curves import HistoryCurves  # numpy: only once data come
 
+    garbage.settle()
     return HistoryCurves()
 
 
