@@ -18,7 +18,7 @@ from textual.screen import Screen
 
 from bptui.client.reference import Reference
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import AnyRequest, Branched, Findings, Pace
+from bptui.protocol.messages import AnyRequest, Branched, Findings, GoTo, Pace
 from bptui.spec.experiment import Experiment
 from bptui.tui import garbage
 from bptui.tui.another import Relauncher, follow_branch, machine_of, replace_run
@@ -226,7 +226,8 @@ class BptuiApp(App[ExitResult]):
         if snapshot.read_only and self.may_ask(request):
             return True
         if snapshot.read_only:
-            self.notice("this run is shown from its files: nothing runs that could be steered")
+            past = "; g, s and S go to its steps" if self.may_ask(GoTo(step=0)) else ""
+            self.notice(f"this run is shown from its files: nothing runs that could be steered{past}")
         elif snapshot.link == "ended":
             self.notice("the run has ended; R starts it again" if self.relaunch else "the run has ended")
         elif snapshot.link == "lost":
