@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from bptui.runs.info import RunError, RunInfo, read_info
+from bptui.runs.info import Parent, RunError, RunInfo, read_info
 from bptui.runs.paths import runs_root
 from bptui.runs.processes import lives
 from bptui.runs.ring import read_header
@@ -36,6 +36,8 @@ class RunSummary(NamedTuple):
     end: dict[str, object] | None
     engine: str = ""
     pid: int = 0
+    parent: Parent | None = None
+    """The run that it is a branch of, and where it left it."""
 
 
 class Live(NamedTuple):
@@ -91,8 +93,9 @@ def summarise(run: Path) -> RunSummary | None:
         state = "STARTING" if live.starting else "STALE"
     engine = str(info.actual.get("engine", info.engine))
     return RunSummary(
-        info.id, run, info.title, state, step, info.created, live.trainer, info.end, engine, info.trainer_pid
-    )
+        info.id, run, info.title, state, step, info.created, live.trainer, info.end, engine, info.trainer_pid,
+        info.parent,
+    )  # fmt: skip
 
 
 def resolve(name: str, root: Path | None = None) -> Path:

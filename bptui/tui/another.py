@@ -13,7 +13,7 @@ import msgspec
 from bptui.protocol.messages import Branched, Keep, Stop
 from bptui.runs.info import RunError
 from bptui.tui.link import NOT_OPENED
-from bptui.tui.ports import ConnectionLost, RequestRefused, close, one_line
+from bptui.tui.ports import ConnectionLost, Curves, RequestRefused, close, one_line
 
 if TYPE_CHECKING:
     from bptui.client.launch import Start
@@ -61,6 +61,50 @@ async def replace_run(app: BptuiApp, experiment: Experiment, done: str, plan: Pl
     app.notify(done, timeout=3)
 
 
+async def open_run(app: BptuiApp, directory: Path) -> bool:
+    """Look at another run; the one that was shown goes on, or stays as it is. False: it could not be opened."""
+    from bptui.runs.info import read_info
+    from bptui.spec.load import SpecError, from_dict
+
+    if not app.link.can_connect:
+        return False
+    try:
+        experiment = from_dict(spec) if (spec := read_info(directory).spec) else None
+        session = await app.link.connect(directory)
+    except (*NOT_OPENED, SpecError) as error:
+        app.notice(one_line(error), "bad")
+        return False
+    app.link.silence()
+    if (old := app.session) is not None:
+        await old.close(leave=True)
+    app.begin_anew(experiment)
+    app.link.listen(session)
+    return True
+
+
+async def lay_beneath(app: BptuiApp, directory: Path) -> None:
+    """The curves of the run that this one is a branch of, for the chart to draw beneath."""
+    from bptui.runs.info import read_info
+    from bptui.runs.load import load
+
+    def read() -> Curves | None:
+        info = read_info(directory)
+        if info.parent is None or not (directory.parent / info.parent.run / "run.json").exists():
+            return None
+        from bptui.tui.curves import HistoryCurves
+
+        curves, at = HistoryCurves(), 0
+        for piece in load(directory.parent / info.parent.run).log():
+            curves.feed(at, piece)
+            at += len(piece)
+        return curves
+
+    store = app.store
+    with contextlib.suppress(RunError, OSError):
+        store.lay_beneath(await asyncio.to_thread(read))
+        app.paint()
+
+
 async def follow_branch(app: BptuiApp, branch: Branched) -> None:
     """Start the branch that the trainer has made, and go on in it; the run that it leaves is stopped and kept."""
     from bptui.client.launch import discard, start_hub
@@ -80,7 +124,6 @@ async def follow_branch(app: BptuiApp, branch: Branched) -> None:
     with contextlib.suppress(ConnectionLost, RequestRefused, OSError):
         await old.request(Stop())
     await close(old)
-    assert app.experiment is not None
     app.begin_anew(app.experiment)
     app.link.listen(session)
     app.notice(f"a branch of {old.run} at step {branch.step:,}: the old future is kept (r shows both)")

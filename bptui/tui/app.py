@@ -21,7 +21,7 @@ from bptui.protocol.framing import Frame
 from bptui.protocol.messages import AnyRequest, Branched, Findings, GoTo, Pace
 from bptui.spec.experiment import Experiment
 from bptui.tui import garbage
-from bptui.tui.another import Relauncher, follow_branch, machine_of, replace_run
+from bptui.tui.another import Relauncher, follow_branch, lay_beneath, machine_of, replace_run
 from bptui.tui.config import ConfigError, NoticeChoice
 from bptui.tui.glyphs import SETS, GlyphName
 from bptui.tui.keys import Place
@@ -291,7 +291,11 @@ class BptuiApp(App[ExitResult]):
         if self.may_restart():
             self.spawn(replace_run(self, experiment, done, plan))
 
-    def begin_anew(self, experiment: Experiment) -> None:
+    def branched(self, directory: Path) -> None:
+        """A run is shown from now on: where it is a branch, with its parent's curves beneath."""
+        self.spawn(lay_beneath(self, directory))
+
+    def begin_anew(self, experiment: Experiment | None) -> None:
         """Forget the run that was shown."""
         self._first_run = False
         self.live_changes.clear()

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-Place = Literal["main", "inspector", "breakpoints", "builder", "form", "charts", "lesson"]
+Place = Literal["main", "inspector", "breakpoints", "runs", "builder", "form", "charts", "lesson"]
 MAIN: tuple[Place, ...] = ("main",)
 BOTH: tuple[Place, ...] = ("main", "inspector", "charts", "breakpoints")
 DRAWN: tuple[Place, ...] = ("main", "charts")
@@ -75,6 +75,8 @@ KEYS: tuple[Key, ...] = (
         MAIN, "Set", "you have control", 5),
     Key(("u",), "u", "undo_setting", "undo setting", "Take back the last setting that was changed here, and say what.",
         MAIN, "Set", "you have control"),
+    Key(("r",), "r", "screen('runs')", "runs",
+        "Every run, with its branches below it: open one, or delete it.", MAIN, "", "", 10),
     Key(("R",), "R", "restart", "restart",
         "Restart from step 0 with the same experiment, as a new run.",
         MAIN, "Stop", "the run is bptui's own", 9),
@@ -181,6 +183,14 @@ BREAKPOINTS_KEYS: tuple[Key, ...] = (
     Key(("escape",), "esc", "back", "back", "Leave what is typed, or go back.", ("breakpoints",), "", "", 1),
 )  # fmt: skip
 
+RUNS_KEYS: tuple[Key, ...] = (
+    Key(("enter",), "enter", "open", "open", "Open the run under the cursor; the one that is shown goes on without.",
+        ("runs",), "", "", 3),
+    Key(("x", "delete"), "x", "delete", "delete", "Delete the run under the cursor from the disk; asks first.",
+        ("runs",), "", "it has ended", 4),
+    Key(("escape", "r"), "esc", "back", "back", "Back to the panes.", ("runs",), "", "", 1),
+)  # fmt: skip
+
 CHARTS_KEYS: tuple[Key, ...] = (
     Key(("tab",), "tab", "view(1)", "next chart", "The next chart. Also: 1 to 7.", ("charts",), "", "", 4, True),
     Key(("shift+tab",), "shift+tab", "view(-1)", "chart before", "The chart before.", ("charts",), "", "", 0, True),
@@ -256,7 +266,7 @@ LESSON_KEYS: tuple[Key, ...] = (
 
 #: The rows of each screen's own, before those that it shares with others.
 OWN: dict[Place, tuple[Key, ...]] = {
-    "main": (), "inspector": INSPECTOR_KEYS, "breakpoints": BREAKPOINTS_KEYS,
+    "main": (), "inspector": INSPECTOR_KEYS, "breakpoints": BREAKPOINTS_KEYS, "runs": RUNS_KEYS,
     "charts": CHARTS_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS,
     "lesson": LESSON_KEYS,
 }  # fmt: skip

@@ -69,6 +69,7 @@ class Link:
         while True:
             self.session = session
             app.store.connected(session.read_only)
+            app.branched(session.directory)
             app.paint()
             try:
                 async for frame in session.frames():

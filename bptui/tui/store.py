@@ -144,6 +144,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     events: tuple[EventView, ...] = ()
     output: tuple[str, ...] = ()
     curves: Curves | None = None
+    beneath: Curves | None = None
+    """Of the run that this one is a branch of."""
     log_bytes: int = 0
     """Grows with the history: what tells a chart that there is something new."""
     link: str = "connecting"
@@ -261,6 +263,10 @@ class Store:
             self.snapshot, link="live", link_text="", read_only=read_only, curves=None, log_bytes=0,
             controller=False if read_only else self.snapshot.controller,
         )  # fmt: skip
+
+    def lay_beneath(self, curves: Curves | None) -> None:
+        """Curves for the chart to draw beneath the run's own."""
+        self._put(beneath=curves)
 
     def _put(self, **changes: Any) -> None:
         self.snapshot = replace(self.snapshot, **changes)

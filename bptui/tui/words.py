@@ -95,6 +95,13 @@ BREAKPOINTS: dict[str, str] = {
     "probes allows; a hit there is traced back to the first step at which it held since the last time it did not.",
 }
 
+RUNS: dict[str, str] = {
+    "help": "Every run of this user, the newest first. Something that is changed in the past begins a branch: a run of "
+    "its own, which stands below the one that it left, with the step. The old future stays as it was.\n\n"
+    "Enter opens a run in the place of the one that is shown, which goes on (attach finds it again). x deletes a run "
+    "that has ended, after asking. A branch is whole without its parent: either can be deleted.",
+}
+
 #: Table → what it is, for the builder; "": the builder itself.
 BUILDER: dict[str, str] = {
     "": "A network is data, then layers, then a loss, and an optimiser that changes the weights. Rows on the left are "

@@ -214,16 +214,18 @@ class LossChart(ChartPane):
         self._plot.kinds = set()
         if curves is None or curves.last_step < 0 or width - LABEL - 1 < 4 or height < 2:
             return self.empty(width, height, self._nothing())
-        first, last = self.window.ends(curves.last_step, self.snapshot.total_steps)
+        beneath = self.snapshot.beneath
+        furthest = max(curves.last_step, beneath.last_step if beneath is not None else -1)
+        first, last = self.window.ends(furthest, self.snapshot.total_steps)
         plot = width - LABEL - 1
         self._frame = Frame(
             first, last, width, height, self.log_axis, not self.window.whole, LEVELS[self.smoothing], self._pointed(),
             tuple(marks_of(self.snapshot)),
             tuple(epoch_ends(self.snapshot.model.steps_per_epoch, first, last, plot, curves.last_step + 1)),
         )  # fmt: skip
-        drawn = (curves, curves.last_step, self.snapshot.log_bytes, self.family, self._frame)
+        drawn = (curves, curves.last_step, self.snapshot.log_bytes, self.family, self._frame, beneath)
         if drawn != self._drawn:
-            self._drawn, self._curve = drawn, self._plot.lines(curves, self.family, self._frame)
+            self._drawn, self._curve = drawn, self._plot.lines(curves, self.family, self._frame, beneath)
             self._kinds = self._plot.kinds
         self._plot.kinds = self._kinds
         return self._curve

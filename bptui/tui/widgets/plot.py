@@ -60,18 +60,27 @@ class Plot:
         self._range = Range()
         self._of = ""
 
-    def lines(self, curves: Curves, family: Family, frame: Frame) -> list[Line]:
-        """``frame.height`` lines of ``frame.width`` cells; the lowest is the axis of steps where there is room."""
+    def lines(self, curves: Curves, family: Family, frame: Frame, beneath: Curves | None = None) -> list[Line]:
+        """``frame.height`` lines of ``frame.width`` cells; the lowest is the axis of steps where there is room.
+
+        ``beneath``: of the run that this one is a branch of, drawn faint.
+        """
         if family.title != self._of:
             self._range, self._of = Range(), family.title
         axis = frame.height >= _MARKED_ROWS
         raster = Raster(frame.plot, frame.height - axis, self.glyphs)
         first = curves.trace(family.first, frame.first, frame.last, raster.columns)
         second = curves.trace(family.second, frame.first, frame.last, raster.columns)
+        parent = None
+        if beneath is not None:
+            parent = beneath.trace(family.first or family.second, frame.first, frame.last, raster.columns)
         mean = smoothed(first.low, first.high, first.bad, frame.smooth) if frame.smooth else None
-        finite = [v for part in (first.low, first.high, second.low, second.high) for v in part if math.isfinite(v)]
+        parts = [first, second] if parent is None else [first, second, parent]
+        finite = [v for part in parts for ends in (part.low, part.high) for v in ends if math.isfinite(v)]
         low, high = self._ends(finite, frame.log, frame.tight)
         scale = _Scale(low, high, frame.log)
+        if parent is not None:
+            self._thin(raster, parent, scale, FAINT)
         self._band(raster, first, scale, FAINT if mean is not None else FIRST)
         if mean is not None:
             self._thin(raster, Trace(first.places, mean, mean, first.bad), scale, FIRST)
