@@ -20,7 +20,7 @@ from bptui.runs.info import read_info
 from bptui.runs.keyframes import keyframes, read
 from bptui.runs.processes import lives
 from bptui.spec.load import load
-from tests.hub.live import Watched, until
+from tests.hub.live import Watched, aio_until, until
 
 SECONDS = 60
 
@@ -52,8 +52,8 @@ async def opened(run: Path) -> AsyncIterator[tuple[FileSession, Watched]]:
     await session.start()
     watched = Watched(session)
     try:
-        async with asyncio.timeout(SECONDS):
-            await watched.until(lambda: "Events" in watched.latest)
+        async with asyncio.timeout(2 * SECONDS):
+            await aio_until(lambda: "Events" in watched.latest, SECONDS)
             yield session, watched
     finally:
         await watched.close()
@@ -63,7 +63,7 @@ async def until_shown(watched: Watched, state: str, step: int) -> Status:
     def there() -> bool:
         return watched.status is not None and (watched.state, watched.status.step) == (state, step)
 
-    await watched.until(there)
+    await aio_until(there, SECONDS)
     assert watched.status is not None
     return watched.status
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -56,6 +58,31 @@ def test_back_to_any_step_and_forth(tmp_path: Path) -> None:
         terminal.wait_for(lambda t: "Go to" not in t.text)
         terminal.press("space")
         terminal.wait_for(lambda t: place(t).isdecimal() and int(place(t)) > head)
+
+
+def test_the_files_of_a_run_are_opened_at_a_step_and_gone_through(tmp_path: Path) -> None:
+    env = {"BPTUI_HOME": str(tmp_path / "home")}
+    trained = [sys.executable, "-m", "bptui", "train", "digits", "--epochs", "2"]
+    subprocess.run(trained, env=os.environ | env, capture_output=True, check=True, timeout=120)
+    command = [sys.executable, "-m", "bptui", "open", "latest@40/dense2/delta"]
+    with Terminal(command, rows=36, columns=120, env=env) as terminal:
+        terminal.wait_for("Shown is step 40 of 90.", 90)
+        assert "from files" in terminal.line(0) and place(terminal) == "40" and "▸ dense2" in terminal.text
+        assert re.search(r" step 40 ─ train [\d.]+ ", terminal.text)
+
+        terminal.press("s")
+        terminal.wait_for(lambda t: place(t) == "41", 60)
+        terminal.press("S", "S")
+        terminal.wait_for(lambda t: place(t) == "39", 60)
+        terminal.press("v", "6")
+        terminal.wait_for("of step 39", 60)
+        terminal.press("escape")
+        terminal.wait_for("1 Model", 60)
+        terminal.press("space")
+        terminal.wait_for("g, s and S go to its steps", 60)
+        terminal.press("q")
+        assert terminal.wait_exit(60) == 0
+    assert not [place for place in (tmp_path / "home" / "runs").iterdir() if place.name.startswith(".")]
 
 
 def value(terminal: Terminal) -> str:
