@@ -235,7 +235,8 @@ class Observer:
         measured = sampler.seconds + ended - started
         # What no hook can measure of itself (calls that torch makes because hooks are there, cold caches) is in how
         # much longer this update took than a bare one; within bounds, as a wait for data is in it too.
-        cost = min(max(measured, ended - self._mark - governor.step_time), _MOST_BESIDE * measured)
+        beside = ended - self._mark - governor.step_time if governor.step_time else 0.0
+        cost = min(max(measured, beside), _MOST_BESIDE * measured)
         if sampler.histograms:
             governor.ran("histogram", step, cost * 0.5)
             governor.ran("table", step, cost * 0.5)

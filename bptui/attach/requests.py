@@ -49,6 +49,7 @@ def answer(session: Session, asked: Asked) -> None:
     request, link = asked
     control = session.control
     assert control is not None
+    was_held = session.state == "HELD"
     try:
         if isinstance(request, Inspect):
             reply, body = _inspect(session, request)
@@ -64,6 +65,8 @@ def answer(session: Session, asked: Asked) -> None:
         control.reply(link, Refused(id=request.id, code="bad-request", message=(text.splitlines() or [""])[0]))
     else:
         control.reply(link, Ok(id=request.id, step=session.step))
+        if session.stop_asked and isinstance(request, Stop) and not was_held:
+            os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C: scripts that end cleanly on it do so
 
 
 def _observer(session: Session) -> Observer:
@@ -98,14 +101,10 @@ def _step(session: Session, request: Step) -> None:
 
 
 def _stop(session: Session, request: Stop) -> None:
-    """As Ctrl-C: scripts that end cleanly on it do so."""
+    """The script is interrupted once the reply has gone (see ``answer``); one that is held goes on to its end."""
     session.stop_asked = True
-    if session.state == "HELD":
-        session.enter("RUNNING")
-        return
-    if session.state == "PAUSED":
+    if session.state in ("PAUSED", "HELD"):
         session.enter("RUNNING", "stopping")
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _set(session: Session, request: Set) -> None:

@@ -53,10 +53,13 @@ class Rerun:
             self._handles.append(root.register_forward_hook(self._leave))
 
     def remove(self) -> None:
+        self._take_off()
+        self._calls.clear()
+
+    def _take_off(self) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._calls.clear()
 
     def _enter(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
         if not torch.is_grad_enabled() or self._hooks.depth:
@@ -109,16 +112,14 @@ class Rerun:
             return None, "its inputs were changed in place since"
         if call.output is None or call.delta is None:
             return None, "no output with a gradient"
-        handles, self._handles = self._handles, []
-        root = copy.deepcopy(model.root)
-        self._handles = handles
-        for name, buffer in root.named_buffers():
-            buffer.copy_(call.buffers[name])
-        for module in root.modules():  # the copy has the script's hooks, not ours
-            for own in (module._forward_pre_hooks, module._forward_hooks):
-                for key, hook in list(own.items()):
-                    if isinstance(getattr(hook, "__self__", None), Rerun):
-                        del own[key]
+        self._take_off()  # the copy shall not have our hooks, nor copy what hangs on them
+        try:
+            root = copy.deepcopy(model.root)
+        finally:
+            self.install()
+        with torch.no_grad():
+            for name, buffer in root.named_buffers():
+                buffer.copy_(call.buffers[name])
         copied = Rows((Model(root, model.name, model.prefix),))
         seen = sampler(copied, lambda probe, error: None)
         torch.set_rng_state(call.random)

@@ -45,13 +45,21 @@ def supervise(directory: Path, *, report: Path | None, fail_on: str | None) -> i
     # SIG_IGN, which the script would inherit.
     if inherited[signal.SIGINT] is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda number, frame: None)
-    child = subprocess.Popen(command)
+    child = subprocess.Popen(command, preexec_fn=_end_with_parent)
     status = _wait(child)
     _say_how(directory, status)
     code = result(directory, report=report, fail_on=fail_on)
     if status < 0:
         _die_of(-status)
     return status or code
+
+
+def _end_with_parent() -> None:
+    """In the script's process: when the one that was started by the user is killed, so is this (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _wait(child: subprocess.Popen[bytes]) -> int:
