@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from bptui.client.connect import connect
 from bptui.client.session import RequestRefused, Session
 from bptui.protocol.messages import GoTo, Inspect, Inspection, Keep, Pause, Run, Set, Status, Step, Stop
 from bptui.runs.events import read_events
-from torch import nn
 
 SCRIPT = """
 import torch
@@ -165,7 +166,7 @@ async def test_pause_step_settings_snapshot_and_roll_back(tmp_path: Path) -> Non
         third = await face.until(lambda status: status.state == "PAUSED" and status.step == second.step + 1)
         rolled = await face.inspect(0, "W")
         assert np.array_equal(rolled["W"], seen["W"]), "with no rate the weights are those of the snapshot"
-        with pytest.raises(RequestRefused, match="nesterov|this optimiser has"):
+        with pytest.raises(RequestRefused, match="this optimiser has"):
             await face.session.request(Set(key="warp", value=1.0))
         await face.session.request(Set(key="freeze.0", value=1.0))
         await face.session.request(Set(key="lr", value=0.5))
