@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -188,12 +189,18 @@ def view_of(experiment: Experiment) -> ModelView:
 def settings_text(optimizer: Optimizer) -> str:
     """``lr 0.1 momentum 0.9``: the rate, and what differs from its default."""
     settings = [f"lr {number(optimizer.lr)}"]
+    defaults = _defaults(type(optimizer))
     for name in ("momentum", "alpha", "beta1", "beta2", "weight_decay", "clip_norm", "clip_value"):
-        value = getattr(optimizer, name, None)
-        default = next((f.default for f in msgspec.structs.fields(optimizer) if f.name == name), None)
+        value, default = getattr(optimizer, name, None), defaults.get(name)
         if value is not None and value != default:
             settings.append(f"{name.replace('_', ' ')} {number(value)}")
     return " ".join(settings)
+
+
+@cache
+def _defaults(table: type[Optimizer]) -> dict[str, Any]:
+    """Of the fields of a table. (msgspec compiles its annotations anew each time that it is asked.)"""
+    return {field.name: field.default for field in msgspec.structs.fields(table)}
 
 
 def _spec_lines(experiment: Experiment) -> ModelView:
