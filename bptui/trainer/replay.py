@@ -51,9 +51,10 @@ class Replayed:
     def __init__(self, run: Path, to: int | None, *, first: bool) -> None:
         """``first``: from the first keyframe, else from the last one before ``to`` (None: the last step)."""
         self.info = read_info(run)
+        frames = keyframes.keyframes(run)  # before the losses: a run that is under way has more of these by then
         self.recorded: Sequence[float] = losses(run).tolist()
         end = len(self.recorded)
-        came_to = max([end, *(frame.step for frame in keyframes.keyframes(run))])
+        came_to = max([end, *(frame.step for frame in frames)])
         if came_to > end:
             raise ReplayError(
                 f"{self.info.id}: the record is damaged: of {came_to:,} steps the first {end:,} can be read"
@@ -61,7 +62,6 @@ class Replayed:
         self.to = end if to is None else to
         if not 0 <= self.to <= end:
             raise ReplayError(f"{self.info.id}: there is no step {self.to:,}: 0 to {end:,} are recorded")
-        frames = keyframes.keyframes(run)
         self.frames = {frame.step: frame for frame in frames}
         begin = (frames[0] if frames else None) if first else keyframes.nearest(run, self.to - 1)
         if begin is None or begin.step > self.to:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 from textual import events
 from textual.app import ComposeResult
 
 from bptui.expr.language import names_for
-from bptui.protocol.messages import Arm, Armed, Check, Checked, CheckedRow
+from bptui.protocol.messages import Arm, Armed, Check, Checked, CheckedRow, GoTo
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
 from bptui.tui.ports import ConnectionLost, RequestRefused
@@ -197,6 +200,7 @@ class BreakpointsScreen(TransportScreen):
         self.keybar = KeyBar(snapshot, "breakpoints", id="keys")
         self._asked: tuple[object, ...] = ()
         self._number = 0
+        self._search: asyncio.Task[None] | None = None
 
     def compose(self) -> ComposeResult:
         yield self.header
@@ -336,6 +340,45 @@ class BreakpointsScreen(TransportScreen):
     def action_recheck(self) -> None:
         self._check()
         self.notice("checked again in the present state")
+
+    def action_first(self) -> None:
+        """Look for the first step at which the condition under the cursor holds, and go there; again: leave off."""
+        if self._search is not None:
+            self._search.cancel()
+            return
+        one, session = self._selected(), self.face.session
+        if one is None:
+            self.notice("a types a condition to look for")
+        elif session is not None:
+            self._search = asyncio.create_task(self._look_for(session.directory, one.text))
+
+    async def _look_for(self, run: Path, text: str) -> None:
+        from bptui.client.bisecting import BisectError, Going, bisect
+
+        def going(word: Going) -> None:
+            self.notice(f"looking for {text}: step {integer(word.at)} of {integer(word.to)}; B leaves off")
+
+        self.notice(f"looking for {text}; B leaves off")
+        try:
+            found = await bisect(run, text, going)
+        except BisectError as error:
+            self.notice(clean(str(error), 200), "warn")
+        except asyncio.CancelledError:
+            self.notice("left off")
+        else:
+            if found.step is None:
+                self.notice(f"{text}: at none of {integer(found.looked_at)} steps ({found.way})", "warn")
+            else:
+                told = f"{text}: first at step {integer(found.step)} ({found.way})"
+                self.notice(told)
+                if await self.face.ask(GoTo(step=found.step)) is not None:
+                    self.notice(told)
+        finally:
+            self._search = None
+
+    def on_unmount(self) -> None:
+        if self._search is not None:
+            self._search.cancel()
 
     def action_back(self) -> None:
         self.dismiss()
