@@ -32,6 +32,11 @@ def percent(share: float) -> str:
     return f"{text} %"
 
 
+def factor(value: float) -> str:
+    """A ratio: ``0.246``, ``1.28``, ``3.1e-5``."""
+    return f"{value:.3g}" if 1e-3 <= value < 1000 else small(value)
+
+
 def account(layer: int, row: LedgerRow, last: bool) -> list[str]:
     """The entries of one layer's ledger as lines."""
     here, after = index(layer), index(layer + 1)
@@ -48,7 +53,7 @@ def account(layer: int, row: LedgerRow, last: bool) -> list[str]:
     if row.closed is not None:
         lines.append(f"{percent(row.closed)} of the gates are exactly 0")
     if row.ratio is not None:
-        lines[-1] += f" · ‖δ{here}‖ = {small(row.ratio)} ‖δ{after}‖"
+        lines[-1] += f" · ‖δ{here}‖ = {factor(row.ratio)} ‖δ{after}‖"
     return lines
 
 

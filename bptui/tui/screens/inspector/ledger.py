@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from bptui.protocol.messages import LedgerRow, Shadowed
 from bptui.tui.glyphs import BRAILLE, Glyphs
-from bptui.tui.screens.inspector.formula import account, index, pending
+from bptui.tui.screens.inspector.formula import account, factor, index, pending
 from bptui.tui.screens.inspector.grid import Grid
 from bptui.tui.screens.inspector.matrix import LABEL, GridPane
 from bptui.tui.screens.inspector.views import LedgerView, Nothing, SheetView
@@ -172,7 +172,22 @@ class StripPane(ChartPane):
     def bottom(self, width: int) -> list[tuple[int, str, str]]:
         if self.shadow is not None:
             return [(2, " float64 shadow: relative error ", "dim")]
-        return [(2, " × ratio to the layer after it ", "dim")]
+        steepest = self.steepest()
+        if steepest is None:
+            return [(2, " × ratio to the layer after it ", "dim")]
+        name, ratio, whole = steepest
+        return [(2, f" ×{small(whole)} in all, most in {name} ×{factor(ratio)} ", "warn")]
+
+    def steepest(self) -> tuple[str, float, float] | None:
+        """The layer in which ‖δ‖ falls most, its ratio to the next, and the first layer's to the last; None where no
+        layer loses half of it."""
+        if self.ledger is None:
+            return None
+        names = (layer.name for layer in self.snapshot.model.layers)
+        known = [(row.ratio, name) for row, name in zip(self.ledger.rows, names, strict=False) if row.ratio is not None]
+        ratio, name = min(known, default=(1.0, ""))
+        whole = math.prod(each for each, _ in known)
+        return (name, ratio, whole) if ratio < 0.5 else None
 
     def inside(self, width: int, height: int) -> list[Line]:
         if self.ledger is None:
@@ -205,7 +220,7 @@ class StripPane(ChartPane):
         share = (math.log10(row.delta) - low) / max(high - low, 1e-9) if finite and row.delta > 0 else 0.0
         line.append((_bar(share, room, self.glyphs), "first" if here else "second"))
         steep = row.ratio is not None and row.ratio < 0.5
-        ratio = "" if row.ratio is None else f" ×{small(row.ratio):<7}"
+        ratio = "" if row.ratio is None else f" ×{factor(row.ratio):<7}"
         return [*line, (ratio, "warn" if steep else "dim")]
 
 
