@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from bptui.expr.columns import Column, truths
 from bptui.expr.language import LayerFunction, Scalars
 from bptui.expr.tree import Past
 from bptui.protocol.messages import Armed, Check, Checked, CheckedRow, PartRow
+from bptui.trainer.epochs import Epochs
 
 if TYPE_CHECKING:
     from bptui.trainer.loop import Trainer
@@ -62,14 +63,13 @@ class _Watched:
         return int(rises[0]) + 1 if rises.size else -1
 
 
-class _Stretch(NamedTuple):
-    """States ``first`` … that follow each other, with what all of them share."""
+class _Span(NamedTuple):
+    """States in a row that share their figures: ``lr`` of all of them, or of each."""
 
-    first: int
-    losses: Sequence[float]
-    scalars: dict[str, float | None]
-    lr: npt.NDArray[np.float64] | float
-    epoch: npt.NDArray[np.float64] | None
+    states: int
+    figures: tuple[float | None, ...]
+    lr: float | list[float]
+    epochs: Epochs | None
 
 
 class Breakpoints:
@@ -96,11 +96,15 @@ class Breakpoints:
         self._of_scalars = [one for one in enabled if not one.condition.calls]
         self._of_layers = [one for one in enabled if one.condition.calls]
         self._of_step = [one for one in self._of_scalars if one.condition.names == {"step"}]
-        self._names = frozenset().union(*(one.condition.names for one in enabled), {"step"})
+        names = frozenset().union(*(one.condition.names for one in enabled))
+        self._figures = tuple(sorted(names - EACH_STEP))
+        """Names of the scalars that change with an epoch, of those that are read."""
+        self._reads_lr, self._reads_epoch = "lr" in names, "epoch" in names
         self._reach = max((one.condition.reach for one in enabled), default=0)
-        self._pending: list[_Stretch] = []
-        self._count = 0
-        self._next = -1
+        self._losses: list[float] = []
+        """Of the states that have passed since the last look, in a row from ``_first`` on."""
+        self._spans: list[_Span] = []
+        self._first, self._next = 0, -1
         self._tail: dict[str, Column] = {}
         self._ahead = (0, 0, 0)
 
@@ -121,24 +125,26 @@ class Breakpoints:
         first = last - len(losses) + 1
         if first != self._next:  # it has been gone back to, or somewhere else
             self._forget_from(first)
-        names = self._names
-        lr: npt.NDArray[np.float64] | float = 0.0
-        if "lr" in names:
-            rate = trainer.lr
-            lr = rate.at(first)
-            if not rate.constant_within_epoch:
-                lr = np.array([rate.at(step) for step in range(first, last + 1)])
-        epoch = None
-        if "epoch" in names:
-            epoch = np.asarray(trainer.epochs.done(np.arange(first, last + 1)), np.float64)  # type: ignore[arg-type]
-        scalars = {name: trainer.scalars.get(name) for name in names if name not in EACH_STEP}
-        self._pending.append(_Stretch(first, losses, scalars, lr, epoch))
-        self._count += len(losses)
+            self._first = first
+        lr: float | list[float] = 0.0
+        if self._reads_lr:
+            lr = trainer.lr.at(first)
+            if not trainer.lr.constant_within_epoch:
+                lr = [trainer.lr.at(step) for step in range(first, last + 1)]
+        scalars = trainer.scalars
+        figures = tuple([scalars.get(name) for name in self._figures])
+        epochs = trainer.epochs if self._reads_epoch else None
+        before = self._spans[-1] if self._spans else None
+        if before is not None and before[1:] == (figures, lr, epochs) and not isinstance(lr, list):
+            self._spans[-1] = before._replace(states=before.states + len(losses))
+        else:
+            self._spans.append(_Span(len(losses), figures, lr, epochs))
+        self._losses += losses
         self._next = last + 1
 
     def _forget_from(self, step: int) -> None:
         """What is remembered of states from ``step`` on no longer holds."""
-        self._pending, self._count = [], 0
+        self._losses, self._spans = [], []
         steps = self._tail.get("step")
         keep = 0
         if steps is not None and len(steps.values) and steps.values[-1] >= step - 1:
@@ -147,9 +153,9 @@ class Breakpoints:
 
     def due(self, step: int) -> bool:
         """Whether what has passed is to be looked at now."""
-        if not self._count:
+        if not self._losses:
             return False
-        if self._count >= MOST_PENDING or self._ahead[2] == step:
+        if len(self._losses) >= MOST_PENDING or self._ahead[2] == step:
             return True
         return time.perf_counter() - self._looked_at >= self._spacing
 
@@ -173,11 +179,11 @@ class Breakpoints:
     # -- looking -----------------------------------------------------------------------------------
     def hit(self) -> Hit | None:
         """The first condition that came to hold in what has passed, at the very state; the rest is then dropped."""
-        if not self._count:
+        if not self._losses:
             return None
         started = time.perf_counter()
         tail = len(self._tail["step"].values) if self._tail else 0
-        columns, count = self._columns(), self._count
+        columns, count = self._columns(), len(self._losses)
         first_hit, found = count, None
         held = []
         with np.errstate(all="ignore"):
@@ -190,10 +196,10 @@ class Breakpoints:
         last = min(first_hit, count - 1)
         for one, truth in zip(self._of_scalars, held, strict=True):
             one.held = bool(truth[last])
-        self._pending, self._count = [], 0
+        self._losses, self._spans = [], []
         kept = tail + last + 1
         self._tail = {name: _cut(column, max(0, kept - self._reach - 1), kept) for name, column in columns.items()}
-        self._next = int(columns["step"].values[kept - 1]) + 1
+        self._next = self._first = int(columns["step"].values[kept - 1]) + 1
         self._looked_at = time.perf_counter()
         cost = self._looked_at - started
         self._spacing = min(MOST_SECONDS, max(LEAST_SECONDS, cost / SHARE))
@@ -203,31 +209,34 @@ class Breakpoints:
         return Hit(found.condition, self._next - 1, said(found.condition, scalars or {}, {}, self.past))
 
     def _columns(self) -> dict[str, Column]:
-        columns = {}
-        for name in sorted(self._names | {"loss"} if self._reach else self._names):
-            parts, known = [], []
-            for each in self._pending:
-                count = len(each.losses)
-                value: object
-                if name == "loss":
-                    value = each.losses
-                elif name == "step":
-                    value = np.arange(each.first, each.first + count, dtype=np.float64)
-                elif name == "epoch":
-                    value = each.epoch
-                elif name == "lr":
-                    value = each.lr
-                else:
-                    value = each.scalars[name]
-                unknown = value is None
-                parts.append(np.broadcast_to(np.asarray(np.nan if unknown else value, np.float64), (count,)))
-                known.append(np.full(count, not unknown) if unknown else None)
-            before = self._tail.get(name)
-            if before is not None:
-                parts.insert(0, before.values)
-                known.insert(0, before.known)
-            columns[name] = Column(parts[0] if len(parts) == 1 else np.concatenate(parts), _together(parts, known))
-        return columns
+        """What is remembered and, behind it, what has passed."""
+        total, spans = len(self._losses), self._spans
+        steps = np.arange(self._first, self._first + total, dtype=np.float64)
+        fresh = {"loss": Column(np.array(self._losses)), "step": Column(steps)}
+        counts = [span.states for span in spans]
+        for at, name in enumerate(self._figures):
+            values = [span.figures[at] for span in spans]
+            known = None
+            if None in values:
+                known = np.repeat([value is not None for value in values], counts)
+            fresh[name] = Column(np.repeat(np.array(values, np.float64), counts), known)
+        if self._reads_lr:
+            if any(isinstance(span.lr, list) for span in spans):
+                each = [span.lr if isinstance(span.lr, list) else [span.lr] * span.states for span in spans]
+                fresh["lr"] = Column(np.concatenate(each))
+            else:
+                fresh["lr"] = Column(np.repeat(np.array([span.lr for span in spans], np.float64), counts))
+        if self._reads_epoch:
+            ends = np.cumsum(counts)
+            done = [
+                span.epochs.done(cast(Any, steps[end - span.states : end]))
+                for span, end in zip(spans, ends, strict=True)
+                if span.epochs is not None
+            ]
+            fresh["epoch"] = Column(np.concatenate(done))
+        if not self._tail:
+            return fresh
+        return {name: _joined(self._tail[name], column) for name, column in fresh.items()}
 
     def past(self, steps: int) -> Scalars | None:
         """The scalars of so many states before the last one that was looked at."""
@@ -255,14 +264,13 @@ def _cut(column: Column, start: int, stop: int) -> Column:
     return Column(column.values[start:stop].copy(), None if column.known is None else column.known[start:stop].copy())
 
 
-def _together(
-    parts: Sequence[npt.NDArray[np.float64]], known: Sequence[npt.NDArray[np.bool_] | None]
-) -> npt.NDArray[np.bool_] | None:
-    if all(each is None for each in known):
-        return None
-    return np.concatenate(
-        [np.ones(len(part), bool) if each is None else each for part, each in zip(parts, known, strict=True)]
-    )
+def _joined(before: Column, after: Column) -> Column:
+    known = None
+    if before.known is not None or after.known is not None:
+        known = np.concatenate(
+            [np.ones(len(each.values), bool) if each.known is None else each.known for each in (before, after)]
+        )
+    return Column(np.concatenate([before.values, after.values]), known)
 
 
 def said(

@@ -230,7 +230,7 @@ class Trainer(Watched):
         if self.epochs != self._described:
             self.tell_settings()
         self.record_lr()
-        if self.breakpoints.of_layers or (self.until and self.until.calls):
+        if self.until and self.until.calls:
             self.probe.refresh(self.step)
             self.shows = "other"
         return reason

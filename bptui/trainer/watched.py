@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,6 +58,10 @@ class Watched(Updates):
 
     def settle(self) -> bool:
         """Look at whatever has passed: whether a breakpoint was hit, at which it then stands."""
+        if self.breakpoints.of_layers and self.shows == "last" and math.isfinite(self.loss):
+            self.look()
+            self.probe.refresh(self.step)  # layers are measured now and then: this state must not be missed
+            self.shows = "other"
         return self._breaks(whole=True)
 
     def present(self) -> tuple[dict[str, float | None], dict[str, LayerFunction]]:
