@@ -27,6 +27,10 @@ os.environ["XDG_STATE_HOME"] = f"{_home}/state"
 os.environ["XDG_CONFIG_HOME"] = f"{_home}/config"
 os.mkdir(os.environ["XDG_RUNTIME_DIR"], 0o700)
 
+# Threads of BLAS and torch wait for each other: on a machine that is busy they make a test up to twenty times slower.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 # What tests start imports this checkout, whether it is installed or not.
 _paths = [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
 os.environ["PYTHONPATH"] = os.pathsep.join(_paths)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bptui.engine import threads
+from bptui.engine.numpy.blas import BLAS
 from bptui.runs import keyframes
 from bptui.runs.events import encode, read_events
 from bptui.runs.info import read_info
@@ -48,6 +50,19 @@ def test_bit_exact_in_another_process(tmp_path: Path, engine: str, changes: tupl
     assert "step 0 to 135: bit-exact (135 losses" in done.stdout
     done = bptui(tmp_path, "replay", "latest", "--to", "100")
     assert "step 0 to 100: bit-exact (100 losses" in done.stdout
+
+
+def test_a_large_network_takes_threads_and_a_replay_as_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in threads.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    wide = ("--set", "model.dense1.units=400", "--set", "model.dense2.units=200", "--set", "data.batch_size=64")
+    run = trained(tmp_path, "digits", "--steps", "12", "--engine", "numpy", *wide)
+    fitting = threads.fitting([64, 400, 200, 10], 64, threads.cores())
+    told = read_info(run).actual["threads"]
+    assert told == str(fitting) or not BLAS.found
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of another shell: the run's own number counts
+    done = bptui(tmp_path, "replay", "latest", "--verify")
+    assert "step 0 to 12: bit-exact (12 losses" in done.stdout
 
 
 def test_what_was_changed_live_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
