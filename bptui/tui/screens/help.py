@@ -46,7 +46,7 @@ class Page(Pane):
 
     def bottom(self, width: int) -> list[tuple[int, str, str]]:
         rest = len(self._folded[1]) - self.at - (self.size.height - 2)
-        more = [(1, f" {rest} more lines: {self.glyphs.down} pgdn ", "key")] if rest > 0 else []
+        more = [(1, f" {rest} more line{'s' * (rest > 1)}: {self.glyphs.down} pgdn ", "key")] if rest > 0 else []
         return [*more, (-1, " esc closes ", "dim")]
 
     def build(self, width: int, height: int) -> list[Line]:
