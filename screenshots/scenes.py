@@ -80,6 +80,8 @@ SCENES = (
     Scene("boundary", ("spiral", "--pace", "100"), (
         state("READY"), press("space"), reach(600), press("v"), press("7"), see("boundary"), quiet_while_running,
     )),
+    Scene("script", ("run", "screenshots/train.py"), (
+        state("RUNNING"), reach(400), press("space"), state("PAUSED"), quiet)),
     Scene("small", (), RUN + LATER, 80, 24),
     Scene("large", (), RUN + LATER, 200, 60),
 )
