@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pyte.screens import Char
 
 from screenshots.glyphs import HEIGHT, WIDTH
 
-PADDING, BAR, CORNER = 14, 34, 10
-"""Around the cells, above them, and of the window's edge; in the units of a cell, 10 × 20."""
-BUTTON, FIRST_BUTTON, BUTTON_STEP = 6, 20, 20
-"""Radius, and places along the bar."""
-FONT_SIZE, BASELINE = 16.4, 15.4
-
 FOREGROUND, BACKGROUND = "c8ccd4", "16181d"
-EDGE, TITLE = "3a3f4b", "8b919e"
-BUTTONS = ("e06c75", "e5c07b", "98c379")
 ANSI = {
     "black": "282c34", "red": "e06c75", "green": "98c379", "brown": "e5c07b",
     "blue": "61afef", "magenta": "c678dd", "cyan": "56b6c2", "white": "c8ccd4",
@@ -26,6 +19,29 @@ ANSI = {
     "brightblue": "7abdf5", "brightmagenta": "d492e6", "brightcyan": "6cc8d4", "brightwhite": "ffffff",
     "bfightmagenta": "d492e6",  # sic: pyte
 }  # fmt: skip
+
+
+class Window(NamedTuple):
+    """The window around the cells, in the units of a cell, 10 × 20."""
+
+    padding: int = 14
+    """Around the cells."""
+    bar: int = 34
+    """Height of the bar above them."""
+    corner: int = 10
+    """Radius."""
+    button: int = 6
+    """Radius."""
+    first_button: int = 20
+    button_step: int = 20
+    font_size: float = 16.4
+    baseline: float = 15.4
+    edge: str = "3a3f4b"
+    title: str = "8b919e"
+    buttons: tuple[str, ...] = ("e06c75", "e5c07b", "98c379")
+
+
+WINDOW = Window()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +69,8 @@ class Grid:
         self.back = counted.most_common(1)[0][0]
         """The colour of the window: what most cells stand on."""
         self.bar = _mixed(self.back, "ffffff", 0.06)
-        self.width = len(cells[0]) * WIDTH + 2 * PADDING
-        self.height = len(self.rows) * HEIGHT + BAR + 2 * PADDING
+        self.width = len(cells[0]) * WIDTH + 2 * WINDOW.padding
+        self.height = len(self.rows) * HEIGHT + WINDOW.bar + 2 * WINDOW.padding
 
 
 def _resolved(row: Sequence[Char]) -> Iterator[tuple[int, Cell]]:
@@ -66,9 +82,7 @@ def _resolved(row: Sequence[Char]) -> Iterator[tuple[int, Cell]]:
         if char.reverse:
             front, back = back, front
         columns = 2 if x + 1 < len(row) and not row[x + 1].data else 1
-        yield x, Cell(
-            char.data, front, back, char.bold, char.italics, char.underscore, char.strikethrough, columns
-        )
+        yield x, Cell(char.data, front, back, char.bold, char.italics, char.underscore, char.strikethrough, columns)
 
 
 def _colour(name: str, default: str) -> str:
@@ -80,9 +94,7 @@ def _mixed(colour: str, other: str, share: float) -> str:
     return bytes(round(a + (b - a) * share) for a, b in pairs).hex()
 
 
-def runs(
-    row: Sequence[tuple[int, Cell]], key: Callable[[Cell], object]
-) -> Iterator[tuple[int, list[Cell]]]:
+def runs(row: Sequence[tuple[int, Cell]], key: Callable[[Cell], object]) -> Iterator[tuple[int, list[Cell]]]:
     """Neighbours for which ``key`` is equal: the column of the first, and the cells."""
     run: list[Cell] = []
     start, last = 0, None

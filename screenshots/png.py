@@ -9,21 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from screenshots.glyphs import HEIGHT, WIDTH, Box, Diagonal, Dot, Shape, shapes
-from screenshots.grid import (
-    BAR,
-    BASELINE,
-    BUTTON,
-    BUTTON_STEP,
-    BUTTONS,
-    CORNER,
-    EDGE,
-    FIRST_BUTTON,
-    FONT_SIZE,
-    PADDING,
-    TITLE,
-    Cell,
-    Grid,
-)
+from screenshots.grid import WINDOW, Cell, Grid
 
 FONTS = Path("/usr/share/fonts/truetype/dejavu")
 SCALE = 2
@@ -35,7 +21,7 @@ def png(grid: Grid) -> bytes:
     draw = ImageDraw.Draw(image)
     for y, row in enumerate(grid.rows):
         for x, cell in row:
-            left, top = PADDING * SCALE + x * CELL[0], (BAR + PADDING) * SCALE + y * CELL[1]
+            left, top = WINDOW.padding * SCALE + x * CELL[0], (WINDOW.bar + WINDOW.padding) * SCALE + y * CELL[1]
             _cell(image, draw, cell, left, top, grid.back)
     out = io.BytesIO()
     image.quantize(256, method=Image.Quantize.FASTOCTREE).save(out, "PNG", optimize=True)
@@ -50,7 +36,7 @@ def _cell(image: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell, left: int, 
         image.paste(Image.new("RGB", CELL, f"#{cell.front}"), (left, top), _mask(cell.text))
     elif cell.text.strip():
         font = _font(cell.bold, cell.italic, cell.text)
-        draw.text((left, top + BASELINE * SCALE), cell.text, f"#{cell.front}", font, anchor="ls")
+        draw.text((left, top + WINDOW.baseline * SCALE), cell.text, f"#{cell.front}", font, anchor="ls")
     for on, height in ((cell.underline, 17.2), (cell.strike, 10.5)):
         if on:
             y = round(top + height * SCALE)
@@ -63,17 +49,17 @@ def _window(grid: Grid) -> Image.Image:
     width, height = round(grid.width * unit), round(grid.height * unit)
     window = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     draw = ImageDraw.Draw(window)
-    left, right, bottom, radius = unit, width - 1 - unit, height - 1 - unit, (CORNER - 1) * unit
-    draw.rounded_rectangle((0, 0, width - 1, height - 1), CORNER * unit, f"#{EDGE}")
+    left, right, bottom, radius = unit, width - 1 - unit, height - 1 - unit, (WINDOW.corner - 1) * unit
+    draw.rounded_rectangle((0, 0, width - 1, height - 1), WINDOW.corner * unit, f"#{WINDOW.edge}")
     draw.rounded_rectangle((left, left, right, bottom), radius, f"#{grid.back}")
-    bar = (left, left, right, BAR * unit - 1)
+    bar = (left, left, right, WINDOW.bar * unit - 1)
     draw.rounded_rectangle(bar, radius, f"#{grid.bar}", corners=(True, True, False, False))
-    for at, colour in enumerate(BUTTONS):
-        x, y, r = (FIRST_BUTTON + BUTTON_STEP * at) * unit, BAR / 2 * unit, BUTTON * unit
+    for at, colour in enumerate(WINDOW.buttons):
+        x, y, r = (WINDOW.first_button + WINDOW.button_step * at) * unit, WINDOW.bar / 2 * unit, WINDOW.button * unit
         draw.ellipse((x - r, y - r, x + r, y + r), f"#{colour}")
     image = window.resize((width // 2, height // 2), Image.Resampling.BOX)
-    place = (image.width / 2, (BAR / 2 + 5) * SCALE)
-    ImageDraw.Draw(image).text(place, grid.title, f"#{TITLE}", _font(False, False, "x"), anchor="ms")
+    place = (image.width / 2, (WINDOW.bar / 2 + 5) * SCALE)
+    ImageDraw.Draw(image).text(place, grid.title, f"#{WINDOW.title}", _font(False, False, "x"), anchor="ms")
     return image
 
 
@@ -107,15 +93,13 @@ def _draw_shape(draw: ImageDraw.ImageDraw, shape: Shape, unit: int) -> None:
         start = {(True, True): 180, (False, True): 270, (True, False): 90, (False, False): 0}[shape.right, shape.down]
         draw.arc(area_of_arc, start, start + 90, 255, round(shape.thickness * unit))
         top, bottom = (y, HEIGHT) if shape.down else (0.0, y)
-        draw.rectangle(
-            ((WIDTH / 2 - half) * unit, top * unit, (WIDTH / 2 + half) * unit - 1, bottom * unit - 1), 255
-        )
+        draw.rectangle(((WIDTH / 2 - half) * unit, top * unit, (WIDTH / 2 + half) * unit - 1, bottom * unit - 1), 255)
 
 
 @cache
 def _file(name: str) -> ImageFont.FreeTypeFont:
     try:
-        return ImageFont.truetype(FONTS / name, FONT_SIZE * SCALE)
+        return ImageFont.truetype(FONTS / name, WINDOW.font_size * SCALE)
     except OSError:
         raise SystemExit(f"{FONTS / name}: no such font (on Debian: apt install fonts-dejavu-core)") from None
 

@@ -7,22 +7,7 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
 from screenshots.glyphs import HEIGHT, LIGHT, WIDTH, Arc, Box, Diagonal, Dot, shapes
-from screenshots.grid import (
-    BAR,
-    BASELINE,
-    BUTTON,
-    BUTTON_STEP,
-    BUTTONS,
-    CORNER,
-    EDGE,
-    FIRST_BUTTON,
-    FONT_SIZE,
-    PADDING,
-    TITLE,
-    Cell,
-    Grid,
-    runs,
-)
+from screenshots.grid import WINDOW, Cell, Grid, runs
 
 FAMILY = "'DejaVu Sans Mono','Menlo','Consolas',ui-monospace,monospace"
 
@@ -33,28 +18,28 @@ def svg(grid: Grid) -> str:
 
 
 def _window(grid: Grid) -> Iterator[str]:
-    w, h, inner = grid.width, grid.height, CORNER - 1
+    w, h, inner = grid.width, grid.height, WINDOW.corner - 1
     size = f'viewBox="0 0 {w:g} {h:g}" width="{w:g}" height="{h:g}"'
     yield f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
     yield f"<title>{escape(grid.title)}</title>"
     yield (
-        f"<style>text{{font:{FONT_SIZE}px {FAMILY};white-space:pre}}"
+        f"<style>text{{font:{WINDOW.font_size}px {FAMILY};white-space:pre}}"
         ".b{font-weight:bold}.i{font-style:italic}</style>"
     )
     yield (
-        f'<rect x=".5" y=".5" width="{w - 1:g}" height="{h - 1:g}" rx="{CORNER}"'
-        f' fill="#{grid.back}" stroke="#{EDGE}"/>'
+        f'<rect x=".5" y=".5" width="{w - 1:g}" height="{h - 1:g}" rx="{WINDOW.corner}"'
+        f' fill="#{grid.back}" stroke="#{WINDOW.edge}"/>'
     )
     yield (
-        f'<path d="M1 {BAR}V{CORNER}a{inner} {inner} 0 0 1 {inner} -{inner}H{w - CORNER:g}'
-        f'a{inner} {inner} 0 0 1 {inner} {inner}V{BAR}z" fill="#{grid.bar}"/>'
+        f'<path d="M1 {WINDOW.bar}V{WINDOW.corner}a{inner} {inner} 0 0 1 {inner} -{inner}H{w - WINDOW.corner:g}'
+        f'a{inner} {inner} 0 0 1 {inner} {inner}V{WINDOW.bar}z" fill="#{grid.bar}"/>'
     )
-    for at, colour in enumerate(BUTTONS):
-        x = FIRST_BUTTON + BUTTON_STEP * at
-        yield f'<circle cx="{x}" cy="{BAR / 2:g}" r="{BUTTON}" fill="#{colour}"/>'
-    title = f'x="{w / 2:g}" y="{BAR / 2 + 5:g}" text-anchor="middle" fill="#{TITLE}"'
+    for at, colour in enumerate(WINDOW.buttons):
+        x = WINDOW.first_button + WINDOW.button_step * at
+        yield f'<circle cx="{x}" cy="{WINDOW.bar / 2:g}" r="{WINDOW.button}" fill="#{colour}"/>'
+    title = f'x="{w / 2:g}" y="{WINDOW.bar / 2 + 5:g}" text-anchor="middle" fill="#{WINDOW.title}"'
     yield f"<text {title}>{escape(grid.title)}</text>"
-    yield f'<g transform="translate({PADDING} {BAR + PADDING})">'
+    yield f'<g transform="translate({WINDOW.padding} {WINDOW.bar + WINDOW.padding})">'
 
 
 def _backgrounds(grid: Grid) -> Iterator[str]:
@@ -113,7 +98,7 @@ def _words(run: list[Cell], x: int, y: int) -> Iterator[str]:
         text = text.strip()
     if not text:
         return
-    attributes = f'x="{x * WIDTH:g}" y="{y * HEIGHT + BASELINE:g}" fill="#{first.front}"'
+    attributes = f'x="{x * WIDTH:g}" y="{y * HEIGHT + WINDOW.baseline:g}" fill="#{first.front}"'
     if len(text) > 1:
         attributes += f' textLength="{columns * WIDTH:g}" lengthAdjust="spacingAndGlyphs"'
     if first.bold or first.italic:

@@ -11,7 +11,7 @@ from PIL import Image
 from terminal_emulation import Emulation
 
 from screenshots.glyphs import HEIGHT, WIDTH, Box, Dot, shapes
-from screenshots.grid import BAR, PADDING, Grid
+from screenshots.grid import WINDOW, Grid
 from screenshots.png import FONTS, SCALE, png
 from screenshots.svg import svg
 
@@ -57,7 +57,7 @@ def test_svg_is_one_document_with_text_escaped_and_coloured() -> None:
 def test_png_tiles_without_gaps_and_shows_colours() -> None:
     shown = grid("\x1b[38;2;255;0;0m███\r\n███\x1b[0m\x1b[48;2;0;0;255m  \x1b[0m é")
     image = Image.open(io.BytesIO(png(shown))).convert("RGBA")
-    left, top = PADDING * SCALE, (BAR + PADDING) * SCALE
+    left, top = WINDOW.padding * SCALE, (WINDOW.bar + WINDOW.padding) * SCALE
     cell_w, cell_h = round(WIDTH) * SCALE, round(HEIGHT) * SCALE
     block = image.crop((left, top, left + 3 * cell_w, top + 2 * cell_h))
     assert block.getcolors() == [(6 * cell_w * cell_h, (255, 0, 0, 255))]
