@@ -25,9 +25,13 @@ class Captured:
     """The gradient's norm before the script clipped it; None: it does not."""
     rows: dict[str, dict[str, Tensor]]
     note: str
+    output: Tensor | None = None
+    """What the model gave, where the step was done again."""
 
     @classmethod
-    def of(cls, rows: Rows, step: int, loss: float, raw_norm: Any, note: str = "") -> Captured:
+    def of(
+        cls, rows: Rows, step: int, loss: float, raw_norm: Any, note: str = "", output: Tensor | None = None
+    ) -> Captured:
         """From what a sampler kept of the update under way, and the gradients as they are now."""
         kept: dict[str, dict[str, Tensor]] = {}
         for row in rows.all():
@@ -49,7 +53,7 @@ class Captured:
             elif "x" in tensors:
                 tensors["z"] = tensors["x"]
             kept[row.name] = tensors
-        return cls(step, loss, None if raw_norm is None else float(raw_norm), kept, note)
+        return cls(step, loss, None if raw_norm is None else float(raw_norm), kept, note, output)
 
     def array(self, layer: str, kind: str) -> Array | None:
         """A tensor of a layer as NumPy (f32 or f64); None where there is none."""

@@ -159,6 +159,8 @@ class Observer:
         session.ring.set_step(session.step)
         session.enter("PAUSED", f"{text} at step {session.step:,}" if text else "", "clip")
         session.wait_until_released()
+        if self.rerun is not None and not self.breaks and not self.pausing:
+            self.rerun.remove()
         now = time.perf_counter()
         self.governor.begin(now)
         self._mark += now - started
@@ -225,6 +227,7 @@ class Observer:
         sampler.after_update()
         if self.rows.changed:
             self.describe()
+            self._tell_unknown()
         if sampler.histograms:
             self._write_histograms(step)
         self._write_table(step)
@@ -248,6 +251,15 @@ class Observer:
             sampler.disarm()
 
     # -- records -------------------------------------------------------------------------------------
+    def _tell_unknown(self) -> None:
+        """A breakpoint that names a layer the script has not will never hit: said once its functional ones are known."""
+        assert self.rows is not None
+        if self.breaks:
+            self.breaks.bind([row.name for row in self.rows.all()])
+            if self.breaks.unknown:
+                names = ", ".join(self.breaks.unknown)
+                self.session.enter(self.session.state, f"--break: this script has no layer {names}: it will never hit")
+
     def _write_table(self, step: int) -> None:
         sampler, ring = self.sampler, self.session.ring
         assert sampler is not None and self.rows is not None
@@ -298,8 +310,7 @@ class Observer:
         last = [row for row in self.rows.all() if row.shape]
         self.session.describe({
             "device": "cpu" if first is None else str(first.device),
-            "dtype": {torch.float64: "f64", torch.float16: "f16", torch.bfloat16: "bf16"}.get(
-                torch.float32 if first is None else first.dtype, "f32"),
+            "dtype": self.dtype,
             "layers": self.rows.describe(),
             "modules": self.rows.tree(),
             "models": [
@@ -314,6 +325,13 @@ class Observer:
             "epoch_samples": 0,
             "threads": str(torch.get_num_threads()),
         })  # fmt: skip
+
+    @property
+    def dtype(self) -> str:
+        """Of the first model's first parameter."""
+        first = next((p for model in self.models for p in model.root.parameters()), None)
+        names = {torch.float64: "f64", torch.float16: "f16", torch.bfloat16: "bf16"}
+        return names.get(torch.float32 if first is None else first.dtype, "f32")
 
     @property
     def optimizers(self) -> list[Optimizer]:
@@ -351,9 +369,11 @@ class Observer:
         self.rows = Rows(self.models)
         self.sampler = Sampler(self.rows, self._probe_failed)
         self.sampler.in_backward = lambda: self.hooks.depth > 0
+        if self.rerun is not None:
+            self.rerun.remove()
+        self.rerun = Rerun(self.rows, self.hooks)
         if self.breaks:
             self.breaks.bind([row.name for row in self.rows.all()])
-            self.rerun = Rerun(self.rows, self.hooks)
             self.rerun.install()
         self.describe()
         self.session.enter("RUNNING")
@@ -409,6 +429,8 @@ class Observer:
     def request_pause(self) -> None:
         """Stand still in the coming update; what has begun of it may be too far to be seen: then in the one after."""
         self.pausing = True
+        if self.rerun is not None:
+            self.rerun.install()
         if self.sampler is not None:
             self._schedule()
 

@@ -23,6 +23,8 @@ from bptui.protocol.messages import (
     Request,
     Run,
     Set,
+    Shadow,
+    Shadowed,
     Step,
     Stop,
 )
@@ -54,6 +56,9 @@ def answer(session: Session, asked: Asked) -> None:
         if isinstance(request, Inspect):
             reply, body = _inspect(session, request)
             control.reply(link, reply, body)
+            return
+        if isinstance(request, Shadow):
+            control.reply(link, _shadow(session, request))
             return
         handler = _HANDLERS.get(type(request))
         if handler is None:
@@ -167,6 +172,19 @@ def _inspect(session: Session, request: Inspect) -> tuple[Inspection, bytes]:
         shapes=shapes, note=note,
     )  # fmt: skip
     return reply, body.bytes()
+
+
+def _shadow(session: Session, request: Shadow) -> Shadowed:
+    observer = _observer(session)
+    captured, rerun = observer.captured, observer.rerun
+    if captured is None or rerun is None or session.state != "PAUSED":
+        raise NotNow("pause first: a step is done again in float64 from what is kept of the update that is paused in")
+    errors, exact = rerun.shadow(captured)
+    assert observer.rows is not None
+    return Shadowed(
+        id=request.id, step=captured.step, micro="clip", dtype=observer.dtype, loss=captured.loss, exact_loss=exact,
+        errors=tuple(errors.get(row.name) for row in observer.rows.all()),
+    )  # fmt: skip
 
 
 _HANDLERS: dict[type[Request], Callable[[Session, Any], None]] = {

@@ -1,14 +1,13 @@
 """The forward and backward of a step done again, on a deep copy, to see δ of an update that was not being watched.
 
-Only with breakpoints: each call of a root then leaves its inputs, the state of the random generators, autocast and the
-gradient of its output behind. The copy is given them again; before anything of it is shown, its outputs must equal
-those that the script got, bit for bit.
+Only with breakpoints, and once a pause has been asked for: each call of a root then leaves its inputs, the state of
+the random generators, autocast and the gradient of its output behind. The copy is given them again; before anything of
+it is shown, its outputs must equal those that the script got, bit for bit.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +16,9 @@ from torch.utils.hooks import RemovableHandle
 
 from bptui.attach.capture import Captured
 from bptui.attach.discover import Model
+from bptui.attach.interventions import Impossible
 from bptui.attach.rows import Rows, first_tensor
+from bptui.attach.sampling import Sampler
 
 if TYPE_CHECKING:
     from bptui.attach.hooks import Hooks
@@ -48,6 +49,9 @@ class Rerun:
         self._handles: list[RemovableHandle] = []
 
     def install(self) -> None:
+        """Keep from now on what a re-run needs; a second time does nothing."""
+        if self._handles:
+            return
         for root in self._roots:
             self._handles.append(root.register_forward_pre_hook(self._enter, with_kwargs=True))
             self._handles.append(root.register_forward_hook(self._leave))
@@ -81,8 +85,6 @@ class Rerun:
 
     def again(self, rows: Rows, step: int, loss: float) -> Captured:
         """The captured step; its note says why where it cannot be done again."""
-        from bptui.attach.sampling import Sampler
-
         whole: dict[str, dict[str, Tensor]] = {}
         note = ""
         for root, model in self._roots.items():
@@ -92,7 +94,7 @@ class Rerun:
                 continue
             try:
                 with _kept_random():
-                    captured, problem = self._one(model, call, step, loss, Sampler)
+                    captured, problem = self._one(model, call, step, loss)
             except Exception as error:
                 captured, problem = None, f"{type(error).__name__}: {error}".splitlines()[0]
             if captured is not None:
@@ -104,10 +106,41 @@ class Rerun:
         told = f"this step cannot be done again: {note}" if note else "this very step, done again on a copy"
         return Captured(step, loss, parameters.raw_norm, whole, told)
 
+    def shadow(self, captured: Captured) -> tuple[dict[str, float], float]:
+        """‖δ − δ of float64‖ ∕ ‖δ of float64‖ of each layer of the captured step, and its loss in float64.
+
+        The same inputs, weights and random numbers in float64, with the δ of each model's output as it was: what the
+        script does between that output and its loss is not part of it, and the loss is right to first order in the
+        outputs' difference. Raises Impossible where the step cannot be done again.
+        """
+        errors: dict[str, float] = {}
+        loss = captured.loss
+        for root, model in self._roots.items():
+            call = self._calls.get(root)
+            if call is None or call.output is None or call.delta is None:
+                continue
+            with _kept_random():
+                plain, problem = self._one(model, call, captured.step, loss)
+                if plain is None:
+                    raise Impossible(f"this step cannot be done again: {problem}")
+                exact, _ = self._one(model, call, captured.step, loss, torch.float64)
+            assert exact is not None
+            for name, tensors in exact.rows.items():
+                if "delta" in tensors and "delta" in captured.rows.get(name, {}):
+                    wanted, have = tensors["delta"].double(), captured.rows[name]["delta"].double()
+                    size = float(wanted.norm())
+                    errors[name] = float((have - wanted).norm()) / size if size else 0.0
+            last = exact.output
+            if last is not None:
+                loss += float(((last - call.output.double()) * call.delta.double()).sum())
+        if not errors:
+            raise Impossible("no model was called in this step with a gradient in its output")
+        return errors, loss
+
     def _one(
-        self, model: Model, call: Call, step: int, loss: float, sampler: Callable[..., Any]
+        self, model: Model, call: Call, step: int, loss: float, dtype: torch.dtype | None = None
     ) -> tuple[Captured | None, str]:
-        """One root again; nothing, and why, where its output is not what the script got."""
+        """One root again, in its own precision or in ``dtype``; nothing, and why, where its output is another now."""
         if [t._version for t in _tensors((call.inputs, call.options))] != call.versions:
             return None, "its inputs were changed in place since"
         if call.output is None or call.delta is None:
@@ -120,24 +153,38 @@ class Rerun:
         with torch.no_grad():
             for name, buffer in root.named_buffers():
                 buffer.copy_(call.buffers[name])
+        inputs, options, autocast = call.inputs, call.options, call.autocast
+        if dtype is not None:
+            root, autocast = root.to(dtype), (False, autocast[1])
+            inputs, options = _cast((inputs, options), dtype)
         copied = Rows((Model(root, model.name, model.prefix),))
-        seen = sampler(copied, lambda probe, error: None)
+        seen = Sampler(copied, lambda probe, error: None)
         torch.set_rng_state(call.random)
         if call.device_random is not None:
             torch.cuda.set_rng_state(call.device_random)
         seen.arm(with_histograms=False, keep=True)
         try:
-            with torch.enable_grad(), torch.autocast("cpu", enabled=call.autocast[0], dtype=call.autocast[1]):
-                output = first_tensor(root(*call.inputs, **call.options))
-            if output is None or not torch.equal(output.detach(), call.output):
+            with torch.enable_grad(), torch.autocast("cpu", enabled=autocast[0], dtype=autocast[1]):
+                output = first_tensor(root(*inputs, **options))
+            if output is None or (dtype is None and not torch.equal(output.detach(), call.output)):
                 return None, "its output is another now (randomness or state that is not torch's)"
-            torch.autograd.grad(
-                output, [p for p in root.parameters() if p.requires_grad], call.delta, allow_unused=True
-            )
-            captured = Captured.of(copied, step, loss, None)
+            parameters = [p for p in root.parameters() if p.requires_grad]
+            torch.autograd.grad(output, parameters, call.delta.to(output.dtype), allow_unused=True)
+            captured = Captured.of(copied, step, loss, None, output=output.detach())
         finally:
             seen.disarm()
         return captured, ""
+
+
+def _cast(nested: Any, dtype: torch.dtype) -> Any:
+    """The same nested inputs with every floating-point tensor in ``dtype``."""
+    if isinstance(nested, Tensor):
+        return nested.to(dtype) if nested.is_floating_point() else nested
+    if isinstance(nested, dict):
+        return {key: _cast(value, dtype) for key, value in nested.items()}
+    if isinstance(nested, (tuple, list)):
+        return type(nested)(_cast(part, dtype) for part in nested) if type(nested) in (tuple, list) else nested
+    return nested
 
 
 class _kept_random:

@@ -20,7 +20,20 @@ from torch import nn
 
 from bptui.client.connect import connect
 from bptui.client.session import RequestRefused, Session
-from bptui.protocol.messages import GoTo, Inspect, Inspection, Keep, Pause, Run, Set, Status, Step, Stop
+from bptui.protocol.messages import (
+    GoTo,
+    Inspect,
+    Inspection,
+    Keep,
+    Pause,
+    Run,
+    Set,
+    Shadow,
+    Shadowed,
+    Status,
+    Step,
+    Stop,
+)
 from bptui.runs.events import read_events
 
 SCRIPT = """
@@ -104,7 +117,7 @@ async def scripted(
     """A script under ``bptui run --headless``, and a face with control of it."""
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(steps=steps, rest=rest))
-    environment = os.environ | {"BPTUI_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"BPTUI_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1", "BPTUI_LINGER": "0"}
     child = subprocess.Popen(
         [sys.executable, "-m", "bptui", "run", "--headless", *options, str(script)],
         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -139,6 +152,12 @@ async def test_a_breakpoint_stands_before_the_update_and_shows_delta_of_that_ver
         assert "done again" in seen["note"]
         for kind in ("delta", "grad_W", "W"):
             assert np.array_equal(seen[kind], known[kind].numpy()), kind
+        shadow = (await face.session.request(Shadow())).message
+        assert isinstance(shadow, Shadowed)
+        assert (shadow.step, shadow.dtype) == (3, "f32")
+        assert all(error is not None and 0 < error < 1e-5 for error in shadow.errors[:-1]), shadow.errors
+        assert shadow.errors[-1] == 0.0  # what the loss gave it is taken as it was
+        assert shadow.exact_loss == pytest.approx(known["loss"], rel=1e-5)
 
 
 async def test_pause_step_settings_snapshot_and_roll_back(tmp_path: Path) -> None:
@@ -149,6 +168,10 @@ async def test_pause_step_settings_snapshot_and_roll_back(tmp_path: Path) -> Non
         seen, known = await face.inspect(0, "delta", "W", "a"), truth(first.step)
         assert seen["step"] == first.step
         assert np.array_equal(seen["delta"], known["delta"].numpy())
+        shadow = (await face.session.request(Shadow())).message
+        assert isinstance(shadow, Shadowed)
+        assert all(error is not None and 0 < error < 1e-5 for error in shadow.errors[:-1]), shadow.errors
+        assert shadow.errors[-1] == 0.0  # what the loss gave it is taken as it was
         with pytest.raises(RequestRefused, match="cannot rewind"):
             await face.session.request(GoTo(step=first.step))
         await face.session.request(Keep())
