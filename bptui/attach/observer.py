@@ -252,7 +252,7 @@ class Observer:
 
     # -- records -------------------------------------------------------------------------------------
     def _tell_unknown(self) -> None:
-        """A breakpoint that names a layer the script has not will never hit: said once its functional ones are known."""
+        """A breakpoint on a layer that the script has not will never hit: said once its functional ones are known."""
         assert self.rows is not None
         if self.breaks:
             self.breaks.bind([row.name for row in self.rows.all()])
