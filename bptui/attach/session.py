@@ -42,6 +42,8 @@ class Session:
         self.control: Control | None = None
         self.pid = os.getpid()
         self.ended = False
+        self._described: dict[str, Any] = {}
+        """What the last META record told beside what is the same in all."""
 
     # -- beginning ---------------------------------------------------------------------------------
     def begin(self) -> None:
@@ -98,6 +100,7 @@ class Session:
 
     def describe(self, details: dict[str, Any]) -> None:
         """The META record."""
+        self._described = details
         told = {
             "title": self.info.title, "engine": "script", "engine_reason": "the script's own torch",
             "versions": {"python": platform.python_version(), "torch": str(sys.modules["torch"].__version__)},
@@ -116,6 +119,8 @@ class Session:
             with open(self.run / "attach.log", "a") as file:
                 traceback.print_exception(error, file=file)
             self.fact("probe-failed", probe="attach", error=text)
+            off = [*self._described.get("probes_off", ()), {"probe": "attach", "error": text, "step": self.step}]
+            self.describe({**self._described, "probes_off": off})
             self.enter("RUNNING", f"bptui has let go of the script: {text}")
 
     # -- standing still ----------------------------------------------------------------------------
