@@ -355,7 +355,9 @@ class Observer:
         if not self.models:
             self.models = find_models(self.optimizers)
         self._know()
-        self.governor.begin(time.perf_counter())
+        # What came before (data, compiling) is no step's time: a first one of a minute would let every step be sampled.
+        self._mark, self._mark_step = time.perf_counter(), self.session.step + 1
+        self.governor.begin(self._mark)
 
     def _follow(self, optimizer: Optimizer) -> tuple[Followed, bool]:
         """The optimiser among those followed, and whether it is new."""

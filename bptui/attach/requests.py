@@ -17,6 +17,7 @@ from bptui.protocol.messages import (
     Inspect,
     Inspection,
     Keep,
+    Ledger,
     Ok,
     Pause,
     Refused,
@@ -25,17 +26,27 @@ from bptui.protocol.messages import (
     Set,
     Shadow,
     Shadowed,
+    Sheet,
     Step,
     Stop,
+    TrainerReply,
 )
 
 if TYPE_CHECKING:
+    from bptui.attach.capture import Captured
     from bptui.attach.observer import Observer
+    from bptui.attach.rows import Row
     from bptui.attach.session import Session
     from bptui.trainer.control import Asked
 
 #: Why a script does not do what the built-in trainer does.
 _NOT = {
+    "Ranked": "rows of the batch are ranked for dense layers of bptui's own networks only",
+    "Stages": "the stages of the gradient are bptui's own training's; a script's clipping is told with ‖∇‖ above",
+    "Lens": "the lens needs fixed training samples, which a script keeps to itself; dead units stand in pane 3",
+    "Check": "a script's conditions are given with bptui run --break",
+    "Arm": "a script's conditions are given with bptui run --break",
+    "Branch": "a script cannot be branched: its past is its own",
     "MicroStep": "a script's update is one step: s does it; micro-steps are for bptui's own networks",
     "Pace": "a script keeps its own pace",
     "Look": "a script's data are its own: no confusion matrix and no boundary",
@@ -53,8 +64,8 @@ def answer(session: Session, asked: Asked) -> None:
     assert control is not None
     was_held = session.state == "HELD"
     try:
-        if isinstance(request, Inspect):
-            reply, body = _inspect(session, request)
+        if isinstance(request, Inspect | Sheet | Ledger):
+            reply, body = _LOOKS[type(request)](session, request)
             control.reply(link, reply, body)
             return
         if isinstance(request, Shadow):
@@ -142,15 +153,38 @@ def _back(session: Session, request: Back) -> None:
     raise NotNow(f"a script cannot rewind; g rolls back to a snapshot ({observer.snapshots.said})")
 
 
-def _inspect(session: Session, request: Inspect) -> tuple[Inspection, bytes]:
+def _captured(session: Session, layer: int = 0) -> tuple[Captured, list[Row], str]:
+    """What is kept of the paused update, the rows, and whose numbers these are."""
     observer = _observer(session)
     captured = observer.captured
     assert observer.rows is not None
     if captured is None or session.state != "PAUSED":
         raise NotNow("pause first: tensors are kept only of the update that is paused in")
     rows = observer.rows.all()
-    if not 0 <= request.layer < len(rows):
-        raise NotNow(f"no layer {request.layer}: there are {len(rows)}")
+    if not 0 <= layer < len(rows):
+        raise NotNow(f"no layer {layer}: there are {len(rows)}")
+    note = captured.note or "before this step's update"
+    if captured.raw_norm is not None:
+        note += f"; ‖∇‖ {captured.raw_norm:.4g} before the script clipped it"
+    return captured, rows, note
+
+
+def _sheet(session: Session, request: Sheet) -> tuple[TrainerReply, bytes]:
+    from bptui.attach.looking import sheet
+
+    captured, rows, note = _captured(session, request.layer)
+    return sheet(captured, rows, request, note)
+
+
+def _ledger(session: Session, request: Ledger) -> tuple[TrainerReply, bytes]:
+    from bptui.attach.looking import ledger
+
+    captured, rows, note = _captured(session)
+    return ledger(captured, rows, request, note), b""
+
+
+def _inspect(session: Session, request: Inspect) -> tuple[TrainerReply, bytes]:
+    captured, rows, note = _captured(session, request.layer)
     body = Body()
     arrays: dict[str, ArrayRef] = {}
     shapes: dict[str, tuple[int, ...]] = {}
@@ -164,9 +198,6 @@ def _inspect(session: Session, request: Inspect) -> tuple[Inspection, bytes]:
         if array.size > limit:
             array = array[: max(1, limit // max(array.size // len(array), 1))]
         arrays[kind] = body.add(np.ascontiguousarray(array))
-    note = captured.note or "before this step's update"
-    if captured.raw_norm is not None:
-        note += f"; ‖∇‖ {captured.raw_norm:.4g} before the script clipped it"
     reply = Inspection(
         id=request.id, step=captured.step, micro="clip", layer=request.layer, loss=captured.loss, arrays=arrays,
         shapes=shapes, note=note,
@@ -187,6 +218,9 @@ def _shadow(session: Session, request: Shadow) -> Shadowed:
     )  # fmt: skip
 
 
+_LOOKS: dict[type[Request], Callable[[Session, Any], tuple[TrainerReply, bytes]]] = {
+    Inspect: _inspect, Sheet: _sheet, Ledger: _ledger,
+}  # fmt: skip
 _HANDLERS: dict[type[Request], Callable[[Session, Any], None]] = {
     Run: _run, Pause: _pause, Step: _step, Stop: _stop, Set: _set, Keep: _keep, GoTo: _go_to, Back: _back,
 }  # fmt: skip

@@ -157,7 +157,7 @@ class _Follower:
         except RunError as error:
             raise HeadlessError(str(error)) from None
         end = content["exit"]
-        if end["code"] == 2 and content["steps"] == 0:
+        if end["code"] == 2 and content["steps"] == 0 and read_info(self.directory).mode != "script":
             _discard(self.directory)
             raise HeadlessError(escape(str(end["error"])))
         if lost and content["steps"] == 0:

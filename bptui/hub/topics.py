@@ -61,7 +61,7 @@ class Topics:
             step=digest.step,
             epoch=digest.epoch,
             micro=digest.micro,
-            text=recorder.problem or digest.text or error,
+            text=recorder.problem or (error if end else "") or digest.text or error,
             steps_per_second=digest.steps_per_second,
             probe_share=digest.last.get("probe_share", 0.0),
             pace=recorder.pace,
@@ -92,9 +92,7 @@ class Topics:
             yield encode(message, body.bytes())
 
     def _findings(self) -> Iterable[bytes]:
-        rows = tuple(
-            msgspec.convert(finding, FindingRow, from_attributes=True) for finding in self._recorder.findings
-        )
+        rows = tuple(msgspec.convert(finding, FindingRow, from_attributes=True) for finding in self._recorder.findings)
         yield encode(Findings(findings=rows))
 
     def _events(self) -> Iterable[bytes]:

@@ -489,6 +489,8 @@ class ModelInfo(Message, frozen=True, kw_only=True):
     total_steps: int | None
     spec: bytes
     """The experiment as JSON, defaults filled in."""
+    optimizers: tuple[str, ...] = ()
+    """Of a script: their classes, in the order of their first update."""
 
 
 class Status(Message, frozen=True, kw_only=True):

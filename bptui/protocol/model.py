@@ -35,6 +35,11 @@ def model_info(run: str, title: str, spec: Mapping[str, Any], meta: Mapping[str,
         task=text("task"),
         steps_per_epoch=number("steps_per_epoch"),
         total_steps=total if isinstance(total, int) else None,
+        optimizers=tuple(
+            str(one.get("name") or "?").partition("#")[0]
+            for one in meta.get("optimizers") or ()
+            if isinstance(one, dict)
+        ),
         spec=own.encode() if isinstance(own, str) else msgspec.json.encode(own if isinstance(own, dict) else spec),
     )
 

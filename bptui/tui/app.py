@@ -169,8 +169,8 @@ class BptuiApp(App[ExitResult]):
             self.paint()
 
     def _failed_at_setup(self, snapshot: Snapshot, session: Session) -> None:
-        if session.read_only or session.directory in self._discard or self.relaunch is None:
-            return
+        if session.read_only or session.directory in self._discard or self.relaunch is None or snapshot.script:
+            return  # a script's status 2 is its own affair: argparse says in its output what was wrong
         self._discard.append(session.directory)
         if self._first_run:  # what was asked for on the command line cannot run: say so there
             self.finish(ExitResult(2, (snapshot.text or "the trainer failed before its first step",)))

@@ -17,7 +17,8 @@ class KeyCommands(Provider):
         screen = self.screen
         if not isinstance(screen, TransportScreen):
             return []
-        rows = keys_of(screen.PLACE)
+        script = screen.snapshot.script
+        rows = [key for key in keys_of(screen.PLACE) if not (key.script if script else key.native)]
         return [(f"{key.label}  ({key.shown})", key) for key in rows if key.action != "palette"]
 
     async def discover(self) -> Hits:

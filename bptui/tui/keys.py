@@ -37,39 +37,52 @@ class Key(msgspec.Struct, frozen=True):
     """Place in the key bar: what has the highest rank is dropped first; 0 is never in it."""
     transport: bool = False
     """A priority binding of the screen: it works whichever pane has the focus."""
+    script: str = ""
+    """Why it is not there under a script of the user's own; empty: it is."""
+    native: str = ""
+    """Why it is not there for a network of bptui's own; empty: it is."""
 
+
+_NO_MICRO = "a script's update is one step: s does it; micro-steps are for bptui's own networks"
+_OWN_PACE = "a script keeps its own pace"
+_OWN_MODEL = "a script's model is written in the script: change it there, and run it again"
+_SCRIPTS_ONLY = "only under a script: bptui's own networks are changed with i, e and l"
 
 KEYS: tuple[Key, ...] = (
     Key(("space",), "space", "run_pause", "run/pause",
         "Run, or pause after the current update. On DONE: train as long again.",
-        BOTH, "Run / Pause", "you have control", 2, True),
+        BOTH, "Run / Pause", "you have control", 2, transport=True),
     Key(("s", "full_stop"), "s", "step", "step",
         "One whole update, then pause. While running: pause at the next boundary. Also: full stop.",
-        BOTH, "Step", "you have control", 3, True),
+        BOTH, "Step", "you have control", 3, transport=True),
     Key(("n",), "n", "micro_step", "micro",
         "One micro-step: batch, forward of a layer, loss, backward of a layer, clip, update.",
-        BOTH, "MicroStep", "you have control", 5, True),
+        BOTH, "MicroStep", "you have control", 5, transport=True, script=_NO_MICRO),
     Key(("S", "comma"), "S", "step_back", "step back",
-        "One whole update back, bit for bit; from inside an update, to its beginning. Also: comma.",
-        BOTH, "Back", "you have control", 6, True),
+        "One whole update back, bit for bit; from inside an update, to its beginning. Also: comma. A script cannot "
+        "rewind: its kept snapshots are offered.",
+        BOTH, "Back", "you have control", 6, transport=True),
     Key(("N",), "N", "micro_back", "micro back",
         "One micro-step back, also into the update before.",
-        BOTH, "Back", "you have control", 0, True),
+        BOTH, "Back", "you have control", 0, transport=True),
     Key(("g",), "g", "screen('go_to')", "go to",
-        "Go to any step of what was recorded: 1284, +100, -10, epoch 3, end.",
+        "Go to any step of what was recorded: 1284, +100, -10, epoch 3, end. Under a script: to a kept snapshot.",
         BOTH, "GoTo", "you have control", 8),
+    Key(("K",), "K", "keep", "keep",
+        "Keep a snapshot of the weights and the optimiser as they are now; under a script, g rolls back to it.",
+        BOTH, "Keep", "you have control"),
     Key(("plus", "equals_sign"), "+", "pace(1)", "faster",
         "Faster: micro-play, 1, 10, 50, 100 steps/s, then as fast as it goes.",
-        BOTH, "Pace", "you have control", 0, True),
+        BOTH, "Pace", "you have control", 0, transport=True, script=_OWN_PACE),
     Key(("minus",), "-", "pace(-1)", "slower",
         "Slower, down to micro-play: a few micro-steps a second.",
-        BOTH, "Pace", "you have control", 0, True),
+        BOTH, "Pace", "you have control", 0, transport=True, script=_OWN_PACE),
     Key(("i", "enter"), "i", "screen('inspector')", "inspect",
         "The values z, a, δ, ∇W, W of the selected layer, as exact numbers. Pauses first while running.",
         MAIN, "Inspect", "a layer is selected", 4),
     Key(("e",), "e", "screen('builder')", "edit",
         "Build the model: layers, loss, optimiser, data; apply it as a new run, or keep the weights that fit.",
-        MAIN, "Stop", "the run is bptui's own", 6),
+        MAIN, "Stop", "the run is bptui's own", 6, script=_OWN_MODEL),
     Key(("l",), "l", "screen('settings')", "settings",
         "Live settings: lr, momentum, decay, clipping, dropout, batch size, changed while it trains.",
         MAIN, "Set", "you have control", 5),
@@ -77,9 +90,16 @@ KEYS: tuple[Key, ...] = (
         MAIN, "Set", "you have control"),
     Key(("r",), "r", "screen('runs')", "runs",
         "Every run, with its branches below it: open one, or delete it.", MAIN, "", "", 10),
+    Key(("F",), "F", "freeze", "freeze",
+        "Freeze the selected layer of a script: its parameters are updated no more; once more, and they are again.",
+        MAIN, "Set", "you have control", 9, native=_SCRIPTS_ONLY),
+    Key(("D",), "D", "revive", "revive",
+        "Draw new incoming weights for the dead units of a script's selected activation; their moments begin anew.",
+        MAIN, "Set", "you have control", 9, native=_SCRIPTS_ONLY),
     Key(("R",), "R", "restart", "restart",
         "Restart from step 0 with the same experiment, as a new run.",
-        MAIN, "Stop", "the run is bptui's own", 9),
+        MAIN, "Stop", "the run is bptui's own", 9,
+        script="a script begins anew from the shell: bptui run, with the same words"),
     Key(("h",), "h", "histogram", "∇W/W/a/δ",
         "The histograms' quantity: gradients ∇W, weights W, activations a, deltas δ.", DRAWN, "", "", 10),
     Key(("v",), "v", "screen('charts')", "views",
@@ -125,13 +145,13 @@ KEYS: tuple[Key, ...] = (
 INSPECTOR_KEYS: tuple[Key, ...] = (
     Key(("tab",), "tab", "quantity(1)", "quantity",
         "The next quantity: z, a, δ, ∇W, W, ΔW, the two factors of δ, b, ∇b, x.",
-        ("inspector",), "Sheet", "paused", 4, True),
+        ("inspector",), "Sheet", "paused", 4, transport=True),
     Key(("shift+tab",), "shift+tab", "quantity(-1)", "quantity back", "The quantity before.",
-        ("inspector",), "Sheet", "paused", 0, True),
+        ("inspector",), "Sheet", "paused", 0, transport=True),
     Key(("left_square_bracket",), "[", "layer(-1)", "layer before", "The layer before.",
-        ("inspector",), "Ledger / Sheet", "paused", 6, True),
+        ("inspector",), "Ledger / Sheet", "paused", 6, transport=True),
     Key(("right_square_bracket",), "]", "layer(1)", "next layer", "The next layer.",
-        ("inspector",), "Ledger / Sheet", "paused", 5, True),
+        ("inspector",), "Ledger / Sheet", "paused", 5, transport=True),
     Key(("1",), "1", "view_at(1)", "ledger", "The ledger: δ as the product of its two factors, with their norms.",
         ("inspector",), "Ledger / Sheet", "paused"),
     Key(("2",), "2", "view_at(2)", "matrix", "One quantity as a matrix.", ("inspector",), "Sheet", "paused"),
@@ -195,8 +215,10 @@ RUNS_KEYS: tuple[Key, ...] = (
 )  # fmt: skip
 
 CHARTS_KEYS: tuple[Key, ...] = (
-    Key(("tab",), "tab", "view(1)", "next chart", "The next chart. Also: 1 to 7.", ("charts",), "", "", 4, True),
-    Key(("shift+tab",), "shift+tab", "view(-1)", "chart before", "The chart before.", ("charts",), "", "", 0, True),
+    Key(("tab",), "tab", "view(1)", "next chart", "The next chart. Also: 1 to 7.", ("charts",), "", "", 4,
+        transport=True),
+    Key(("shift+tab",), "shift+tab", "view(-1)", "chart before", "The chart before.", ("charts",), "", "", 0,
+        transport=True),
     *(
         Key((str(number),), str(number), f"view_at({number})", label, f"The {label} chart.", ("charts",))
         for number, label in enumerate(
@@ -278,6 +300,14 @@ OWN: dict[Place, tuple[Key, ...]] = {
 def keys_of(place: Place) -> tuple[Key, ...]:
     """The rows that work on one screen, its own first."""
     return OWN[place] + tuple(key for key in KEYS if place in key.places)
+
+
+def why_not(action: str, script: bool) -> str:
+    """Why the action of a row is not there for this kind of run; empty: it is, or is no row's."""
+    for key in KEYS + tuple(key for rows in OWN.values() for key in rows):
+        if key.action == action:
+            return key.script if script else key.native
+    return ""
 
 
 def markdown() -> str:

@@ -75,7 +75,9 @@ def farewell(snapshot: Snapshot, session: Session, choice: str = "leave") -> tup
     """Run, result, directory and how to come back, for the shell. ``choice``: as in ``screens.leave``."""
     state = {"resume": "RUNNING", "stop": "STOPPED"}.get(choice, snapshot.shown_state)
     ended = snapshot.code is not None or snapshot.link == "ended" or state in ENDED
-    words = {"RUNNING": "training goes on", "PAUSED": "paused"}.get(state, state.lower())
+    words = {"RUNNING": "training goes on", "PAUSED": "paused", "HELD": "held", "WAITING": "the script goes on"}.get(
+        state, state.lower()
+    )
     result = [f"{words} at step {integer(snapshot.step)}"]
     if snapshot.curves is not None:
         for series, word in (("loss", "loss"), ("val_loss", "validation loss")):

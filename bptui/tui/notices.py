@@ -34,7 +34,7 @@ def happened(before: Snapshot, now: Snapshot) -> str:
     if now.state == "DONE":
         loss = now.curves.latest("loss") if now.curves is not None else None
         return f"{title} is done {at}" + (f", loss {loss_text(loss)}" if loss is not None else "")
-    if before.state == "RUNNING" and now.state in ("PAUSED", "HELD") and now.text:
+    if before.state in ("RUNNING", "WAITING") and now.state in ("PAUSED", "HELD") and now.text:
         return f"{title} stopped {at}: {now.text}"
     return ""
 

@@ -42,6 +42,8 @@ class LayerView(msgspec.Struct, frozen=True):
     activation: str
     parameters: int
     kind: str = "dense"
+    shape: tuple[int, ...] = ()
+    """Of its output, without the batch."""
 
 
 class ModelView(msgspec.Struct, frozen=True):
@@ -63,12 +65,21 @@ class ModelView(msgspec.Struct, frozen=True):
     steps_per_epoch: int = 0
     task: str = ""
     experiment: Experiment | None = None
+    optimizers: tuple[str, ...] = ()
+    """Of a script: their classes."""
     known: bool = False
     """The trainer has built it (else it is what the experiment says)."""
 
     @property
+    def script(self) -> bool:
+        """A script of the user's own trains it."""
+        return self.engine == "script"
+
+    @property
     def sizes(self) -> str:
-        """``64-32-16-10``; the middle of a deep network is left out."""
+        """``64-32-16-10``; the middle of a deep network is left out. Of a script: how many layers."""
+        if self.script:
+            return f"{len(self.layers)} layers"
         sizes = [str(self.features)] if self.features else []
         sizes += [str(layer.units) for layer in self.layers]
         if len(sizes) > 8:
@@ -153,6 +164,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     """``connecting``, ``live``, ``lost`` or ``ended``."""
     link_text: str = ""
     read_only: bool = False
+
+    @property
+    def script(self) -> bool:
+        """A script of the user's own, also before its first update has told what it trains."""
+        return self.model.script or (self.model.experiment is None and not self.model.layers)
 
     @property
     def shown_state(self) -> str:
@@ -293,7 +309,7 @@ class Store:
     def _model(self, message: ModelInfo, frame: Frame) -> None:
         layers = tuple(
             LayerView(clean(r.name, 200), r.inputs, r.shape[-1] if r.shape else 0, clean(r.activation, 40),
-                      r.parameters, clean(r.kind, 40))
+                      r.parameters, clean(r.kind, 40), r.shape)
             for r in message.layers
         )  # fmt: skip
         experiment = experiment_of(bytes(message.spec))
@@ -303,6 +319,7 @@ class Store:
             engine_reason=clean(message.engine_reason, 200), device=clean(message.device, 40),
             dtype=clean(message.dtype, 10), features=message.features, layers=layers, known=True,
             steps_per_epoch=message.steps_per_epoch, task=clean(message.task, 20),
+            optimizers=tuple(clean(name, 40) for name in message.optimizers),
         )  # fmt: skip
         self._put(model=view, total_steps=message.total_steps or self.snapshot.total_steps)
 

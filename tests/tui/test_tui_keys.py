@@ -266,7 +266,7 @@ async def test_restart_keeps_the_experiment() -> None:
 async def test_a_run_without_an_experiment_cannot_be_edited() -> None:
     async with shown(FakeSession([status("PAUSED", 5)])) as (app, pilot):
         await pilot.press("e")
-        await until(pilot, lambda: "cannot be edited" in lines(app)[-1])
+        await until(pilot, lambda: "a script's model is written in the script" in lines(app)[-1])
 
 
 # -- leaving ---------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from bptui.client.reference import Reference
-from bptui.protocol.messages import Back, MicroStep, Pace, Pause, Run, Step, TakeControl
-from bptui.tui.keys import Place, keys_of
+from bptui.protocol.messages import Back, Keep, MicroStep, Pace, Pause, Run, Step, TakeControl
+from bptui.tui.keys import Place, keys_of, why_not
 from bptui.tui.leaving import ask_to_leave
 from bptui.tui.screens.registry import opener
 from bptui.tui.spans import SpanCompositor
@@ -73,22 +73,41 @@ class TransportScreen(Screen[None]):
     def notice(self, text: str, tone: str = "info") -> None:
         """Say one line."""
 
+    def has(self, action: str) -> bool:
+        """Whether this kind of run has the action of a row of the table of keys; why not is said."""
+        why = why_not(action, self.snapshot.script)
+        if why:
+            self.notice(why)
+        return not why
+
     def action_run_pause(self) -> None:
-        self.face.send(Pause() if self.snapshot.state == "RUNNING" else Run())
+        self.face.send(Pause() if self.snapshot.state in ("RUNNING", "WAITING") else Run())
 
     def action_step(self) -> None:
         self.face.send(Pause() if self.snapshot.state == "RUNNING" else Step())
 
     def action_micro_step(self) -> None:
-        self.face.send(Pause() if self.snapshot.state == "RUNNING" else MicroStep())
+        if self.has("micro_step"):
+            self.face.send(Pause() if self.snapshot.state == "RUNNING" else MicroStep())
 
     def action_step_back(self) -> None:
-        self.face.send(Back())
+        self._back(Back())
 
     def action_micro_back(self) -> None:
-        self.face.send(Back(micro=True))
+        self._back(Back(micro=True))
+
+    def _back(self, request: Back) -> None:
+        if self.snapshot.script:  # it cannot rewind
+            opener("go_to")(self)
+        else:
+            self.face.send(request)
+
+    def action_keep(self) -> None:
+        self.face.send(Keep(), "a snapshot of the weights is kept; g goes back to it")
 
     def action_pace(self, by: int) -> None:
+        if not self.has(f"pace({by})"):
+            return
         wanted = self.face.pace_wanted  # a second press counts from the first, also before the trainer has answered
         pace = next_pace(self.snapshot.pace if wanted is None else wanted, by)
         word = {"micro": "micro-play", "max": "as fast as it goes"}.get(pace_word(pace), f"{pace:g} steps/s")
@@ -131,7 +150,8 @@ class TransportScreen(Screen[None]):
 
     def action_screen(self, name: str) -> None:
         """Open a screen of the registry."""
-        opener(name)(self)
+        if self.has(f"screen('{name}')"):
+            opener(name)(self)
 
     def action_suspend(self) -> None:
         driver = self.app._driver

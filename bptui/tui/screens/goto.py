@@ -6,7 +6,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
 
 from bptui.protocol.messages import GoTo
 from bptui.tui.screens.base import TransportScreen
@@ -46,8 +47,54 @@ class GoToScreen(ModalScreen[int | None]):
         self.dismiss(None)
 
 
+class KeptScreen(ModalScreen[int | None]):
+    """A script cannot rewind: its kept snapshots, the newest first."""
+
+    BINDINGS = [Binding("escape,q,g", "dismiss(None)", "back", show=False)]  # noqa: RUF012 (as Textual declares it)
+
+    def __init__(self, steps: list[int]) -> None:
+        super().__init__()
+        self._steps = steps
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = "Roll back"
+            box.border_subtitle = "enter rolls back · esc back"
+            yield Static(
+                "A script cannot rewind. A snapshot brings back weights, buffers and the optimiser; its data, "
+                "schedule and variables go on.", markup=False,
+            )  # fmt: skip
+            yield OptionList(*(Option(f"step {step:,}", id=str(step)) for step in self._steps), markup=False)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(int(event.option_id or 0))
+
+
+def open_kept(below: TransportScreen) -> None:
+    """Ask for a kept snapshot, and roll back to it."""
+    session = below.face.session
+    if session is None or below.snapshot.read_only or below.snapshot.link == "ended":
+        below.notice("the script has ended: there is nothing to roll back")
+        return
+    steps = sorted((int(path.stem) for path in session.directory.glob("keyframes/*.safetensors")), reverse=True)
+    if not steps:
+        below.notice("a script cannot rewind, and no snapshot is kept yet: K keeps one")
+        return
+
+    def go(step: int | None) -> None:
+        if step is not None:
+            said = f"weights and optimiser of step {step:,} are back; data and schedule go on"
+            below.face.send(GoTo(step=step), said)
+
+    below.app.push_screen(KeptScreen(steps), go)
+
+
 def open_go_to(below: TransportScreen) -> None:
     """Ask for a step, and go there."""
+
+    if below.snapshot.script:
+        open_kept(below)
+        return
 
     def go(step: int | None) -> None:
         if step is not None:

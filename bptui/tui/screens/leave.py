@@ -23,13 +23,20 @@ PAUSED = (
 )
 
 
+HELD = (
+    ("resume", "Let the script end with its exception"),
+    ("detach", "Detach: it stays held"),
+    ("cancel", "Stay here"),
+)
+
+
 def choices(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     """Options for this state, the first one for Enter; empty: leave at once."""
     if snapshot.link != "live" or snapshot.read_only or snapshot.code is not None or not snapshot.controller:
         return ()  # an observer's going changes nothing
-    if snapshot.state == "RUNNING":
-        return RUNNING
-    return PAUSED if snapshot.state in ("PAUSED", "HELD") else ()
+    if snapshot.state == "WAITING" or (snapshot.state == "RUNNING" and snapshot.script):
+        return tuple((name, text.replace("training", "the script")) for name, text in RUNNING)
+    return {"RUNNING": RUNNING, "PAUSED": PAUSED, "HELD": HELD}.get(snapshot.state, ())
 
 
 class LeaveScreen(ModalScreen[str]):

@@ -186,7 +186,21 @@ class MainScreen(CurveScreen):
 
         undo(self.face)
 
+    def action_freeze(self) -> None:
+        from bptui.tui.screens.settings import freeze
+
+        if self.has("freeze"):
+            freeze(self.face)
+
+    def action_revive(self) -> None:
+        from bptui.tui.screens.settings import revive
+
+        if self.has("revive"):
+            revive(self.face)
+
     def action_restart(self) -> None:
+        if not self.has("restart"):
+            return
         experiment = self.snapshot.model.experiment or self.face.experiment
         if experiment is None or self.face.relaunch is None:
             self.notice("this run cannot be restarted: it was not started from an experiment here")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -13,6 +15,10 @@ from bptui.tui.screens.base import TransportScreen
 from bptui.tui.store import Finding, Snapshot
 from bptui.tui.widgets.findings import sentence
 
+if TYPE_CHECKING:
+    from bptui.tui.app import BptuiApp
+
+FOLLOW_SECONDS = 0.25
 _COLOUR = {"error": "bold $error", "warning": "bold $warning", "info": "bold $secondary"}
 
 
@@ -54,14 +60,32 @@ class FindingsScreen(Reading):
 
 
 class OutputScreen(Reading):
-    """The tail of trainer.log."""
+    """The tail of trainer.log; what comes is added."""
 
-    title_text = "Output of the trainer"
     at_end = True
     BINDINGS = [("t", "dismiss", "Close")]  # noqa: RUF012
 
+    def __init__(self, snapshot: Snapshot, glyphs: Glyphs) -> None:
+        super().__init__(snapshot, glyphs)
+        self.title_text = f"Output of the {'script' if snapshot.script else 'trainer'}"
+
     def text(self) -> Content:
         return Content("\n".join(self.snapshot.output) or "It has printed nothing.")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(FOLLOW_SECONDS, self._follow)
+
+    def _follow(self) -> None:
+        snapshot = cast("BptuiApp", self.app).store.snapshot
+        if snapshot.output == self.snapshot.output:
+            return
+        self.snapshot = snapshot
+        box = self.query_one(VerticalScroll)
+        follows = box.scroll_offset.y >= box.max_scroll_y
+        self.query_one(Static).update(self.text())
+        if follows:
+            self.call_after_refresh(box.scroll_end, animate=False)
 
 
 def finding_text(finding: Finding, glyphs: Glyphs) -> Content:

@@ -57,7 +57,7 @@ def settings_of(snapshot: Snapshot) -> list[Setting]:
     """What may be changed now, with its values; empty for a run without an experiment."""
     experiment = snapshot.model.experiment
     if experiment is None:
-        return []
+        return script_settings(snapshot) if snapshot.script else []
     now = dict(snapshot.settings)
     helps = {field.key: field.help for field in fields_of(type(experiment.optimizer))}
     rows = []
@@ -82,6 +82,57 @@ def settings_of(snapshot: Snapshot) -> list[Setting]:
     return rows
 
 
+def script_settings(snapshot: Snapshot) -> list[Setting]:
+    """Of a script: what its optimisers say of themselves, then each layer that can be frozen, and dead units."""
+    model, now = snapshot.model, dict(snapshot.settings)
+    if not model.layers:
+        return []
+    rows = [
+        Setting(
+            "lr", snapshot.lr, f"Learning rate of {(*model.optimizers, 'the optimiser')[0]}; groups keep their ratios."
+        )
+    ]
+    for key, value in now.items():
+        if "." not in key:
+            name, _, number = key.partition("#")
+            index = int(number) - 1 if number.isdigit() else 0
+            rows.append(Setting(key, value, f"{name} of {(*model.optimizers[index:], 'the optimiser')[0]}."))
+    for layer in model.layers:
+        if layer.parameters:
+            key = f"freeze.{layer.name}"
+            rows.append(Setting(key, now.get(key, 0.0), "1: its parameters are updated no more; 0: they are again."))
+    for layer, row in zip(model.layers, snapshot.rows, strict=False):
+        if row.dead > 0:
+            rows.append(Setting(f"revive.{layer.name}", float(row.dead), "Dead units; 0 draws their weights anew."))
+    return rows
+
+
+def freeze(face: BptuiApp) -> None:
+    """Freeze the selected layer, or thaw it."""
+    snapshot, layers = face.store.snapshot, face.store.snapshot.model.layers
+    if not layers:
+        face.notice("no layers known yet")
+        return
+    name = layers[min(face.main.selected, len(layers) - 1)].name
+    frozen = dict(snapshot.settings).get(f"freeze.{name}", 0.0)
+    face.live_changes.append(Changed(f"freeze.{name}", ((f"freeze.{name}", frozen),), 1.0 - frozen))
+    said = f"{name} is updated again" if frozen else f"{name} is frozen: no more updates of it; F again lets it learn"
+    face.send(Set(key=f"freeze.{name}", value=1.0 - frozen), said)
+
+
+def revive(face: BptuiApp) -> None:
+    """New weights for the dead units of the selected layer."""
+    layers, rows = face.store.snapshot.model.layers, face.store.snapshot.rows
+    if not layers:
+        face.notice("no layers known yet")
+        return
+    index = min(face.main.selected, len(layers) - 1)
+    dead = rows[index].dead if index < len(rows) else -1
+    face.send(
+        Set(key=f"revive.{layers[index].name}", value=1.0), f"{layers[index].name}: {max(dead, 0)} units begin anew"
+    )
+
+
 def _rates(experiment: Experiment, snapshot: Snapshot) -> list[tuple[str, float]]:
     now = dict(snapshot.settings)
     rates = []
@@ -101,6 +152,8 @@ def read_value(key: str, text: str) -> float:
         raise ValueError(f"{key}: {text[:20]!r} is not a number" if text else f"{key}: expected a number") from None
     if key == "batch_size" and (value != value or value != int(value) or value < 1):
         raise ValueError(f"{key}: expected a whole number of at least 1")
+    if key.startswith("freeze.") and value not in (0, 1):
+        raise ValueError(f"{key}: expected 1 (frozen) or 0")
     if not math.isfinite(value) or value < 0 or (value == 0 and (key == "lr" or key.startswith("clip_"))):
         raise ValueError(f"{key}: expected a number {'above 0' if key == 'lr' else 'of at least 0'}")
     if (key.startswith("dropout") or key == "momentum") and value >= 1:
@@ -116,6 +169,9 @@ def change(face: BptuiApp, setting: Setting, value: float) -> None:
         rows = settings_of(face.store.snapshot)
         single = tuple((row.key, row.value) for row in rows if row.key.startswith("dropout."))
         before = single or before
+    if key.startswith("revive."):  # what is drawn anew cannot be taken back
+        face.send(Set(key=key, value=1.0), f"{key.partition('.')[2]}: its dead units begin anew")
+        return
     word = "off" if value == OFF else number(value)
     later = " from the next epoch on" if key == "batch_size" else ""
     face.live_changes.append(Changed(key, before, value))
@@ -286,8 +342,8 @@ class SettingsScreen(ModalScreen[None]):
 def open_settings(below: TransportScreen) -> None:
     """The settings that may be changed now."""
     snapshot = below.snapshot
-    if snapshot.model.experiment is None:
-        below.notice("this run has no settings to change")
+    if not settings_of(snapshot):
+        below.notice("the script has made no update yet" if snapshot.script else "this run has no settings to change")
     elif snapshot.read_only or snapshot.link == "ended":
         below.notice("the run has ended: there is nothing to set")
     else:

@@ -9,6 +9,12 @@ from bptui.tui.store import Snapshot
 from bptui.tui.text import fit, integer, loss_text
 from bptui.tui.widgets.pane import Drawn, Line
 
+HELD = ": space lets it end, t its output"
+
+
+def _waits_at_break(snapshot: Snapshot) -> bool:
+    return snapshot.state == "PAUSED" and snapshot.text.startswith("break: ")
+
 
 class Banner(Drawn):
     """``message``, else what the snapshot's link says; nothing to say: it is not displayed."""
@@ -28,6 +34,8 @@ class Banner(Drawn):
             return snapshot.text
         if snapshot.link == "ended" and snapshot.shown_state == "STALE":
             return snapshot.link_text or "the trainer is gone"
+        if snapshot.link != "ended" and (snapshot.state == "HELD" or _waits_at_break(snapshot)):
+            return f"{snapshot.text}{HELD if snapshot.state == 'HELD' else ''}"
         if snapshot.state == "DONE" and snapshot.step:
             return done(snapshot, "->" if self.glyphs.name == "ascii" else "→", width)
         return ""
@@ -36,16 +44,18 @@ class Banner(Drawn):
         text = self.line(width - 4)
         if not text:
             return []
+        waits = not self.message and self.snapshot.link == "live" and _waits_at_break(self.snapshot)
         good = not self.message and self.snapshot.state == "DONE" and self.snapshot.link != "lost"
-        glyph = pick(STATES["DONE" if good else "FAILED"], self.glyphs)
-        line: Line = [(" ", "text"), (fit(f"{glyph} {text}", width - 2), "good" if good else "bad")]
+        glyph = pick(STATES["DONE" if good else "PAUSED" if waits else "FAILED"], self.glyphs)
+        tone = "good" if good else "warn" if waits else "bad"
+        line: Line = [(" ", "text"), (fit(f"{glyph} {text}", width - 2), tone)]
         return [[] for _ in range((height - 1) // 2)] + [line]
 
 
 def done(snapshot: Snapshot, arrow: str = "→", width: int = 10**6) -> str:
     """What happened, in figures, and the three next things to try: these stay where it is narrow."""
     if snapshot.read_only or snapshot.link == "ended" or snapshot.code is not None:
-        then = "f findings, R runs it again, e edits it"
+        then = "f findings, " + ("t its output" if snapshot.script else "R runs it again, e edits it")
     else:
         then = f"space trains on, {'f findings' if snapshot.findings else 'i looks at its values'}, e edits"
     steps = f"{integer(snapshot.step)} steps"

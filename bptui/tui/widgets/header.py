@@ -25,7 +25,8 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     if total and snapshot.total_steps and model.steps_per_epoch:  # trained on: as long again
         total = max(total, -(-snapshot.total_steps // model.steps_per_epoch))
     epochs = f"/{total}" if total else ""
-    out.append(("epoch", f"epoch {int(snapshot.epoch)}{epochs}" if snapshot.state != "STARTING" else ""))
+    has_epochs = snapshot.state not in ("STARTING", "WAITING") and not snapshot.script
+    out.append(("epoch", f"epoch {int(snapshot.epoch)}{epochs}" if has_epochs else ""))
     if snapshot.shown_state in ("FAILED", "PAUSED", "HELD", "WAITING") and snapshot.text:
         out.append(("text", snapshot.text))
     out.append(("title", model.title))
@@ -36,7 +37,7 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     out.append(("engine", f"· {engine}" if model.engine else ""))
     if snapshot.state == "RUNNING" and snapshot.steps_per_second > 0:
         out.append(("speed", f"· {speed(snapshot.steps_per_second)}"))
-    elif snapshot.state != "STARTING":
+    elif snapshot.state not in ("STARTING", "WAITING") and not snapshot.script:
         out.append(("speed", f"· pace {pace_word(snapshot.pace)}"))
     if snapshot.probe_share > 0:
         out.append(("probe", f"· probe {snapshot.probe_share * 100:.1f} %"))

@@ -51,7 +51,8 @@ class KeyBar(Drawn):
         if self.text:
             return [[(" ", "text"), (fit(self.text, width - 2), self._tone)]]
         line: Line = [(" ", "text")]
-        rows = keys_of(self.place)
+        script = self.snapshot.script
+        rows = tuple(key for key in keys_of(self.place) if not (key.script if script else key.native))
         if getattr(self.app, "glyphs", None) is ASCII:
             rows = tuple(replace(key, label=spell(key.label)) for key in rows)
         for key in fitting(rows, width):

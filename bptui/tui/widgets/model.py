@@ -9,6 +9,7 @@ from textual import events
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.store import Snapshot, settings_text
 from bptui.tui.text import clean, count, fit, right
+from bptui.tui.text import number as number_text
 from bptui.tui.widgets.diagram import Weights, draw, legend, marks_of
 from bptui.tui.widgets.layers import LayerPane
 from bptui.tui.widgets.pane import Line
@@ -40,6 +41,8 @@ class ModelPane(LayerPane):
             facts.append(("loss", model.loss))
         if model.optimizer:
             facts.append((model.optimizer, live_line(self.snapshot)))
+        for number, name in enumerate(model.optimizers):
+            facts.append((name, script_line(self.snapshot, number)))
         if model.schedule:
             facts.append(("lr", f"{model.schedule}, now {self.snapshot.lr:.3g}"))
         if model.data:
@@ -54,13 +57,21 @@ class ModelPane(LayerPane):
             text = "Starting …" if self.snapshot.link == "connecting" else "No layers known yet."
             return [[(text, "dim")]]
         arrow = "->" if self.glyphs.name == "ascii" else "→"
-        sizes = [f"{la.inputs or '?'}{arrow}{la.units}" for la in model.layers]
-        acts = ["" if la.activation == "identity" else la.activation for la in model.layers]
+        if model.script:
+            times = "x" if self.glyphs.name == "ascii" else "×"
+            sizes = [times.join(map(str, la.shape)) or "?" for la in model.layers]
+            acts = [la.kind for la in model.layers]
+        else:
+            sizes = [f"{la.inputs or '?'}{arrow}{la.units}" for la in model.layers]
+            acts = ["" if la.activation == "identity" else la.activation for la in model.layers]
         name = max(5, *(cell_len(la.name) for la in model.layers))
         size = max(len(text) for text in sizes)
         act = max(4, *(len(text) for text in acts))
         gap = 2 if width >= 2 + name + 2 + size + 2 + act + 6 else 1
         room = width - (2 + gap + size + gap + act)  # a long name takes the place of the number of parameters
+        if model.script and name > room:  # qualified names are what tells rows apart: kinds give way to them
+            act = max(0, act - (name - room))
+            room = width - (2 + gap + size + gap + act)
         name = min(name, max(6, room - 6 if name <= room - 6 else room))
         used = 2 + name + gap + size + gap + act
         parameters = width - used >= 6
@@ -73,7 +84,9 @@ class ModelPane(LayerPane):
             seen = height - 1 - len(facts)
         first, last = self.window(seen)
         features = str(model.features or "?")
-        lines: list[Line] = [[("  ", "text"), (fit("input", name), "dim"), (" " * gap + right(features, size), "dim")]]
+        lines: list[Line] = []
+        if not model.script:
+            lines.append([("  ", "text"), (fit("input", name), "dim"), (" " * gap + right(features, size), "dim")])
         for index in range(first, last):
             layer, on = model.layers[index], self.on(index)
             line: Line = [
@@ -135,8 +148,9 @@ class ModelPane(LayerPane):
     def clicked(self, row: int) -> None:
         if self.picture:
             return
-        index = self._first + row - 1
-        if row >= 1 and index < min(self._first + self._shown, len(self.snapshot.model.layers)):
+        head = 0 if self.snapshot.model.script else 1
+        index = self._first + row - head
+        if row >= head and index < min(self._first + self._shown, len(self.snapshot.model.layers)):
             self.post_message(self.Selected(index))
 
 
@@ -152,6 +166,16 @@ def live_line(snapshot: Snapshot) -> str:
         for key in ("momentum", "weight_decay", "clip_norm", "clip_value") if hasattr(optimizer, key)
     }  # fmt: skip
     return settings_text(replace(optimizer, lr=lr, **changed))
+
+
+def script_line(snapshot: Snapshot, number: int) -> str:
+    """The settings of a script's ``number``-th optimiser, those that are 0 or tell nothing left out."""
+    suffix = f"#{number + 1}" if number else ""
+    now = dict(snapshot.settings)
+    if not number:
+        now["lr"] = snapshot.lr
+    names = [name for name in ("lr", "momentum", "dampening", "weight_decay") if now.get(name + suffix)]
+    return " ".join(f"{name.replace('_', ' ')} {number_text(now[name + suffix])}" for name in names)
 
 
 def live_data(snapshot: Snapshot) -> str:

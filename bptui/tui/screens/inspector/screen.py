@@ -67,7 +67,8 @@ class Inspector(TransportScreen):
     def __init__(self, layer: int, snapshot: Snapshot, glyphs: Glyphs) -> None:
         super().__init__(id="inspector")
         self.index = layer
-        self.view, self.quantity = "ledger", "delta"
+        # Of a script's layer the factors of δ are not known: it begins with δ itself.
+        self.view, self.quantity = "matrix" if snapshot.script else "ledger", "delta"
         self.glyphs = glyphs
         self.grid = Grid()
         self.header = HeaderLine(snapshot, glyphs=glyphs, id="header")
