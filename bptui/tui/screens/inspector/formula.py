@@ -43,7 +43,8 @@ def account(layer: int, row: LedgerRow, last: bool) -> list[str]:
     if row.delta is None:
         return [f"δ{here} {pending(row.missing)}" if row.missing else f"δ{here} is not there"]
     if row.upstream is None or row.gate is None:
-        return [f"‖δ{here}‖ = {small(row.delta)}", "the loss gives it whole: no gate stands behind it"]
+        why = "the loss gives it whole: no gate stands behind it" if last else "its two factors are not known here"
+        return [f"‖δ{here}‖ = {small(row.delta)}", why]
     # the last layer's first factor comes from the loss
     back = f"‖∂L/∂a{here}‖" if last else f"‖δ{after}W{after}ᵀ‖"
     lines = [f"{back} {small(row.upstream)} · ‖g′(z{here})‖ {small(row.gate)} → ‖δ{here}‖ {small(row.delta)}"]

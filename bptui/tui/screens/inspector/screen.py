@@ -56,6 +56,12 @@ MOST_SLICE = 4096
 #: Quantities whose rows are inputs, whose rows are samples of features, and that have no rows.
 _INPUTS = {"W", "grad_W", "update_W", *KINDS}
 _WORDS = {**QUANTITIES, **STAGE_QUANTITIES}
+#: Of a script's layer, which may be of any kind.
+_SCRIPT_WORDS = {
+    "delta": ("δ = ∂L/∂a", "how the loss changes with what the layer gives: samples × all of it"),
+    "a": ("a", "what the layer gives on: samples × all of it"),
+    "z": ("z", "what a layer with weights gives, or what an activation is given: samples × all of it"),
+}
 
 
 class Inspector(TransportScreen):
@@ -202,6 +208,8 @@ class Inspector(TransportScreen):
         layers = self.snapshot.model.layers
         if quantity == "delta" and self.index == len(layers) - 1:
             text = LAST_DELTA.get(self.snapshot.model.loss, "δᴸ = ∂L/∂zᴸ")
+        if self.snapshot.script and quantity in ("delta", "a", "z"):
+            return _SCRIPT_WORDS[quantity]
         if quantity == "a" and self.index < len(layers):
             meaning = f"g = {layers[self.index].activation or 'identity'}: samples × units"
         return text, meaning
