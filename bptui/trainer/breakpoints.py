@@ -108,6 +108,11 @@ class Breakpoints:
         self._tail: dict[str, Column] = {}
         self._ahead = (0, 0, 0)
 
+    def begin(self, scalars: Scalars, functions: Mapping[str, LayerFunction]) -> None:
+        """What holds in this state is no hit until it has ceased to."""
+        for one in self._all:
+            one.held = one.condition.holds(scalars, functions)
+
     @property
     def armed(self) -> tuple[Armed, ...]:
         return tuple(Armed(one.condition.text, one.enabled) for one in self._all)

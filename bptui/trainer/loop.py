@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import signal
@@ -17,7 +18,7 @@ from bptui.runs.ring import Record, Ring
 from bptui.trainer.control import Asked, Control
 from bptui.trainer.keep import keep, keep_if_due
 from bptui.trainer.requests import answer
-from bptui.trainer.rewind import begin_branch
+from bptui.trainer.rewind import begin_branch, go_to
 from bptui.trainer.setup import Setup
 from bptui.trainer.watched import Watched
 from bptui.trainer.where import first_non_finite
@@ -89,6 +90,8 @@ class Trainer(Watched):
         self.begun = True
         self.record_lr()
         self.show()  # there is something to see before the first step, and code is warm
+        if parent is not None:  # what holds where it begins was known there: it is no hit
+            self.breakpoints.begin({**self._known(), "loss": self.preview_loss}, self.probe.functions())
         self.probe.governor.forget()
         self.memory.keep(self)
         self.enter(first)
@@ -131,9 +134,18 @@ class Trainer(Watched):
     def finish(self) -> None:
         """End after what has been done; from DONE the run counts as completed."""
         if self.state in ("RUNNING", "PAUSED"):
+            if self.step < self.head:
+                self._leave_past()
             self.finish_update()
             self._conclude()
         self.enter("STOPPED")
+
+    def _leave_past(self) -> None:
+        """Ended while it is in its past, a run ends at its head."""
+        self.leave_update()
+        with contextlib.suppress(ValueError):  # no state can be read: it ends where it stands
+            if self.memory.at(self.head) is not None:
+                go_to(self, self.head)
 
     def _asked(self, seconds: float | None) -> list[Asked]:
         """What was put off, else what comes within ``seconds`` (None: what has come)."""
