@@ -84,5 +84,7 @@ def certificate_lines(found: Certificate) -> Iterator[str]:
         yield f"  row {driver.row}  {driver.target}  δ {driver.delta:+.4g}  pull {driver.pull:+.4g}"
     if found.also:
         yield f"with it fell silent: units {' '.join(map(str, found.also))}"
+    if found.first is not None:
+        yield f"the first {found.first_units} units of the network fell silent in the update from step {found.first:,}"
     if found.not_comparable:
         yield f"not comparable: {found.not_comparable}"

@@ -82,6 +82,10 @@ class Certificate(msgspec.Struct, frozen=True):
     """The sum of every sample's pull."""
     also: tuple[int, ...] = ()
     """Units of the layer that fell silent in the same update."""
+    first: int | None = None
+    """The state whose update killed the first unit of the network; None: no unit died before this one."""
+    first_units: int = 0
+    """How many it killed."""
     looked_from: int = 0
     not_comparable: str = ""
 

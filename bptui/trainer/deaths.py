@@ -66,6 +66,7 @@ def certify(run: Path, layer: str, unit: int, at: int | None = None, progress: P
     last = _scan(again, index, unit, x, progress)
     if last is None:
         return Certificate(**common, last_fired=None)
+    common["first"], common["first_units"] = _first_death(again, run, last, x, progress)
     go_to(again, run, last)
     return _killing(again, index, unit, x, common)
 
@@ -146,6 +147,32 @@ def _scan(again: Replayed, index: int, unit: int, x: lens.Array, progress: Progr
                 return last
             again.change()
             course.update()
+
+
+def _first_death(
+    again: Replayed, run: Path, until: int, x: lens.Array, progress: Progress | None
+) -> tuple[int | None, int]:
+    """The first state, before ``until``, whose update killed any unit that had fired, and how many it killed."""
+    first = next((frame.step for frame in keyframes.keyframes(run)), until)
+    go_to(again, run, min(first, until))
+    course, lost = again.course, _lost(again.course, x)
+    with np.errstate(all="ignore"):
+        while course.step < until:
+            again.change()
+            course.update()
+            now = _lost(course, x)
+            if killed := int(np.count_nonzero(now & ~lost)):
+                return course.step - 1, killed
+            lost = now
+            if progress is not None and course.step % 20 == 0:
+                progress(course.step, until)
+    return None, 0
+
+
+def _lost(course: Course, x: lens.Array) -> npt.NDArray[np.bool_]:
+    """Of all units of all layers, those that no sample's δ comes through."""
+    seen = lens.see(lens.layers_of(course.engine), x)
+    return np.concatenate([(layer.fired == 0) & (layer.gate != "open") for layer in seen])
 
 
 def _killing(again: Replayed, index: int, unit: int, x: lens.Array, common: dict[str, Any]) -> Certificate:

@@ -9,9 +9,11 @@ from typing import Literal
 
 import msgspec
 
-Place = Literal["main", "inspector", "breakpoints", "runs", "builder", "form", "charts", "lesson"]
+Place = Literal[
+    "main", "inspector", "breakpoints", "lens", "whatif", "runs", "builder", "form", "charts", "lesson"
+]
 MAIN: tuple[Place, ...] = ("main",)
-BOTH: tuple[Place, ...] = ("main", "inspector", "charts", "breakpoints")
+BOTH: tuple[Place, ...] = ("main", "inspector", "charts", "breakpoints", "lens", "whatif")
 DRAWN: tuple[Place, ...] = ("main", "charts")
 
 
@@ -80,6 +82,12 @@ KEYS: tuple[Key, ...] = (
     Key(("i", "enter"), "i", "screen('inspector')", "inspect",
         "The values z, a, δ, ∇W, W of the selected layer, as exact numbers. Pauses first while running.",
         MAIN, "Inspect", "a layer is selected", 4),
+    Key(("d",), "d", "screen('lens')", "dead units",
+        "The dead-unit lens: how often each unit fires over thousands of samples, and what killed the dead ones.",
+        MAIN, "Lens", "the run is bptui's own", 6),
+    Key(("x",), "x", "screen('whatif')", "what if",
+        "What if: the run from this step on with another rate, activation, optimiser …, beside its own future.",
+        ("main", "lens"), "Branch", "the run is bptui's own", 6),
     Key(("e",), "e", "screen('builder')", "edit",
         "Build the model: layers, loss, optimiser, data; apply it as a new run, or keep the weights that fit.",
         MAIN, "Stop", "the run is bptui's own", 6, script=_OWN_MODEL),
@@ -231,6 +239,36 @@ CHARTS_KEYS: tuple[Key, ...] = (
         ("charts",), "", "", 1),
 )  # fmt: skip
 
+LENS_KEYS: tuple[Key, ...] = (
+    Key(("enter",), "enter", "certify", "certificate, go there",
+        "The death certificate of the unit; once more: to the last step in which it fired.",
+        ("lens",), "GoTo", "the unit is dead or saturated", 2),
+    Key(("w",), "w", "first", "first death", "Go to the step whose update killed the first units of the network.",
+        ("lens",), "GoTo", "a certificate is shown", 3),
+    Key(("left_square_bracket",), "[", "layer(-1)", "layer before", "The layer before.", ("lens",), "", "", 0),
+    Key(("right_square_bracket",), "]", "layer(1)", "next layer", "The next layer.", ("lens",), "", "", 4),
+    Key(("o",), "o", "order", "order", "Order: by unit, state, firing rate, max z, distance to firing, |a|.",
+        ("lens",), "", "", 5),
+    Key(("f",), "f", "filter", "filter", "Show all units, or the dead, the dormant, the quiet or the alive ones.",
+        ("lens",), "", "", 5),
+    Key(("backspace",), "backspace", "give_up", "give up", "Give up looking for a certificate.", ("lens",)),
+    Key(("escape",), "esc", "back", "back", "Back to the panes.", ("lens",), "", "", 1),
+)  # fmt: skip
+
+WHATIF_KEYS: tuple[Key, ...] = (
+    Key(("enter",), "enter", "enter", "run, adopt", "Run what is selected; once it is done: go on in it, as a branch.",
+        ("whatif",), "Branch", "you have control", 2),
+    Key(("a",), "a", "add", "add", "Another change: lr=0.03, or several that are made together.",
+        ("whatif",), "", "", 3),
+    Key(("A",), "A", "all", "run all", "Run every row that has not run yet.", ("whatif",), "", "", 4),
+    Key(("backspace", "delete"), "backspace", "cancel", "cancel", "Cancel the row that runs; once more: remove it.",
+        ("whatif",), "", "", 5),
+    Key(("left_square_bracket",), "[", "steps(0.5)", "fewer steps", "Half as many steps.", ("whatif",), "", "", 0),
+    Key(("right_square_bracket",), "]", "steps(2.0)", "more steps", "Twice as many steps.", ("whatif",), "", "", 6),
+    Key(("y",), "y", "log_axis", "log axis", "Logarithmic or linear axis of the loss.", ("whatif",), "", "", 7),
+    Key(("escape",), "esc", "back", "back", "Back; what still runs here is cancelled.", ("whatif",), "", "", 1),
+)  # fmt: skip
+
 FORM_KEYS: tuple[Key, ...] = (
     Key(("enter", "down", "tab"), "enter", "next", "next", "The next field; what was typed is taken as it is typed.",
         ("form",), "", "", 2),
@@ -292,6 +330,7 @@ LESSON_KEYS: tuple[Key, ...] = (
 #: The rows of each screen's own, before those that it shares with others.
 OWN: dict[Place, tuple[Key, ...]] = {
     "main": (), "inspector": INSPECTOR_KEYS, "breakpoints": BREAKPOINTS_KEYS, "runs": RUNS_KEYS,
+    "lens": LENS_KEYS, "whatif": WHATIF_KEYS,
     "charts": CHARTS_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS,
     "lesson": LESSON_KEYS,
 }  # fmt: skip

@@ -139,3 +139,28 @@ CHARTS: dict[str, str] = {
     "sure it is. The marks are training rows in their own class's shape and colour.\n\n"
     "    ← → ↑ ↓    the point under the cursor, its class and its probability",
 }
+
+
+LENS = (
+    "Every unit over the first 3,000 samples of the training part (or all of them), in this state, dropout off; also "
+    "while it trains. A relu fires where z > 0. It is dead when it fires for none of the samples: its gradient is 0, "
+    "and only the layers before can wake it. By the rule of three, 0 of n samples means less than 3/n of all such "
+    "samples, with 95 % confidence.\n\n"
+    "    dead       a relu that gives 0 for every sample\n"
+    "    saturated  another activation whose slope is next to nothing for every sample: |z| ≥ 5, or z ≤ −5\n"
+    "    dormant    mean |a| is at most 0.025 of the layer's mean (Sokar et al. 2023)\n"
+    "    quiet      fires for at most 1 % of the samples\n\n"
+    "A death certificate names the update after which the unit fired no more. The change of its highest z is taken "
+    "apart into what the bias did, what the weights did, and what the layers before did: Δz = Δb + a·ΔW + Δa·W."
+)
+WHATIF = (
+    "Each row is this run from the step above on, with something changed, over the same batches; the first one is "
+    "unchanged, and is held against the record bit for bit. They are computed aside, in processes that leave the run "
+    "and this screen the cores.\n\n"
+    "    lr=/10  lr=0.03  momentum=0  clip_norm=1  weight_decay=0.01  batch_size=64  dropout=0.2\n"
+    "    optimizer=adam lr=0.001     several on one line are changed together\n"
+    "    activation=gelu  dense1.activation=gelu  init=orthogonal  bias+=0.1  dense1.weight[3,4]=0\n"
+    "    revive=he_normal            dead units begin again, with moments of 0\n\n"
+    "Enter on a row that is done adopts it: the run goes on as a branch from that step with the same changes; the "
+    "future that it had is kept."
+)

@@ -21,9 +21,11 @@ SCREENS = {
     "findings": "reading:open_findings",
     "go_to": "goto:open_go_to",
     "inspector": "inspector:open_inspector",
+    "lens": "lens:open_lens",
     "output": "reading:open_output",
     "runs": "runs:open_runs",
     "settings": "settings:open_settings",
+    "whatif": "whatif:open_whatif",
 }
 
 
