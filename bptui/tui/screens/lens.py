@@ -14,7 +14,6 @@ from bptui.client.reference import Reference
 from bptui.protocol.lens import LensView
 from bptui.protocol.messages import GoTo, Lens
 from bptui.protocol.whatif import Die, Found, Going, WhatIfError
-from bptui.runs.info import RunError, read_info
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
 from bptui.tui.lens import view_of
@@ -100,7 +99,7 @@ class LensScreen(TransportScreen):
         self.claim.put([
             (" ", "text"), (f"step {integer(view.step)}  ", "strong"),
             (f"{lost}/{total} units let no δ through  ", "bad" if lost else "good"),
-            (f"{view.claim} · dropout off", "dim"),
+            (view.claim, "dim"),
         ])  # fmt: skip
         self._select(self._layer)
 
@@ -239,17 +238,5 @@ def open_lens(below: TransportScreen) -> None:
     session = below.face.session
     if session is None or not below.snapshot.model.layers:
         below.notice("no layers to look at yet")
-    elif is_script(session.directory):
-        below.notice("a script's samples are its own: how many of its units are dead stands in pane 3")
     else:
         below.app.push_screen(LensScreen(below.snapshot, below.face.glyphs, below.face.main.selected))
-
-
-def is_script(directory: object) -> bool:
-    """Whether it is a user's script, which cannot be done again."""
-    from pathlib import Path
-
-    try:
-        return read_info(Path(str(directory))).mode == "script"
-    except RunError:
-        return False

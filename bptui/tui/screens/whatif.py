@@ -18,7 +18,6 @@ from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
 from bptui.tui.screens.ask import AskScreen
 from bptui.tui.screens.base import TransportScreen, bindings
-from bptui.tui.screens.lens import is_script
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean, integer
 from bptui.tui.whatif import MOST_STEPS, OFFERED, STEPS, Row, row_of
@@ -80,7 +79,8 @@ class WhatIfScreen(TransportScreen):
         self.curves.changed = self.table.selected
         self.claim.put([
             (" ", "text"), (f"from step {integer(self.first)}", "strong"),
-            (f" · {integer(self.steps)} steps, identical batches · {cores()} at once  ", "dim"), self._held(),
+            (f" · {integer(self.steps)} steps · ", "dim"), self._held(),
+            (f"identical batches · {cores()} at once", "dim"),
         ])  # fmt: skip
         self.table.show()
         self.curves.show()
@@ -90,12 +90,12 @@ class WhatIfScreen(TransportScreen):
         if found is None:
             return "", "dim"
         if found.not_comparable:
-            return f"bits not comparable: {clean(found.not_comparable, 200)}", "warn"
+            return f"bits not comparable: {clean(found.not_comparable, 200)} · ", "warn"
         if found.differs:
-            return f"unchanged is not the record: {clean(found.differs, 200)}", "bad"
+            return f"unchanged is not the record: {clean(found.differs, 200)} · ", "bad"
         if not found.held:
-            return "nothing recorded from here on to hold it against", "dim"
-        return f"unchanged = the record, bit for bit ({integer(found.held)} losses)", "good"
+            return "nothing recorded from here on to hold it against · ", "dim"
+        return f"unchanged = the record, bit for bit ({integer(found.held)} losses) · ", "good"
 
     def on_futures_pane_moved(self) -> None:
         self._draw()
@@ -197,7 +197,7 @@ class WhatIfScreen(TransportScreen):
 async def adopt_from_files(app: BptuiApp, step: int, changes: Sequence[Change]) -> None:
     """A branch of a run that no process serves any more."""
     from bptui.runs.branches import make
-    from bptui.runs.events import Change as Recorded
+    from bptui.runs.interventions import Change as Recorded
 
     assert app.session is not None
     old = app.session.directory
@@ -213,11 +213,9 @@ async def adopt_from_files(app: BptuiApp, step: int, changes: Sequence[Change]) 
 
 def open_whatif(below: TransportScreen) -> None:
     """From the step that is shown."""
-    session, snapshot = below.face.session, below.snapshot
-    if session is None or snapshot.state == "STARTING":
+    snapshot = below.snapshot
+    if below.face.session is None or snapshot.state == "STARTING":
         below.notice("not yet: the run has not begun")
-    elif is_script(session.directory):
-        below.notice("a script cannot be done again: what-if needs a network that bptui trains itself")
     elif snapshot.state == "RUNNING":
         below.notice("pause first (space): what-if begins at the step at which the run stands")
     else:

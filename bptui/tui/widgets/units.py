@@ -44,7 +44,7 @@ class LayersPane(Pane):
         return [(1, f" {self.title} ", "title")]
 
     def top(self, width: int) -> list[tuple[int, str, str]]:
-        return [(-1, " a sign a unit; [ and ] change the layer ", "dim")]
+        return [(-1, " dropout off · a sign a unit · [ ] change the layer ", "dim")]
 
     def inside(self, width: int, height: int) -> list[Line]:
         if self.view is None:
@@ -192,10 +192,10 @@ class CertificatePane(Pane):
     def inside(self, width: int, height: int) -> list[Line]:
         if self.found is None:
             return [[(line, "dim")] for line in textwrap.wrap(self.note, max(10, width))]
-        return certificate_lines(self.found, width)
+        return certificate_lines(self.found, width, self.glyphs.bars[-1])
 
 
-def certificate_lines(found: Certificate, width: int) -> list[Line]:
+def certificate_lines(found: Certificate, width: int, block: str = "█") -> list[Line]:
     """The certificate in lines of ``width`` cells: the verdict, the parts of Δ max z, the update, its samples."""
     lines: list[Line] = [[(line, "strong")] for line in textwrap.wrap(clean(verdict(found), 400), max(10, width))]
     if found.last_fired is None:
@@ -206,7 +206,7 @@ def certificate_lines(found: Certificate, width: int) -> list[Line]:
         ("other sample", parts.other, ""),
     ):  # fmt: skip
         style = "bad" if cause == found.cause else "text"
-        bar = "█" * round(abs(part) / largest * max(0, min(24, width - 40)))
+        bar = block * round(abs(part) / largest * max(0, min(24, width - 40)))
         lines.append([(f"  {name:<13}{part:>+10.4g}  ", style), (bar, "bad" if part < 0 else "good")])
     lines.append([(f"  {'Δ max z':<13}{parts.total:>+10.4g}", "strong"), (
         f"  {found.share:.0%} of the fall is the {found.cause}" if found.share else "", "dim")])  # fmt: skip
