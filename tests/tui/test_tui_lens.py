@@ -20,7 +20,6 @@ from bptui.protocol.framing import Body, Frame
 from bptui.protocol.lens import UnitState
 from bptui.protocol.messages import Branch, GoTo, Lens, LensRow, LensSeen, Request, Wanted
 from bptui.protocol.whatif import Change, Continue, Die, Found, Going, Job, Outcome, WhatIfError, Word
-from bptui.runs.info import RunInfo, write_info
 from bptui.tui.app import BptuiApp
 from bptui.tui.screens.lens import LensScreen
 from bptui.tui.screens.whatif import WhatIfScreen
@@ -241,9 +240,10 @@ async def test_all_rows_run_and_one_is_cancelled(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize(("key", "words"), [("d", "a script's samples are its own"), ("x", "cannot be done again")])
-async def test_a_script_is_told_why_not(tmp_path: Path, key: str, words: str) -> None:
-    write_info(tmp_path, RunInfo(id="r", title="t", created=0.0, mode="script"))
-    async with shown(Session(story(SPEC), directory=tmp_path), SPEC) as (app, pilot):
+async def test_a_script_is_told_why_not(key: str, words: str) -> None:
+    model, *rest = story(SPEC)
+    script = Frame(msgspec.structs.replace(model.message, engine="script", spec=msgspec.Raw(b"null")))
+    async with shown(Session([script, *rest]), None) as (app, pilot):
         await pilot.press(key)
         await until(pilot, lambda: words in text(app))
         assert app.screen is app.main
