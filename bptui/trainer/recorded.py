@@ -83,11 +83,11 @@ class Recorded(Course):
         self._described = self.epochs
         self.ring.write(Record.META, self.step, json.dumps(details).encode())
 
-    def tell_settings(self) -> None:
+    def tell_settings(self, text: str = "") -> None:
         """Say how it is set now, and how long an epoch is where that has changed."""
         if self.epochs != self._described:
             self.describe()
-        self.enter(self.state)
+        self.enter(self.state, text)
 
     def _settings(self) -> dict[str, float]:
         """Settings that may change while it trains, by the names of ``change``; a limit that is off is left out."""

@@ -157,8 +157,8 @@ def _arrive(trainer: Trainer, step: int) -> None:
     if step != before or trainer.state not in ("DONE", "FAILED"):
         trainer.forget_failure()
         trainer.show()
-        trainer.enter("PAUSED", problem if trainer.step == step else f"stopped on the way to step {step:,}")
-        trainer.tell_settings()
+        trainer.enter("PAUSED")
+        trainer.tell_settings(problem if trainer.step == step else f"stopped on the way to step {step:,}")
     trainer.memory.lay(trainer)
 
 
