@@ -93,7 +93,8 @@ def main() -> None:
     arguments = parser.parse_args()
     steps = 20_000 if arguments.quick else arguments.steps
     with tempfile.TemporaryDirectory(dir=os.environ.get("BPTUI_BENCH_DIR")) as place, np.errstate(all="ignore"):
-        print(json.dumps(measure(Path(place), steps, rounds=9 if arguments.quick else 45 if arguments.full else 15), indent=1))
+        rounds = 9 if arguments.quick else 45 if arguments.full else 15
+        print(json.dumps(measure(Path(place), steps, rounds), indent=1))
 
 
 def measure(place: Path, steps: int, rounds: int) -> dict[str, object]:
