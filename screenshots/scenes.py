@@ -65,6 +65,8 @@ RUN: tuple[Step, ...] = (state("READY"), press("space"), reach(60))
 LATER: tuple[Step, ...] = (press("+"), see("pace: 100"), reach(400), gone("pace: 100"))
 """Somewhat faster; and by then what was said about it has left the key bar."""
 
+DEAD: tuple[Step, ...] = (state("READY"), press("space"), state("DONE"), press("d"), see("units let no δ through"))
+
 SCENES = (
     Scene("ready", (), (state("READY"), quiet)),
     Scene("running", (), RUN + LATER),
@@ -79,6 +81,17 @@ SCENES = (
     Scene("settings", (), (*RUN, press("l"), see("Live settings"), press(*"0.2", "enter"), see("takes it back"))),
     Scene("boundary", ("spiral", "--pace", "100"), (
         state("READY"), press("space"), reach(600), press("v"), press("7"), see("boundary"), quiet_while_running,
+    )),
+    Scene("lens", ("dead-relu",), (*DEAD, quiet)),
+    Scene("certificate", ("dead-relu",), (*DEAD, press("enter"), see("Δ max z"), quiet)),
+    Scene("whatif", ("dead-relu",), (
+        *DEAD, press("enter"), see("Δ max z"), press("w"), see("PAUSED   step 0 "), press("x"), see("from step 0"),
+        press("A"), see(re.compile(r"init=orthogonal +done"), 240.0), see("bit for bit"), gone("first units"), quiet,
+    )),
+    Scene("adopted", ("dead-relu",), (
+        *DEAD, press("enter"), see("Δ max z"), press("w"), see("PAUSED   step 0 "), press("x"), see("from step 0"),
+        press("enter"), see(re.compile(r"lr=/10 +done")), press("enter"), see("the old future is kept"),
+        press("space"), state("DONE"), press("escape"), see(re.compile(r"val 9\d")), gone("the old future"), quiet,
     )),
     Scene("script", ("run", "screenshots/train.py"), (
         state("RUNNING"), reach(400), press("space"), state("PAUSED"), quiet)),

@@ -84,8 +84,8 @@ def _table(names: list[str], found: list[Outcome]) -> list[str]:
     rows = [_HEAD]
     for name, one in zip(names, found, strict=True):
         rows.append((
-            name, _number(one.loss), _number(one.val_loss), _number(one.val_accuracy), f"{one.dead}/{one.units}",
-            _number(one.gradient_ratio),
+            name, "nan" if one.loss is None else _number(one.loss), _number(one.val_loss), _number(one.val_accuracy),
+            f"{one.dead}/{one.units}", _number(one.gradient_ratio),
         ))  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     return [

@@ -17,8 +17,8 @@ _TONES = {"done": "good", "failed": "bad", "cancelled": "warn", "runs": "info", 
 _FAMILY = Family("What if", "changed", "unchanged", words=("changed", "unchanged"))
 
 
-def figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+def figure(value: float | None, none: str = "–") -> str:
+    return none if value is None else f"{value:.4g}"
 
 
 class FuturesPane(Pane):
@@ -63,7 +63,7 @@ class FuturesPane(Pane):
             ]  # fmt: skip
             if row.outcome is not None:
                 found = row.outcome
-                line.append((f"{figure(found.loss):>10}{figure(found.val_loss):>10}", "text" + here))
+                line.append((f"{figure(found.loss, 'nan'):>10}{figure(found.val_loss):>10}", "text" + here))
                 dead = f"{found.dead}/{found.units}" if found.units else "–"
                 line.append((f"{dead:>9}", ("bad" if found.alive < 0.5 else "text") + here))
                 if wide:
@@ -112,7 +112,7 @@ class CurvesPane(Pane):
     def top(self, width: int) -> list[tuple[int, str, str]]:
         if self.changed is None or self.changed is self.unchanged:
             return [(-1, f" {self.glyphs.train} unchanged ", "second")]
-        name = fit(clean(self.changed.name), 30)
+        name = clean(self.changed.name, 30)
         return [(9, f" {self.glyphs.train} {name} ", "first"), (-1, f" {self.glyphs.validation} unchanged ", "second")]
 
     def bottom(self, width: int) -> list[tuple[int, str, str]]:

@@ -209,7 +209,7 @@ def certificate_lines(found: Certificate, width: int, block: str = "█") -> lis
         bar = block * round(abs(part) / largest * max(0, min(24, width - 40)))
         lines.append([(f"  {name:<13}{part:>+10.4g}  ", style), (bar, "bad" if part < 0 else "good")])
     lines.append([(f"  {'Δ max z':<13}{parts.total:>+10.4g}", "strong"), (
-        f"  {found.share:.0%} of the fall is the {found.cause}" if found.share else "", "dim")])  # fmt: skip
+        f"  {found.share:.0%} of the fall: {found.cause}" if found.share else "", "dim")])  # fmt: skip
     lines.append([(
         f"lr {found.lr:g}  ‖∂L/∂w‖ {found.gradient:.3g} of {found.gradient_all:.3g}  ‖Δw‖ {found.weights_step:.3g} "
         f"of ‖w‖ {found.weights_before:.3g}", "text")])  # fmt: skip
@@ -217,7 +217,7 @@ def certificate_lines(found: Certificate, width: int, block: str = "█") -> lis
     if found.also:
         lines.append([(f"{len(found.also)} other units fell silent in the same update", "warn")])
     if found.first is not None:
-        text = f"w: step {integer(found.first)}, whose update killed the first {found.first_units} of the network"
+        text = f"w: step {integer(found.first)}, whose update killed the first {found.first_units}"
         lines.append([(text, "warn")])
     if found.drivers:
         lines.append([("samples of the batch that pulled it down:", "dim")])
