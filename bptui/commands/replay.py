@@ -24,6 +24,8 @@ def act(arguments: argparse.Namespace) -> int:
     with progress_bar("replay", arguments.to) as progress:
         outcome = replay(run, arguments.to, verify=arguments.verify, progress=progress)
     came = f"step {outcome.start:,} to {outcome.step:,}"
+    if outcome.passed_over:
+        print(f"passed over: {outcome.passed_over}")
     if outcome.not_comparable:
         print(f"not comparable: {outcome.not_comparable}")
     if outcome.differs:

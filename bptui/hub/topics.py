@@ -76,7 +76,7 @@ class Topics:
     def _model(self) -> Iterable[bytes]:
         info, meta = self._recorder.info, self._recorder.digest.meta
         if meta is not None:
-            yield encode(model_info(info.id, info.title, info.spec, meta))
+            yield encode(model_info(info.id, info.title, meta.get("spec") or info.spec, meta))
 
     def _layers(self) -> Iterable[bytes]:
         for rank, table in self._recorder.digest.tables.items():

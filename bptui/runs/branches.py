@@ -43,6 +43,7 @@ def make(
         raise RunError(f"{info.id}: no keyframe at or before step {step:,}: no branch can begin there")
     root = parent.resolve().parent if folder is None else folder
     name = new_id(str(info.spec.get("experiment", {}).get("name") or info.title))
+    sweep(root)
     hidden = root / f".branch-{secrets.token_hex(6)}"
     try:
         hidden.mkdir()
@@ -71,7 +72,7 @@ def make(
 
 
 def sweep(root: Path, *, older: float = 3600.0) -> None:
-    """Remove what branches that were never finished have left."""
+    """Remove what branches have left that were not finished, for ``older`` seconds."""
     with contextlib.suppress(OSError):
         for place in root.glob(".branch-*"):
             if time.time() - place.stat().st_mtime > older:

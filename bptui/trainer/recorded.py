@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -65,6 +66,8 @@ class Recorded(Course):
         """The state up to which the records tell everything."""
         self._reported = 0.0
         self._described = self.epochs
+        self.first_experiment = setup.experiment
+        """As it was before an activation or the optimiser was changed."""
 
     def _new_probe(self) -> Probe:
         return Probe(self.engine, self.ring, self.info.probe_budget, self.setup.data.train.blocks(512))
@@ -80,6 +83,8 @@ class Recorded(Course):
     def describe(self) -> None:
         """What is trained, and how long an epoch is: at the beginning, and when that has changed."""
         details = meta(self.setup, self.epochs, self.stopping.total_steps)
+        if self.setup.experiment != self.first_experiment:
+            details["spec"] = msgspec.to_builtins(self.setup.experiment)
         self._described = self.epochs
         self.ring.write(Record.META, self.step, json.dumps(details).encode())
 

@@ -43,6 +43,8 @@ class Outcome(NamedTuple):
     """Why the bits may differ though nothing is wrong; empty: they must not."""
     loss: float
     """Of the last step replayed."""
+    passed_over: str = ""
+    """The keyframe that could not be read, so that it began from one before."""
 
 
 class Replayed:
@@ -63,19 +65,32 @@ class Replayed:
         if not 0 <= self.to <= end:
             raise ReplayError(f"{self.info.id}: there is no step {self.to:,}: 0 to {end:,} are recorded")
         self.frames = {frame.step: frame for frame in frames}
-        begin = (frames[0] if frames else None) if first else keyframes.nearest(run, self.to - 1)
-        if begin is None or begin.step > self.to:
+        begins = frames[:1] if first else keyframes.before(run, self.to - 1)
+        if not begins or begins[0].step > self.to:
             raise ReplayError(f"{self.info.id}: no keyframe before step {self.to:,}: nothing to compare")
+        self.passed_over = ""
+        """The keyframe nearest to the step, where it cannot be read: it began from one before."""
         try:
             engine = str(self.info.actual.get("engine", self.info.engine))
             setup = prepare(msgspec.structs.replace(self.info, engine=engine, weights=""))
             self.course = Course(setup)
-            self.course.restore(begin.step, *keyframes.read(begin.path))
+            self._begin(begins)
         except (SetupError, RunError, ValueError) as error:
             raise ReplayError(str(error)) from None
         now = meta(setup, self.course.epochs, self.course.stopping.total_steps)
         self.not_comparable = _differences(self.info, now)
         self.changes = changes(run)
+
+    def _begin(self, frames: Sequence[keyframes.Keyframe]) -> None:
+        """From the first of these that can be read."""
+        for frame in frames:
+            try:
+                self.be_in(frame)
+                return
+            except ReplayError as error:
+                self.passed_over = self.passed_over or str(error)
+                del self.frames[frame.step]
+        raise ReplayError(self.passed_over)
 
     def be_in(self, frame: keyframes.Keyframe) -> None:
         """The state of a keyframe. ReplayError: it is damaged; the state is as it was."""
@@ -100,7 +115,7 @@ def replay(run: Path, to: int | None, *, verify: bool = False, progress: Progres
     start, held, tensors = course.step, 0, 0
 
     def outcome(differs: str) -> Outcome:
-        return Outcome(start, course.step, held, tensors, differs, again.not_comparable, course.loss)
+        return Outcome(start, course.step, held, tensors, differs, again.not_comparable, course.loss, again.passed_over)
 
     with np.errstate(all="ignore"):
         while course.step < again.to:

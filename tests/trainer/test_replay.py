@@ -17,7 +17,9 @@ from bptui.runs.events import encode, read_events
 from bptui.runs.info import read_info
 from bptui.runs.interventions import Change, change_of, told
 from bptui.runs.report import report
+from bptui.trainer.course import Course
 from bptui.trainer.replay import replay
+from bptui.trainer.setup import prepare
 
 
 def bptui(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -176,3 +178,21 @@ def test_a_damaged_record_is_never_called_bit_exact(tmp_path: Path) -> None:
         done = bptui(tmp_path, "replay", run.name, *words)
         assert done.returncode == 2
         assert "the record is damaged" in done.stderr
+
+
+def test_a_keyframe_that_cannot_be_read_is_passed_over_and_named(tmp_path: Path) -> None:
+    run = trained(tmp_path, "xor", "--steps", "40")
+    (first, *_, last) = keyframes.keyframes(run)
+    again = Course(prepare(read_info(run)))
+    again.restore(first.step, *keyframes.read(first.path))
+    while again.step < 20:
+        again.update()
+    middle = keyframes.write(run, 20, *again.capture())
+    middle.write_bytes(middle.read_bytes()[:50])
+    done = bptui(tmp_path, "replay", run.name, "--to", "30")
+    assert done.returncode == 0, done.stderr
+    assert f"passed over: {middle}: damaged keyframe" in done.stdout
+    assert f"step {first.step} to 30: bit-exact" in done.stdout
+    done = bptui(tmp_path, "replay", run.name, "--verify")
+    assert done.returncode == 2 and str(middle) in done.stderr
+    assert last.path.exists()
