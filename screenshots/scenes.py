@@ -72,6 +72,25 @@ SCENES = (
     Scene("running", (), RUN + LATER),
     Scene("paused", (), (*RUN, *LATER, press("space"), state("PAUSED"), quiet)),
     Scene("inspector", (), (*RUN, press("space"), state("PAUSED"), press("i"), see("how the loss changes"), quiet)),
+    Scene("ledger", ("vanishing",), (state("READY"), press("i"), see("in all, most in"), quiet)),
+    Scene("matrix", (), (
+        *RUN, press("space"), state("PAUSED"), press("i"), see("×"), press("2", "\t", "\t"), see("W[0, 0]"),
+        press("<", "<", "o", "/"), see("Mark cells"), press(*"abs > 0.4", "enter"), see("abs > 0.4: "),
+        gone("cells meet it"), quiet,
+    )),
+    Scene("rows", (), (
+        *RUN, press("space"), state("PAUSED"), press("i"), see("×"), press("3"), see("rank"), press("enter"),
+        see("gives"), quiet,
+    )),
+    Scene("stages", ("exploding", "--set", "optimizer.clip_norm=1"), (
+        state("READY"), press("i"), see("of each layer"), press("4"), see("all layers"), quiet,
+    )),
+    Scene("breakpoints", (
+        "digits", "--pace", "50", "--break", "loss > 3", "--break", "dead(\"dense1\") > 0.1 and step > 10",
+    ), (
+        *RUN, press("space"), state("PAUSED"), press("b"), see("loss > 3"), press("a", *"delta(loss, 20) > 0.5 or gra"),
+        see("grad_norm"), quiet,
+    )),
     Scene("findings", ("dead-relu",), (state("READY"), press("space"), state("DONE"), quiet)),
     Scene("builder", (), (state("READY"), press("e"), see("BUILD"), press("4", "0"), see("64→40"), quiet)),
     Scene("diagram", (), (

@@ -63,13 +63,15 @@ class _Watched:
         return int(rises[0]) + 1 if rises.size else -1
 
 
-class _Span(NamedTuple):
+class _Span:
     """States in a row that share their figures: ``lr`` of all of them, or of each."""
 
-    states: int
-    figures: tuple[float | None, ...]
-    lr: float | list[float]
-    epochs: Epochs | None
+    __slots__ = ("epochs", "figures", "lr", "states")
+
+    def __init__(
+        self, states: int, figures: list[float | None], lr: float | list[float], epochs: Epochs | None
+    ) -> None:
+        self.states, self.figures, self.lr, self.epochs = states, figures, lr, epochs
 
 
 class Breakpoints:
@@ -133,17 +135,18 @@ class Breakpoints:
             self._first = first
         lr: float | list[float] = 0.0
         if self._reads_lr:
-            lr = trainer.lr.at(first)
-            if not trainer.lr.constant_within_epoch:
-                lr = [trainer.lr.at(step) for step in range(first, last + 1)]
+            at = trainer.lr.at
+            lr = at(first) if trainer.lr.constant_within_epoch else [at(step) for step in range(first, last + 1)]
         scalars = trainer.scalars
-        figures = tuple([scalars.get(name) for name in self._figures])
-        epochs = trainer.epochs if self._reads_epoch else None
-        before = self._spans[-1] if self._spans else None
-        if before is not None and before[1:] == (figures, lr, epochs) and not isinstance(lr, list):
-            self._spans[-1] = before._replace(states=before.states + len(losses))
+        figures = [scalars.get(name) for name in self._figures]
+        epochs, spans = (trainer.epochs if self._reads_epoch else None), self._spans
+        if (
+            spans and (before := spans[-1]).figures == figures and before.epochs is epochs and before.lr == lr
+            and type(lr) is float
+        ):  # fmt: skip
+            before.states += len(losses)
         else:
-            self._spans.append(_Span(len(losses), figures, lr, epochs))
+            spans.append(_Span(len(losses), figures, lr, epochs))
         self._losses += losses
         self._next = last + 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -23,6 +24,7 @@ class AskScreen(ModalScreen[str | None]):
     ) -> None:
         super().__init__()
         self._title, self._about, self._value, self._hint, self._check = title, about, value, hint, check
+        self._early: str | None = ""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
@@ -33,7 +35,17 @@ class AskScreen(ModalScreen[str | None]):
             yield Static("", markup=False, id="problem")
 
     def on_mount(self) -> None:
-        self.query_one(Field).focus()
+        field = self.query_one(Field)
+        field.focus()
+        if self._early:
+            field.insert_text_at_cursor(self._early)
+        self._early = None
+
+    def on_key(self, event: events.Key) -> None:
+        """What is typed before there is a line to type in, as over a slow connection, is not lost."""
+        if self._early is not None and event.is_printable and event.character:
+            event.stop()
+            self._early += event.character
 
     def on_input_submitted(self, event: Field.Submitted) -> None:
         try:

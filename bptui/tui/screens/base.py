@@ -29,10 +29,11 @@ PACES = (-1.0, 1.0, 10.0, 50.0, 100.0, 0.0)
 """From micro-play to as fast as it goes."""
 
 
-def bindings(place: Place) -> list[BindingType]:
-    """The table's rows as bindings; transport keys go before whatever has the focus."""
+def bindings(place: Place, first: bool = True) -> list[BindingType]:
+    """The table's rows as bindings; transport keys go ``first``, before whatever has the focus."""
     return [
-        Binding(",".join(key.keys), key.action, key.label, show=False, priority=key.transport) for key in keys_of(place)
+        Binding(",".join(key.keys), key.action, key.label, show=False, priority=key.transport and first)
+        for key in keys_of(place)
     ]
 
 

@@ -190,7 +190,7 @@ class BreakpointsScreen(TransportScreen):
     """Keys of editing go first to what is being typed; the transport works where nothing is."""
 
     PLACE = "breakpoints"
-    BINDINGS = bindings("breakpoints")
+    BINDINGS = bindings("breakpoints", first=False)
 
     def __init__(self, snapshot: Snapshot, glyphs: Glyphs) -> None:
         super().__init__(id="breakpoints")
@@ -255,10 +255,6 @@ class BreakpointsScreen(TransportScreen):
         pane.show()
 
     # -- keys --------------------------------------------------------------------------------------
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a condition is typed every key is part of it, also those that steer elsewhere."""
-        return self.pane.typing is None
-
     def _typed(self, event: events.Key) -> bool:
         pane, typing = self.pane, self.pane.typing
         assert typing is not None
@@ -282,11 +278,17 @@ class BreakpointsScreen(TransportScreen):
             self._check()
 
     def on_key(self, event: events.Key) -> None:
+        """In the order in which they came: what follows ``a`` in a burst is typed, and steers nothing."""
         if self.pane.typing is not None:
             if self._typed(event):
                 event.stop()
                 event.prevent_default()
                 self.pane.show()
+            return
+        if event.key in ("a", "insert", "e", "enter"):
+            event.stop()
+            event.prevent_default()
+            (self.action_add if event.key in ("a", "insert") else self.action_change)()
             return
         moves = {"up": -1, "k": -1, "down": 1, "j": 1, "home": -1000, "end": 1000}
         if event.key in moves:
