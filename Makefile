@@ -87,11 +87,13 @@ screenshots: $(DEV_STAMP)
 docs: $(DEV_STAMP)
 	@exec $(DEV)/bin/python docs/make.py $(ARGS)
 
-# The versions that .venv-dev holds now, as the new constraints. Delete .venv-dev first for the newest ones.
+# The versions that .venv-dev holds now, as the new constraints. Delete .venv-dev first for the newest ones. What
+# follows the second remark (extras that are installed nowhere here) stays as it is.
 .PHONY: pins
 pins: $(DEV_STAMP)
-	@sed -n '/^#/p' constraints.txt > constraints.new
+	@sed -n '1,2p' constraints.txt > constraints.new
 	@$(DEV)/bin/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | sort -f >> constraints.new
+	@sed -n '/^# Of the extras/,$$p' constraints.txt >> constraints.new
 	@mv constraints.new constraints.txt
 
 .PHONY: clean
