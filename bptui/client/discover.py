@@ -63,7 +63,9 @@ def list_runs(root: Path | None = None) -> list[RunSummary]:
     """All runs, the newest first."""
     root = root or runs_root()
     try:
-        names = sorted((entry.name for entry in os.scandir(root) if entry.is_dir()), reverse=True)
+        # a hidden folder is a branch that is being made, or never was finished
+        folders = (entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
+        names = sorted(folders, reverse=True)
     except OSError:
         return []
     found = [summary for name in names if (summary := summarise(root / name)) is not None]

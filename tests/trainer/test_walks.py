@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from test_rewind import Driver, engine, same  # noqa: F401 (a fixture)
 
-from bptui.client.discover import resolve
+from bptui.client.discover import list_runs, resolve
+from bptui.client.tree import tree
 from bptui.protocol.messages import Back, Branch, Branched, GoTo, Keep, MicroStep, Set, Step, Wanted
 from bptui.runs import branches, keyframes
 from bptui.runs.info import read_info
@@ -180,6 +181,28 @@ def test_a_run_whose_trainer_was_killed_goes_on_from_its_files(tmp_path: Path) -
     done = replay(made, None, verify=True)
     assert (done.differs, done.step) == ("", step + 20)
     assert len(losses(run)) == len(recorded)
+
+
+def test_a_branch_whose_making_was_killed_is_no_run(tmp_path: Path) -> None:
+    """Killed right before it gets its name: what is there is whole, and still no run; a later branch sweeps it away."""
+    driver = Driver(tmp_path / "run", "numpy", [])
+    driver.ask(Step(count=6))
+    driver.close()
+    program = (
+        "import os, signal; from pathlib import Path; from bptui.runs import branches, info\n"
+        "os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"branches.make(Path({str(tmp_path / 'run')!r}), 4, ())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == -signal.SIGKILL
+    (hidden,) = tmp_path.glob(".branch-*")
+    assert (hidden / "run.json").exists()
+    assert [run.id for run in list_runs(tmp_path)] == ["run"]
+    os.utime(hidden, (0, 0))
+    made = branches.make(tmp_path / "run", 4, ())
+    assert not hidden.exists()
+    assert {run.id for run in list_runs(tmp_path)} == {"run", made.name}
+    assert [(one.run.id, one.depth) for one in tree(list_runs(tmp_path))] == [("run", 0), (made.name, 1)]
 
 
 def test_a_branch_that_was_not_finished_is_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
