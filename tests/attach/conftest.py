@@ -13,12 +13,26 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from script_runs import Scripts
 
-# Hubs of scripts that have ended need not wait for a face.
-os.environ["BPTUI_LINGER"] = "0.2"
+_LINGER = "0.2"
+
+
+@pytest.fixture(autouse=True)
+def _no_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hubs of scripts that have ended need not wait for a face."""
+    monkeypatch.setenv("BPTUI_LINGER", _LINGER)
 
 
 @pytest.fixture(scope="session")
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scripts]:
     """Runs the plain scripts, each in a fork of one process that has imported torch."""
-    with Scripts(tmp_path_factory.mktemp("scripts")) as runs:
+    before = os.environ.get("BPTUI_LINGER")
+    os.environ["BPTUI_LINGER"] = _LINGER  # what that process starts has its environment
+    try:
+        runs = Scripts(tmp_path_factory.mktemp("scripts"))
+    finally:
+        if before is None:
+            del os.environ["BPTUI_LINGER"]
+        else:
+            os.environ["BPTUI_LINGER"] = before
+    with runs:
         yield runs

@@ -188,6 +188,7 @@ async def test_looks_are_answered_while_it_runs_and_count_as_probing() -> None:
     async with running(load_spec("moons", ["stop.epochs=100000"])) as (session, follower):
         await session.request(Run())
         first, _ = await look(session, kind="boundary", columns=500, rows=500)
+        await follower.until(lambda last: last[Status].step > first.step)
         second, frame = await look(session, kind="boundary", columns=500, rows=500)
         assert frame.array(second.arrays["classes"]).shape == (60, 120)
         assert second.step > first.step and "points" not in second.arrays
