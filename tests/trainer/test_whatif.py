@@ -14,6 +14,7 @@ import pytest
 
 from bptui.client.aside import Aside
 from bptui.protocol.whatif import Change, Continue, Going, WhatIfError, parse_change
+from bptui.runs import branches, interventions
 from bptui.trainer.deaths import open_at
 from bptui.trainer.whatif import carry_on
 
@@ -103,6 +104,17 @@ def test_unchanged_it_is_the_record(home: Path, tmp_path: Path, monkeypatch: pyt
     assert revived["changes"][0][0].startswith("dense1.units[")
     text = bptui(*words[:-1], "20", cwd=tmp_path).stdout
     assert "equals the record bit for bit (20 losses)" in text and "lr=/10" in text
+
+
+@pytest.mark.parametrize(
+    "text", ["lr=/10", "revive=he_normal lr=/10", "batch_size=*2", "optimizer=adam lr=0.001", "dense1.activation=gelu"]
+)
+def test_adopted_it_is_the_branch(run: Path, text: str) -> None:
+    """In the middle of an epoch too, and over the end of it."""
+    found = carry_on(run, Continue(7, 50, tuple(map(parse_change, text.split()))))
+    branch = branches.make(run, 7, [interventions.Change(7, one.key, one.value) for one in found.changes])
+    same = carry_on(branch, Continue(7, 50))
+    assert same.losses == found.losses and same.val_loss == found.val_loss and same.dead == found.dead
 
 
 def test_a_record_that_is_not_this_run_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
