@@ -56,12 +56,13 @@ async def leave(app: BptuiApp, choice: str) -> None:
         app.link.silence()
         app.finish(ExitResult(0))
         return
-    if choice == "stop" and await app.ask(Stop()) is not None:
+    ends = choice == "stop" or (choice == "resume" and app.store.snapshot.state == "HELD")
+    if ends and await app.ask(Stop() if choice == "stop" else Run()) is not None:
         with contextlib.suppress(TimeoutError):  # it ends after its step; the run directory will say so
             async with asyncio.timeout(STOP_SECONDS):
                 while app.store.snapshot.code is None and app.store.snapshot.link == "live":
                     await asyncio.sleep(0.02)
-    elif choice == "resume":
+    elif choice == "resume" and not ends:
         await app.ask(Run())
     elif choice == "pause":
         await app.ask(Pause())
@@ -74,6 +75,8 @@ async def leave(app: BptuiApp, choice: str) -> None:
 def farewell(snapshot: Snapshot, session: Session, choice: str = "leave") -> tuple[str, ...]:
     """Run, result, directory and how to come back, for the shell. ``choice``: as in ``screens.leave``."""
     state = {"resume": "RUNNING", "stop": "STOPPED"}.get(choice, snapshot.shown_state)
+    if choice == "resume" and snapshot.code is not None:  # it was held, and has ended now
+        state = snapshot.shown_state
     ended = snapshot.code is not None or snapshot.link == "ended" or state in ENDED
     words = {"RUNNING": "training goes on", "PAUSED": "paused", "HELD": "held", "WAITING": "the script goes on"}.get(
         state, state.lower()

@@ -64,7 +64,8 @@ class LayerPane(Pane):
     def move(self, by: int) -> None:
         total = len(self.snapshot.model.layers)
         if total:
-            self.post_message(self.Selected(max(0, min(total - 1, self.selected + by))))
+            self.select(max(0, min(total - 1, self.selected + by)))  # at once: the next key counts from here
+            self.post_message(self.Selected(self.selected))
 
     def on_key(self, event: events.Key) -> None:
         page = max(1, self._shown - 1)
