@@ -129,7 +129,8 @@ def _filed(directory: Path) -> None:
 
 def _die_of(number: int) -> None:
     """End by the signal that ended the script, so that a shell says the same of both."""
-    signal.signal(number, signal.SIG_DFL)
+    with contextlib.suppress(OSError):  # SIGKILL has no handler
+        signal.signal(number, signal.SIG_DFL)
     with contextlib.suppress(OSError):
         import resource
 

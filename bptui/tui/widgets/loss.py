@@ -13,7 +13,7 @@ from bptui.tui.marks import Kind, epoch_ends, legend, marks_of
 from bptui.tui.ports import Curves
 from bptui.tui.smooth import LEVELS
 from bptui.tui.store import Snapshot
-from bptui.tui.text import fit, integer, loss_text
+from bptui.tui.text import integer, loss_text, wrap
 from bptui.tui.widgets.chart import ChartPane
 from bptui.tui.widgets.pane import Line
 from bptui.tui.widgets.plot import LABEL, Frame, Plot
@@ -214,7 +214,8 @@ class LossChart(ChartPane):
         self._plot.kinds = set()
         if curves is None or curves.last_step < 0 or width - LABEL - 1 < 4 or height < 2:
             if self.snapshot.script and self.snapshot.output:  # what it is doing until then, in its own words
-                return [[(fit(text, width), "text")] for text in self.snapshot.output[-height:]]
+                parts = [part for text in self.snapshot.output[-height:] for part in wrap(text, width, height)]
+                return [[(part, "text")] for part in parts[-height:]]
             return self.empty(width, height, self._nothing())
         beneath = self.snapshot.beneath
         furthest = max(curves.last_step, beneath.last_step if beneath is not None else -1)

@@ -70,7 +70,7 @@ class ModelPane(LayerPane):
         gap = 2 if width >= 2 + name + 2 + size + 2 + act + 6 else 1
         room = width - (2 + gap + size + gap + act)  # a long name takes the place of the number of parameters
         if model.script and name > room:  # qualified names are what tells rows apart: kinds give way to them
-            act = max(0, act - (name - room))
+            act = act - (name - room) if act - (name - room) >= 4 else 0
             room = width - (2 + gap + size + gap + act)
         name = min(name, max(6, room - 6 if name <= room - 6 else room))
         used = 2 + name + gap + size + gap + act
