@@ -94,7 +94,7 @@ class MainScreen(CurveScreen):
         self.place_panes()
 
     def on_layer_pane_selected(self, message: LayerPane.Selected) -> None:
-        self.select(message.index)
+        self.select(message.pane.selected)
 
     def place_panes(self) -> None:
         """Give each pane its place for this size; nothing happens when nothing changed."""

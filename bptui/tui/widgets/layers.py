@@ -14,11 +14,11 @@ class LayerPane(Pane):
     """``selected`` is the index of a layer; the screen keeps it alike in all such panes."""
 
     class Selected(Message):
-        """Another layer is wanted."""
+        """Another layer is selected in ``pane``: the one that is by the time this is heard."""
 
-        def __init__(self, index: int) -> None:
+        def __init__(self, pane: LayerPane) -> None:
             super().__init__()
-            self.index = index
+            self.pane = pane
 
     def __init__(self, snapshot: Snapshot, *, glyphs: Glyphs = BRAILLE, id: str | None = None) -> None:
         super().__init__(snapshot, glyphs=glyphs, id=id)
@@ -64,8 +64,12 @@ class LayerPane(Pane):
     def move(self, by: int) -> None:
         total = len(self.snapshot.model.layers)
         if total:
-            self.select(max(0, min(total - 1, self.selected + by)))  # at once: the next key counts from here
-            self.post_message(self.Selected(self.selected))
+            self.choose(max(0, min(total - 1, self.selected + by)))
+
+    def choose(self, index: int) -> None:
+        """Select here at once, so that the next key counts from it; the other panes follow."""
+        self.select(index)
+        self.post_message(self.Selected(self))
 
     def on_key(self, event: events.Key) -> None:
         page = max(1, self._shown - 1)

@@ -151,7 +151,7 @@ class ModelPane(LayerPane):
         head = 0 if self.snapshot.model.script else 1
         index = self._first + row - head
         if row >= head and index < min(self._first + self._shown, len(self.snapshot.model.layers)):
-            self.post_message(self.Selected(index))
+            self.choose(index)
 
 
 def live_line(snapshot: Snapshot) -> str:
