@@ -135,9 +135,9 @@ class ModelPane(LayerPane):
     def on_key(self, event: events.Key) -> None:
         if self.picture and event.key in ("left", "right"):
             event.stop()
+            event.prevent_default()
             self.move(1 if event.key == "right" else -1)
-        else:
-            super().on_key(event)
+        # any other key: Textual calls LayerPane's too
 
     def bottom(self, width: int) -> list[tuple[int, str, str]]:
         if self.picture:
