@@ -388,9 +388,10 @@ class Observer:
         if not new:
             return
         known = {id(p) for model in self.models for p in model.root.parameters()}
-        if {id(p) for group in optimizer.param_groups for p in group["params"]} - known:
-            # it owns what is in none of the models: they are looked for again, and the rows are made anew
-            assert self.sampler is not None
+        own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        assert self.rows is not None and self.sampler is not None
+        if own - known or self.rows.stale:
+            # it owns what is in none of the models, or they are built otherwise now: the rows are made anew
             self.sampler.disarm()
             self._sampled = False
             self.models = find_models(self.optimizers)

@@ -78,6 +78,13 @@ class Rows:
                     self.by_name[name] = self.of_module[module] = row
         self._order: list[Row] = []
 
+        self._kinds = _kinds(models)
+
+    @property
+    def stale(self) -> bool:
+        """The models' trees are others now: a module was put in, taken out or made of another class."""
+        return _kinds(self.models) != self._kinds
+
     def all(self) -> list[Row]:
         """Called rows in the order of their first call, then the others as they are defined."""
         called = set(map(id, self._order))
@@ -142,6 +149,10 @@ class Rows:
             }
             for module, (name, model) in self.names.items()
         ]  # fmt: skip
+
+
+def _kinds(models: tuple[Model, ...]) -> list[tuple[int, type]]:
+    return [(id(module), type(module)) for model in models for module in model.root.modules()]
 
 
 def first_tensor(output: object) -> Tensor | None:

@@ -101,7 +101,7 @@ TABLE = (
         (("SGD", 10),), models=("net",), command_line=True),
     Row("autocast.py", "bfloat16 by autocast on the CPU", (("AdamW", 12),)),
     Row("parametrised.py", "weight, spectral and orthogonal parametrisations; one removed half way",
-        (("Adam", 6), ("Adam", 6)), models=()),
+        (("Adam", 6), ("Adam", 6)), models=("critic",)),
     Row("gradient_penalty.py", "double backward through autograd.grad", (("RMSprop", 10),), models=("critic",)),
     Row("experts.py", "ModuleList of experts, one of which is never used", (("Adam", 12),), models=("moe",)),
     Row("trains_in_thread.py", "training in a thread of its own", (("SGD", 10),)),
