@@ -68,7 +68,7 @@ def test_a_script_outlives_its_screens_and_its_hub(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_the_exit_status_is_the_scripts(tmp_path: Path, end: str, status: int) -> None:
     path, home = tmp_path / "ends.py", tmp_path / "home"
-    path.write_text(f"print('out')\n{end}\n")
+    path.write_text(f"print('out', flush=True)\n{end}\n")
     done = headless(path, home)
     assert done.returncode == status
     assert done.stdout == "out\n"
