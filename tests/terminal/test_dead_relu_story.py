@@ -22,12 +22,12 @@ def test_dead_units_are_found_explained_and_avoided(tmp_path: Path) -> None:
         terminal.wait_for(lambda t: "units let no δ through" in t.text and "step 900" in t.line(1), LONG)
         lost, total = map(int, re.search(r"(\d+)/(\d+) units let", terminal.line(1)).groups())  # type: ignore[union-attr]
         assert total == 48 and lost > 36
-        assert terminal.text.count("✖") > lost
+        terminal.wait_for(lambda t: t.text.count("✖") > lost, LONG)
 
         terminal.press("enter")  # the certificate names step and rate
-        terminal.wait_for("Δ max z", LONG)
+        terminal.wait_for(lambda t: "Δ max z" in t.text and "lr 1  " in t.text and "enter goes to step" in t.text, LONG)
         last = re.search(r"last fired in step ([\d,]+)", terminal.text)
-        assert last is not None and "lr 1  " in terminal.text
+        assert last is not None
         terminal.press("enter")
         terminal.wait_for(lambda t: re.search(rf"PAUSED +step {last[1]} ", t.line(0)), LONG)
         terminal.wait_for(lambda t: f" step {last[1]} " in t.line(1), LONG)
@@ -44,7 +44,7 @@ def test_dead_units_are_found_explained_and_avoided(tmp_path: Path) -> None:
         unchanged, slower = row(terminal, "unchanged"), row(terminal, "lr=/10")
         assert unchanged is not None and unchanged[0] > 24
         assert slower is not None and slower[1] == 48 and slower[0] < 0.1 * slower[1]
-        assert "bit for bit (100 losses)" in terminal.text
+        terminal.wait_for("bit for bit (100 losses)", LONG)
 
         terminal.press("enter")  # adopted, it trains to the target
         terminal.wait_for("the old future is kept", LONG)
