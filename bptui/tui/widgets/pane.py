@@ -104,6 +104,7 @@ class Drawn(Widget):
         if snapshot is not None:
             self.snapshot = snapshot
         if not self.is_mounted or not self.size or not self.display:
+            self._built_for = None  # when it comes into sight at the same size, these lines are old ones
             return
         old, size = self._strips, self._built_for
         self._build()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
@@ -114,14 +115,12 @@ class Plot:
     def _band(raster: Raster, trace: Trace, scale: _Scale, series: int) -> None:
         """From the lowest to the highest value of each column, each joined to the one before."""
         before: tuple[int, int, int] | None = None  # column, top row, bottom row
-        rows = raster.rows
-        for place, least, most, bad in zip(trace.places, trace.low, trace.high, trace.bad, strict=True):
-            if not (math.isfinite(least) and math.isfinite(most)):
+        tops, bottoms = scale.rows(trace.high, raster.rows), scale.rows(trace.low, raster.rows)
+        for place, top, bottom, bad in zip(trace.places, tops, bottoms, trace.bad, strict=True):
+            if top < 0 or bottom < 0:
                 if bad:
                     before = None  # a gap: nothing is drawn across what is not finite
                 continue
-            top = scale.row(most, rows)
-            bottom = top if least == most else scale.row(least, rows)
             if before is not None and place - before[0] > 1:
                 raster.line((before[0], before[1]), (place, top), series)
             elif before is not None and top > before[2] + 1:
@@ -135,13 +134,14 @@ class Plot:
     def _thin(raster: Raster, trace: Trace, scale: _Scale, series: int, stride: int = 1) -> None:
         """The middle of each column as one line; ``stride`` > 1 dots it."""
         before: tuple[int, int] | None = None
-        rows, span, row_of, finite = raster.rows, raster.span, scale.row, math.isfinite
-        for at, least, most, bad in zip(trace.places, trace.low, trace.high, trace.bad, strict=True):
-            if not (finite(least) and finite(most)):
+        span = raster.span
+        middle = [least / 2 + most / 2 for least, most in zip(trace.low, trace.high, strict=True)]
+        rows = scale.rows(middle, raster.rows)
+        for at, row, bad in zip(trace.places, rows, trace.bad, strict=True):
+            if row < 0:
                 if bad:
                     before = None
                 continue
-            row = row_of(least / 2 + most / 2, rows)
             apart = stride if before is None else at - before[0]
             if before is not None and apart == stride == 1:  # most columns: joined to the one beside it
                 joint = before[1] + (1 if row > before[1] else -1 if row < before[1] else 0)
@@ -193,6 +193,21 @@ class _Scale:
             value = math.log(value)
         share = (value - self._from) / self._span
         return 0 if share >= 1 else rows - 1 if share <= 0 else round((1 - share) * (rows - 1))
+
+
+    def rows(self, values: Sequence[float], rows: int) -> list[int]:
+        """``row`` of each value at once; −1 for what is not finite."""
+        import numpy as np  # late: the first frame has no curve
+
+        given = np.asarray(values, np.float64)
+        known = np.isfinite(given)
+        with np.errstate(all="ignore"):
+            scaled = np.log(given) if self.log else given  # at or below 0: nan or −inf, the lowest row
+            share = np.nan_to_num((scaled - self._from) / self._span, nan=0.0)
+            found = np.clip(np.rint((1 - share) * (rows - 1)), 0, rows - 1).astype(np.int64)
+        found[~known] = -1
+        row: list[int] = found.tolist()
+        return row
 
 
 def _bad(*traces: Trace) -> list[int]:
