@@ -76,7 +76,7 @@ class Twin:
             while data := self._reader.take():  # what a hub does, in less time
                 self._reader.used(len(data))
             self._reader.commit()
-        return (now - begin) / (trainer.step - first)
+        return (now - begin) / max(trainer.step - first, 1)
 
     def ask(self, request: Back | GoTo) -> float:
         """Seconds until it is answered."""
