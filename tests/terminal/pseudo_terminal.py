@@ -186,7 +186,7 @@ class Terminal:
 
     # ---- waiting
 
-    def wait_for(self, what: str | re.Pattern[str] | Callable[[Terminal], object], timeout: float = 20.0) -> float:
+    def wait_for(self, what: str | re.Pattern[str] | Callable[[Terminal], object], timeout: float = 60.0) -> float:
         """Waits until ``what`` is on the screen: a text, a pattern or a true answer of a function of this terminal.
 
         Looks at each piece that arrives, though not inside a synchronised update. Returns the time
@@ -218,7 +218,7 @@ class Terminal:
                     # Conditions may look at more than the screen: ask again now and then.
                     self._arrived.wait(min(left, 0.05))
 
-    def wait_quiet(self, seconds: float = 0.5, timeout: float = 20.0) -> None:
+    def wait_quiet(self, seconds: float = 0.5, timeout: float = 60.0) -> None:
         """Waits until nothing has been written for ``seconds``."""
         deadline = time.monotonic() + timeout
         while True:
@@ -229,7 +229,7 @@ class Terminal:
             if time.monotonic() > deadline:
                 raise ScreenTimeout(f"the program was not quiet within {timeout:g} s; the screen:\n{self.text}")
 
-    def wait_exit(self, timeout: float = 20.0) -> int:
+    def wait_exit(self, timeout: float = 60.0) -> int:
         """Waits for the end of the program; returns its exit status (negative: the signal that ended it)."""
         deadline = time.monotonic() + timeout
         while self._reader.is_alive() and time.monotonic() < deadline:
