@@ -106,7 +106,6 @@ class Sampler:
         self.seconds = 0.0
         self.began = 0.0
         """When the root was called (``time.perf_counter``), for the wait for data; 0: not yet."""
-        self.batch = 0
         self.armed = False
         self.keep = False
         """Keep copies of every output, δ, gradient and weight of this update: it will be paused in."""
@@ -130,7 +129,7 @@ class Sampler:
         self.histograms, self.keep = with_histograms, keep or (self.armed and self.keep)
         if self.armed:
             return
-        self.armed, self.seconds, self.began, self.batch = True, 0.0, 0.0, 0
+        self.armed, self.seconds, self.began = True, 0.0, 0.0
         self._stack.clear()
         self.forget()
         self._listen()
@@ -227,7 +226,6 @@ class Sampler:
             return
         self.rows.saw(row, tensor, self._last)
         self._last = row
-        self.batch = max(self.batch, rows_of(tensor))
         self.probe("activations", row, tensor)
         if self.histograms:
             self.probe("histograms", row, "a", tensor)

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 class Session:
     """Lives from before the script's first line to after its last; holds no torch until the script imports it."""
 
-    def __init__(self, run: Path, *, embedded: bool = False) -> None:
-        """``embedded``: the process is not bptui's own (``bptui.watch``)."""
+    def __init__(self, run: Path) -> None:
         self.run = run
-        self.embedded = embedded
         self.info: RunInfo = read_info(run)
         self.ring = Ring(run / "ring")
         self.flag: memoryview = self.ring.flag_view()

@@ -57,7 +57,7 @@ def watch(
     if isinstance(running, Session) and not running.ended:
         if running.observer is not None and model is not None and not running.observer.models:
             running.observer.models = models_of(model)
-        return Watch(running) if running.embedded else _Already(running)
+        return _Already(running)
     if _watching is not None:
         return _watching
     program = sys.argv[0] if sys.argv and sys.argv[0] else "python"
@@ -65,7 +65,7 @@ def watch(
         [program, *sys.argv[1:]], headless=True, probe_budget=probe_budget, breaks=breaks,
         title=title or Path(program).name,
     )  # fmt: skip
-    session = Session(directory, embedded=True)
+    session = Session(directory)
     session.begin()
     session.torch_is_here(*(models_of(model) if model is not None else ()), optimizers=optimizers)
     atexit.register(session.end, "completed", 0)

@@ -20,9 +20,8 @@ from bptui.runs.history import History
 from bptui.runs.info import RunError, alive, read_info, write_output
 from bptui.runs.output import escape
 from bptui.runs.processes import lives
-from bptui.runs.report import encode, report
+from bptui.runs.report import encode, fails, report
 
-_SEVERITY = {"info": 0, "warning": 1, "error": 2}
 _VERBS = {"pause": (Pause, "paused"), "resume": (Run, "running"), "stop": (Stop, "stopped")}
 
 
@@ -178,8 +177,7 @@ class _Follower:
             return 130
         if end["code"] or lost:
             return 1
-        worst = max((_SEVERITY[finding["severity"]] for finding in content["findings"]), default=-1)
-        return 1 if fail_on is not None and worst >= _SEVERITY[fail_on] else 0
+        return int(fails(content, fail_on))
 
 
 _GLYPHS = {"error": "✖", "warning": "▲", "info": "·"}

@@ -18,13 +18,12 @@ from types import FrameType
 
 from bptui.runs.info import RunError, alive, read_info, write_output
 from bptui.runs.output import escape
-from bptui.runs.report import encode, report
+from bptui.runs.report import encode, fails, report
 from bptui.runs.ring import Record, Ring, RingError
 
 #: Seconds that a hub may take to file the last records of a script that has ended.
 _FILED_SECONDS = 5.0
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT, signal.SIGCONT)
-_SEVERITY = {"info": 0, "warning": 1, "error": 2}
 
 
 def supervise(directory: Path, *, report: Path | None, fail_on: str | None) -> int:
@@ -106,8 +105,7 @@ def result(directory: Path, *, report: Path | None, fail_on: str | None) -> int:
             write_output(report, encode(content))
         except OSError as error:
             print(f"bptui: {escape(str(report))}: {error.strerror}", file=sys.stderr)
-    worst = max((_SEVERITY[finding["severity"]] for finding in content["findings"]), default=-1)
-    if fail_on is not None and worst >= _SEVERITY[fail_on]:
+    if fails(content, fail_on):
         for finding in content["findings"]:
             print(f"bptui: {finding['fault']}: {escape(finding['message'])}", file=sys.stderr)
         return 1

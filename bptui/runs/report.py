@@ -20,6 +20,7 @@ from bptui.runs.log import BlockKind, LogParser
 SCHEMA = 1
 Losses = npt.NDArray[np.float64]
 MAX_LOSSES = 1_000_000
+_SEVERITY = {"info": 0, "warning": 1, "error": 2}
 _METRICS = ("train", "val", "test")
 
 
@@ -62,6 +63,12 @@ def losses(run: Path) -> Losses:
     RunError if there is no readable run.json.
     """
     return _losses(load(run))[0]
+
+
+def fails(content: dict[str, Any], fail_on: str | None) -> bool:
+    """Whether a report has a finding at least as severe as ``fail_on`` (``warning`` or ``error``; None: never)."""
+    worst = max((_SEVERITY[finding["severity"]] for finding in content["findings"]), default=-1)
+    return fail_on is not None and worst >= _SEVERITY[fail_on]
 
 
 def encode(content: dict[str, Any]) -> bytes:
