@@ -16,7 +16,7 @@ import numpy as np
 
 from bptui.data.errors import DataError
 from bptui.data.memory import available
-from bptui.data.raw import Raw, Rows, Values, as_rows
+from bptui.data.raw import Raw, Rows, Values, as_rows, channels_first, channels_last
 from bptui.spec.experiment import Data
 
 #: Names of features and labels, in the order they are tried; lower case.
@@ -74,10 +74,13 @@ def read_npy(path: Path, data: Data) -> Raw:
 
 
 def _raw(path: Path, x: Values, rows: Mapping[str, Rows]) -> Raw:
-    pictures = x.ndim > 2
     mapped = isinstance(x, np.memmap) and x.size * 4 > MAPPED_SHARE * available()
-    shape = tuple(int(n) for n in x.shape[1:]) if pictures else None
-    notes = [f"pictures of {'×'.join(map(str, shape))}"] if shape else []
+    shape = channels_first(x.shape[1:])
+    if x.ndim > 2 and shape is None:
+        raise DataError(f"{path}: samples of {'×'.join(map(str, x.shape[1:]))}, expected at most three axes")
+    if mapped and channels_last(x.shape[1:]):
+        raise DataError(f"{path}: too large for memory, so its colours must come first: (N, channels, height, width)")
+    notes = [f"pictures of {'×'.join(map(str, x.shape[1:]))}"] if shape else []
     if mapped:
         notes.append(f"{x.nbytes / 2**30:.1f} GB, read from the file as needed (memory map)")
     return Raw(

@@ -6,6 +6,7 @@ a list; larger data are gathered a few batches at a time. Both give the same bat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.data.dataset import MappedRows, Part
-from bptui.data.raw import Values
-from bptui.data.scaling import Indices
+from bptui.data.raw import Indices, Values
 from bptui.engine.base import Batch
 from bptui.philox import Stream
 
@@ -45,7 +45,7 @@ class Batches:
         self._shuffle = shuffle
         self._order: Indices = np.arange(self._rows)
         self._order_epoch = -1
-        row_bytes = max(1, part.x.shape[1] * part.x.dtype.itemsize)
+        row_bytes = max(1, _row_bytes(part.x))
         whole = self._rows * row_bytes <= WHOLE_EPOCH_BYTES
         self._piece = self.steps_per_epoch if whole else max(1, PIECE_BYTES // (row_bytes * self.batch_size))
         self._buffers = _Buffers(part, min(self._piece * self.batch_size, self._rows), self.batch_size)
@@ -129,36 +129,41 @@ class _Buffers:
     """Where pieces are gathered: in buffers used in turn, with their views made once; very large ones afresh."""
 
     def __init__(self, part: Part, rows: int, batch_size: int) -> None:
-        self._part, self._rows, self._batch_size = part, rows, batch_size
-        row_bytes = part.x.shape[1] * part.x.dtype.itemsize + part.y.itemsize
+        sources: list[Values | MappedRows] = [part.x, part.y]
+        self._sources = sources if part.lengths is None else [*sources, part.lengths]
+        self._batch_size = batch_size
+        row_bytes = _row_bytes(part.x) + _row_bytes(part.y)
         turns = 2 + -(-KEPT * batch_size // rows)
         # A fresh array of this size comes as untouched pages: faulting them in can cost ten times the gathering.
         reused = turns * rows * row_bytes <= REUSED_BYTES
-        self._turns = [self._views(*self._allocate(rows)) for _ in range(turns)] if reused else []
+        self._turns = [self._views(self._allocate(rows)) for _ in range(turns)] if reused else []
         self._turn = 0
 
     def fill(self, order: Indices) -> list[Batch]:
         """Batches of the rows ``order``, as views of one buffer."""
         if not self._turns:
-            x, y, batches = self._views(*self._allocate(len(order)))
+            into, batches = self._views(self._allocate(len(order)))
         else:
             self._turn = (self._turn + 1) % len(self._turns)
-            x, y, batches = self._turns[self._turn]
-            if len(order) < len(x):  # the last piece of an epoch
-                x, y, batches = self._views(x[: len(order)], y[: len(order)])
-        source = self._part.x
-        if isinstance(source, MappedRows):
-            x[:] = source.take(order)
-        else:
-            # mode="clip" lets take write into ``out`` directly; the indices are in range anyway.
-            np.take(source, order, axis=0, out=x, mode="clip")
-        np.take(self._part.y, order, axis=0, out=y, mode="clip")
+            into, batches = self._turns[self._turn]
+            if len(order) < len(into[0]):  # the last piece of an epoch
+                into, batches = self._views([array[: len(order)] for array in into])
+        for source, out in zip(self._sources, into, strict=True):
+            if isinstance(source, MappedRows):
+                out[:] = source.take(order)
+            else:
+                # mode="clip" lets take write into ``out`` directly; the indices are in range anyway.
+                np.take(source, order, axis=0, out=out, mode="clip")
         return batches
 
-    def _allocate(self, rows: int) -> tuple[Values, Values]:
-        x, y = self._part.x, self._part.y
-        return np.empty((rows, x.shape[1]), x.dtype), np.empty((rows, *y.shape[1:]), y.dtype)
+    def _allocate(self, rows: int) -> list[Values]:
+        return [np.empty((rows, *source.shape[1:]), source.dtype) for source in self._sources]
 
-    def _views(self, x: Values, y: Values) -> tuple[Values, Values, list[Batch]]:
+    def _views(self, arrays: list[Values]) -> tuple[list[Values], list[Batch]]:
         size = self._batch_size
-        return x, y, [Batch(x[start : start + size], y[start : start + size]) for start in range(0, len(x), size)]
+        starts = range(0, len(arrays[0]), size)
+        return arrays, [Batch(*(array[start : start + size] for array in arrays)) for start in starts]
+
+
+def _row_bytes(source: Values | MappedRows) -> int:
+    return math.prod(source.shape[1:]) * source.dtype.itemsize

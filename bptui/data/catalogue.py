@@ -76,9 +76,7 @@ def entries(search: Sequence[Path] = ()) -> list[Entry]:
         about = BUILT_IN[name]
         where, how = _whereabouts(source.folder, places)
         found.append(
-            Entry(
-                name, about.about, source.rows, about.features, about.outputs, about.task, source.licence, where, how
-            )
+            Entry(name, about.about, source.rows, about.features, about.outputs, about.task, source.licence, where, how)
         )
     return found
 

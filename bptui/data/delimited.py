@@ -32,7 +32,7 @@ def read_digits(name: str, path: Path) -> Raw:
     body = text[text.index("\n") + 1 :].strip().replace("\n", ",")
     table = np.fromstring(body, np.uint8, sep=",").reshape(-1, 65)
     rows = Rows(table[:, :64], table[:, 64].astype(np.int64))
-    return Raw(name, rows, task="classification", classes=tuple("0123456789"), shape=(8, 8))
+    return Raw(name, rows, task="classification", classes=tuple("0123456789"), shape=(1, 8, 8))
 
 
 def read_delimited(path: Path, data: Data) -> Raw:

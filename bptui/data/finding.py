@@ -36,7 +36,8 @@ def _first(raw: Raw, samples: int | None) -> Raw:
     """At most ``samples`` rows of the training part."""
     if samples is None or len(raw.train) <= samples:
         return raw
-    return replace(raw, train=Rows(raw.train.x[:samples], raw.train.y[:samples]))
+    lengths = None if raw.train.lengths is None else raw.train.lengths[:samples]
+    return replace(raw, train=Rows(raw.train.x[:samples], raw.train.y[:samples], lengths))
 
 
 def locate(source: str, places: Sequence[Path]) -> Path:

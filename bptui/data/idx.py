@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bptui.data.errors import DataError
-from bptui.data.raw import Raw, Rows, Values, as_rows
+from bptui.data.raw import Raw, Rows, Values, as_rows, channels_first
 
 DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP = b"\x1f\x8b"
@@ -159,7 +159,7 @@ def _pictures(name: str, path: Path, train: Rows, test: Rows | None, classes: Se
         test=test,
         task="classification",
         classes=tuple(classes) if classes is not None else None,
-        shape=read_shape(path),
+        shape=channels_first(read_shape(path)),
     )
 
 

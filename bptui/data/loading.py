@@ -12,8 +12,8 @@ from bptui.data.dataset import DataSet, MappedRows, Part
 from bptui.data.errors import DataError
 from bptui.data.finding import read
 from bptui.data.places import search_path
-from bptui.data.raw import Raw, Rows, Values
-from bptui.data.scaling import Indices, Kind, Scaler, blocks_of
+from bptui.data.raw import Indices, Raw, Rows, Values
+from bptui.data.scaling import Kind, Scaler, blocks_of
 from bptui.data.targets import targets
 from bptui.philox import Stream
 from bptui.spec.experiment import Data, Loss
@@ -64,20 +64,18 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
     target = targets(raw, data.task, loss, DTYPES[dtype])
     notes += target.notes
     train_rows, validation_rows, test_rows = _split(raw, data, seed, notes)
-    mean = data.missing == "mean"
     for rows in (raw.train, raw.validation, raw.test):
         if rows is not None:
-            _check_finite(raw, rows, missing_allowed=mean)
-    fill = mean and raw.train.x.dtype.kind == "f"
-    scaler = Scaler.learn(_kind(raw, data), raw.train.x, train_rows, fill_missing=fill)
+            _check_finite(raw, rows, missing_allowed=data.missing == "mean" or rows.lengths is not None)
+    scaler = _scaler(raw, data, train_rows)
 
     def part(rows: Rows, y: Values, indices: Indices) -> Part:
-        x = (
-            MappedRows(rows.x, indices, scaler, DTYPES[dtype])
-            if raw.mapped
-            else scaler.gather(rows.x, indices, DTYPES[dtype])
-        )
-        return Part(x, np.take(y, indices, axis=0), indices)
+        x = _features(raw, rows.x, indices, scaler, DTYPES[dtype])
+        lengths = None if rows.lengths is None else rows.lengths[indices].astype(np.int64)
+        if target.task == "autoencoder":
+            return Part(x, x, indices, lengths)
+        ids = raw.mapped and y.ndim == 2 and y.dtype.kind in "iu"  # of each step, as views like those of x
+        return Part(x, MappedRows(y, indices, None, np.int64) if ids else np.take(y, indices, axis=0), indices, lengths)
 
     def whole(rows: Rows, y: Values | None) -> Part:
         assert y is not None
@@ -101,9 +99,27 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
         feature_names=raw.feature_names,
         class_names=target.class_names,
         shape=raw.shape,
+        vocabulary=raw.vocabulary,
         label=raw.label,
         notes=tuple(notes),
     )
+
+
+def _scaler(raw: Raw, data: Data, rows: Indices) -> Scaler:
+    """Learned on the training rows; ids stay as they are."""
+    x = raw.train.x
+    if raw.vocabulary is not None:
+        return Scaler("none", np.zeros(x.shape[1]), np.ones(x.shape[1]))
+    padded = raw.train.lengths is not None
+    fill = x.dtype.kind == "f" and (padded or data.missing == "mean")
+    step = raw.shape[-1] if raw.sequence and raw.shape is not None else None
+    return Scaler.learn(_kind(raw, data), x, rows[:: raw.overlap], fill_missing=fill, step=step)
+
+
+def _features(raw: Raw, x: Values, indices: Indices, scaler: Scaler, dtype: np.dtype[Any]) -> Values | MappedRows:
+    if raw.vocabulary is not None:
+        return MappedRows(x, indices, None, np.int64) if raw.mapped else x[indices].astype(np.int64)
+    return MappedRows(x, indices, scaler, dtype) if raw.mapped else scaler.gather(x, indices, dtype)
 
 
 def _check_shapes(raw: Raw) -> None:
@@ -143,7 +159,7 @@ def _share(fraction: float, count: int) -> int:
 def _kind(raw: Raw, data: Data) -> Kind:
     if data.scale != "auto":
         return data.scale
-    return "global" if raw.shape is not None else "standard"
+    return "global" if raw.shape is not None and not raw.sequence else "standard"
 
 
 def _check_finite(raw: Raw, rows: Rows, *, missing_allowed: bool) -> None:

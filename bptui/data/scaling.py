@@ -9,11 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bptui.data.raw import Values
+from bptui.data.raw import Indices, Values
 
 Kind = Literal["standard", "global", "minmax", "none"]
 Floats = npt.NDArray[np.floating[Any]]
-Indices = npt.NDArray[np.intp]
 
 #: Values converted at once: small enough to stay in the cache between the passes over them.
 BLOCK_VALUES = 1 << 18
@@ -32,9 +31,17 @@ class Scaler:
     fill: npt.NDArray[np.float64] | None = None
 
     @staticmethod
-    def learn(kind: Kind, x: Values, rows: Indices, *, fill_missing: bool = False) -> Scaler:
-        """Learn from ``x[rows]`` alone. Near-constant features keep scale 1."""
+    def learn(kind: Kind, x: Values, rows: Indices, *, fill_missing: bool = False, step: int | None = None) -> Scaler:
+        """Learn from ``x[rows]`` alone. Near-constant features keep scale 1.
+
+        ``step``: rows are sequences of steps of that many features; each step is scaled alike, and what is not
+        there (NaN, the padding) counts for nothing and becomes the mean, that is 0.
+        """
         features = x.shape[1]
+        if step is not None:
+            mean, scale, middle = of_steps(kind, x, rows, step)
+            tiled = [np.tile(each, features // step) for each in (mean, scale, middle)]
+            return Scaler(kind, tiled[0], tiled[1], tiled[2] if fill_missing else None)
         fill = _means(x, rows) if fill_missing else None
         mean, scale = np.zeros(features), np.ones(features)
         if kind == "standard":
@@ -114,6 +121,39 @@ def blocks_of(x: Values, rows: Indices) -> Iterator[tuple[int, Values]]:
         else:
             # Not np.take: of a view (all columns but the label) it would copy the whole first.
             yield start, x[rows[start : start + height]]
+
+
+def of_steps(
+    kind: Kind, x: Values, rows: Indices, step: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """What is taken off, what is divided by, and what stands in for padding: (step,) each, over the steps there are."""
+    count, total, squares = np.zeros(step), np.zeros(step), np.zeros(step)
+    low, high = np.full(step, np.inf), np.full(step, -np.inf)
+    for block in _steps(x, rows, step):
+        count += (there := ~np.isnan(block)).sum(axis=0)
+        total += np.where(there, block, 0).sum(axis=0)
+        np.fmin(low, np.fmin.reduce(block, axis=0), out=low)
+        np.fmax(high, np.fmax.reduce(block, axis=0), out=high)
+    if kind == "global":
+        count, total = np.full(step, count.sum()), np.full(step, total.sum())
+    mean = total / np.maximum(count, 1)
+    if kind == "none":
+        return np.zeros(step), np.ones(step), np.zeros(step)
+    if kind == "minmax":
+        return low, np.where(high > low, high - low, 1.0), low
+    for block in _steps(x, rows, step):
+        squares += np.square(np.where(np.isnan(block), 0, block - mean)).sum(axis=0)
+    if kind == "global":
+        squares = np.full(step, squares.sum())
+    sigma = np.sqrt(squares / np.maximum(count, 1))
+    largest = np.maximum(np.abs(low), np.abs(high))
+    return mean, np.where(sigma > NEARLY_CONSTANT * largest, sigma, 1.0), mean
+
+
+def _steps(x: Values, rows: Indices, step: int) -> Iterator[npt.NDArray[np.float64]]:
+    """Blocks of single steps (n, step), NaN where there is none."""
+    for _, block in blocks_of(x, rows):
+        yield block.astype(np.float64).reshape(-1, step)
 
 
 def _filled(block: Values, fill: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:

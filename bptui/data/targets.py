@@ -16,11 +16,16 @@ from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, Loss, Task
 FEW_CLASSES = 100
 #: More classes than this are taken for a mistake (an id or a price as the label).
 MOST_CLASSES = 65536
+#: Tasks with a target at each step.
+SEQUENCES: tuple[NativeTask, ...] = ("next_token", "sequence_labelling")
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """``y`` of each part: class ids (N,) int64, or floats (N, outputs)."""
+    """``y`` of each part: class ids (N,) int64, floats (N, outputs), or ids (N, T) of any whole-number type.
+
+    An autoencoder's is its x, scaled: ``y`` is as it stood in the source and not used.
+    """
 
     task: NativeTask
     outputs: int
@@ -34,6 +39,10 @@ class Targets:
 def targets(raw: Raw, task: Task, loss: Loss | None, dtype: npt.DTypeLike) -> Targets:
     """Decide the task from what was asked, the source, the loss and the labels, in that order."""
     chosen = task if task != "auto" else _detect(raw, loss)
+    if chosen == "autoencoder":
+        return _itself(raw, loss)
+    if chosen in SEQUENCES or raw.task in SEQUENCES:
+        return _steps(raw, chosen, loss)
     if chosen in ("classification", "binary"):
         return _classes(raw, chosen, loss, dtype)
     return _numbers(raw, chosen, dtype)
@@ -44,6 +53,8 @@ def _parts(raw: Raw) -> list[Rows | None]:
 
 
 def _detect(raw: Raw, loss: Loss | None) -> NativeTask:
+    if raw.task in SEQUENCES:
+        return raw.task
     if raw.train.y.ndim == 2 and raw.train.y.shape[1] > 1:
         if _one_hot(raw.train.y) and (loss is None or isinstance(loss, CrossEntropy)):
             return "classification"
@@ -202,3 +213,37 @@ def _number_columns(raw: Raw, y: Values, task: NativeTask, dtype: npt.DTypeLike)
             value = float(out[row][wrong[row]][0])
             raise DataError(f"{raw.name}: row {row + 1} of {raw.label} holds {value:g}; task 'multilabel' needs 0 to 1")
     return out
+
+
+# -- a target a step, or the sample itself -------------------------------------------------------------
+
+
+def _steps(raw: Raw, task: NativeTask, loss: Loss | None) -> Targets:
+    """Ids (N, T), −1 where a step has none. They stay what they are: they may be windows of a file."""
+    if raw.task in SEQUENCES and task != raw.task:
+        raise DataError(f"{raw.name}: has a target at each step; expected data.task = {raw.task!r}, not {task!r}")
+    if task == "next_token" and raw.task != "next_token":
+        raise DataError(f"{raw.name}: next_token needs one long text (data.level = 'char' or 'word')")
+    if loss is not None and not isinstance(loss, CrossEntropy):
+        raise DataError(f"{raw.name}: {task} needs the loss cross_entropy, not {loss.__struct_config__.tag}")
+    names = raw.vocabulary if task == "next_token" else raw.classes
+    ys = [None if rows is None else rows.y for rows in _parts(raw)]
+    for y in ys:
+        if y is None:
+            continue
+        if y.ndim != 2 or y.dtype.kind not in "iu":
+            raise DataError(f"{raw.name}: {task} needs ids (N, T), {raw.label} has shape {y.shape} of {y.dtype}")
+    if names is None:
+        most = max(int(y.max()) for y in ys if y is not None and y.size)
+        names = tuple(str(n) for n in range(most + 1))
+    return Targets(task, len(names), names, _there(ys[0]), ys[1], ys[2])
+
+
+def _itself(raw: Raw, loss: Loss | None) -> Targets:
+    """The sample is its own target."""
+    if raw.vocabulary is not None:
+        raise DataError(f"{raw.name}: holds tokens; an autoencoder needs numbers")
+    if isinstance(loss, CrossEntropy):
+        raise DataError(f"{raw.name}: an autoencoder compares numbers: expected mse or another, not cross_entropy")
+    ys = [None if rows is None else rows.y for rows in _parts(raw)]
+    return Targets("autoencoder", raw.train.x.shape[1], None, _there(ys[0]), ys[1], ys[2])

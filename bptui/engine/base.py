@@ -64,10 +64,15 @@ class Micro:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one step: ``x`` (N, features) in the engine's dtype; ``y`` class ids (N,) or (N, outputs) floats."""
+    """Rows of one step: ``x`` (N, features) in the engine's dtype, or tokens (N, T) int64.
+
+    ``y``: class ids (N,), floats (N, outputs), or ids (N, T), −1 where a step has no target. ``lengths`` (N,): steps
+    of each row that are there, where sequences are padded.
+    """
 
     x: npt.NDArray[np.generic]
     y: npt.NDArray[np.generic]
+    lengths: npt.NDArray[np.int64] | None = None
 
 
 class Engine(ABC):

@@ -39,7 +39,8 @@ def pytorch_files(run: Path, path: Path) -> dict[Path, Content]:
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, part in data.parts().items():
         arrays[f"x_{name}"] = features[name].astype(np.uint8) if narrow else features[name]
-        arrays[f"y_{name}"] = part.y if part.y.dtype.kind in "iu" else part.y.astype(_dtype(first))
+        y = part.targets
+        arrays[f"y_{name}"] = y if y.dtype.kind in "iu" else y.astype(_dtype(first))
     arrays |= {"mean": first.scaler.mean, "scale": first.scaler.scale, "losses": course.losses[:MOST_LOSSES]}
     facts = Facts(
         run=first.info.id, title=first.info.title, task=first.about.task, features=first.about.features,

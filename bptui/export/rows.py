@@ -14,9 +14,10 @@ from bptui.data import DataError
 from bptui.data import arrays as npy
 from bptui.data.finding import kind_of
 from bptui.data.idx import labels_beside, read_idx
+from bptui.data.pictures import grey, is_picture, read_picture, resized
+from bptui.data.raw import as_rows, channels_first
 from bptui.export.columns import table_rows
 from bptui.export.errors import ExportError
-from bptui.export.pictures import grey, is_picture, read_picture, resized
 from bptui.export.trained import Trained
 
 Values = npt.NDArray[Any]
@@ -121,12 +122,12 @@ def _named(names: list[str], words: tuple[str, ...]) -> str | None:
 
 def _batch(path: Path, x: Values, trained: Trained) -> Values:
     """``(N, …)``: one row or one picture alone becomes a batch of one."""
-    shape, features = trained.about.shape, trained.about.features
+    features = trained.about.features
     if x.size == 0:
         raise ExportError(f"{path}: no rows (shape {x.shape})")
     if x.ndim == 0 or (x.ndim == 1 and x.shape != (features,) and features != 1):
         raise ExportError(f"{path}: has shape {x.shape}, expected rows of {_needed(trained)}")
-    single = x.shape == (features,) if x.ndim == 1 and features != 1 else shape is not None and x.shape == shape
+    single = x.shape == (features,) if x.ndim == 1 and features != 1 else _like(x.shape, trained)
     if x.ndim == 1 and features == 1:
         return x[:, None]
     return x[None] if single else x
@@ -134,28 +135,43 @@ def _batch(path: Path, x: Values, trained: Trained) -> Values:
 
 def _of_run(path: Path, picture: Values, trained: Trained) -> Values:
     """Grey for a run that learned from grey pictures, three colours for one that learned from those."""
-    shape = trained.about.shape
-    if shape is None or len(shape) not in (2, 3):
+    shape = _picture(trained)
+    if shape is None:
         raise ExportError(f"{path}: a picture, but this run takes {_needed(trained)}")
-    if len(shape) == 2 or shape[2] == 1:
-        one = grey(picture)
-        return one if len(shape) == 2 else one[:, :, None]
+    if shape[0] == 1:
+        return grey(picture)
     return np.repeat(picture[:, :, None], 3, axis=2) if picture.ndim == 2 else picture
+
+
+def _picture(trained: Trained) -> tuple[int, ...] | None:
+    """``(C, H, W)`` of a run that learned from pictures."""
+    about = trained.about
+    return channels_first(about.shape) if about.shape is not None and about.range is not None else None
+
+
+def _like(shape: tuple[int, ...], trained: Trained) -> bool:
+    """Whether ``shape`` is that of one sample, pictures with or without an axis of colours."""
+    if len(shape) in (2, 3) and (picture := _picture(trained)) is not None:
+        return channels_first(shape) == picture
+    return shape == trained.about.shape
 
 
 def _fitted(path: Path, x: Values, trained: Trained, how: Pictures, *, byte_range: bool) -> Values:
     """``(N, features)``, turned, scaled to the run's size and range as asked."""
-    shape, features = trained.about.shape, trained.about.features
+    shape, features = _picture(trained), trained.about.features
     pictures = x.ndim > 2 or (shape is not None and how.invert)
     if not pictures and (how.resize or how.invert):
         raise ExportError(f"{path}: rows, not pictures; --resize and --invert are for pictures")
-    if pictures and shape is not None and x.ndim > 2 and x.shape[1:] != shape:
-        size = "×".join(map(str, x.shape[1:]))
-        if len(shape) < 2 or x.ndim != len(shape) + 1 or x.shape[3:] != shape[2:]:
-            raise ExportError(f"{path}: {size}, this run takes {_needed(trained)}")
-        if not how.resize:
-            raise ExportError(f"{path}: {size} pixels, this run takes {_needed(trained)}; --resize scales it")
-        x = resized(x, shape[0], shape[1])
+    if shape is not None and x.ndim > 2:
+        given = channels_first(x.shape[1:])
+        if given is None or given[0] != shape[0]:
+            raise ExportError(f"{path}: {'×'.join(map(str, x.shape[1:]))}, this run takes {_needed(trained)}")
+        x = as_rows(x).reshape(len(x), *given)
+        if given != shape:
+            size = "×".join(map(str, given if given[0] > 1 else given[1:]))
+            if not how.resize:
+                raise ExportError(f"{path}: {size} pixels, this run takes {_needed(trained)}; --resize scales it")
+            x = np.moveaxis(resized(np.moveaxis(x, 1, 3), shape[1], shape[2]), 3, 1)
     x = x.reshape(len(x), -1)
     if x.shape[1] != features:
         raise ExportError(f"{path}: rows of {x.shape[1]}, this run takes {_needed(trained)}")
@@ -176,4 +192,8 @@ def _finite(path: Path, x: Values) -> Values:
 
 def _needed(trained: Trained) -> str:
     about = trained.about
-    return f"{'×'.join(map(str, about.shape))} pixels" if about.shape else f"{about.features} features"
+    if (picture := _picture(trained)) is not None:
+        return f"{'×'.join(map(str, picture if picture[0] > 1 else picture[1:]))} pixels"
+    if about.shape is not None and len(about.shape) == 2:
+        return f"sequences of {about.shape[0]} steps × {about.shape[1]} features"
+    return f"{about.features} features"

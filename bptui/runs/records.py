@@ -11,6 +11,11 @@ SERIES = (
         for metric in ("loss", "accuracy", "f1", "top5", "r2", "mae")
     ),
     "loss_opt1", "loss_opt2", "loss_opt3", "loss_opt4", "data_wait", "compute", "device_memory",
+    *(
+        f"{part}_{metric}"
+        for part in ("train", "val", "test")
+        for metric in ("perplexity", "bits_per_character", "sequence_accuracy")
+    ),
 )  # fmt: skip
 
 #: Columns of a TABLE record: ``engine.base.COLUMNS``, then what the unit counters add.

@@ -15,7 +15,9 @@ Initialiser = Literal[
     "uniform", "normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
     "lecun_normal", "orthogonal", "zeros", "constant",
 ]  # fmt: skip
-Task = Literal["auto", "classification", "binary", "multilabel", "regression"]
+Task = Literal[
+    "auto", "classification", "binary", "multilabel", "regression", "sequence_labelling", "next_token", "autoencoder"
+]
 Scale = Literal["auto", "standard", "global", "minmax", "none"]
 EngineName = Literal["auto", "numpy", "torch"]
 Dtype = Literal["f32", "f64"]
@@ -44,7 +46,7 @@ class Data(Spec, frozen=True, kw_only=True):
     source: str
     """A built-in name, or the path of a file."""
     task: Task = "auto"
-    """What the labels mean; ``auto`` finds it out from them."""
+    """What is to be learned; ``auto`` finds it out from the labels. ``autoencoder``: each sample itself."""
     batch_size: int = 32
     """Rows whose mean gradient makes one update."""
     validation: float = 0.2
@@ -67,6 +69,28 @@ class Data(Spec, frozen=True, kw_only=True):
     """Rows to generate (generated sources), or to read at the most (files)."""
     noise: float | None = None
     """How far generated points are scattered; empty: the source's own."""
+    window: int | None = None
+    """Steps of a sample: rows of a series, tokens of a text, frames of a sound; longer ones are cut, shorter padded."""
+    stride: int | None = None
+    """Steps from one window of a long text or series to the next; empty: as many as the window (a series: 1)."""
+    horizon: int = 1
+    """How many of the rows after a window of a series are to be predicted."""
+    level: Literal["char", "word"] | None = None
+    """What the tokens of a text are; setting it makes tokens of a table's column of text. Empty: found out."""
+    vocabulary: int | None = None
+    """Most tokens that are known, the frequent ones first; others are unknown. Empty: 20,000 words, all characters."""
+    encoding: str = "utf-8"
+    """How a text is stored."""
+    size: tuple[int, int] | None = None
+    """Height and width that pictures of a folder are scaled to; empty: they must all be alike."""
+    grey: bool = False
+    """Whether pictures of a folder lose their colours."""
+    sample_rate: int | None = None
+    """Samples a second that sounds of a folder are converted to; empty: they must all be alike."""
+    mels: int = 40
+    """Mel bands, the features of a frame of sound."""
+    hold_out: str | None = None
+    """Parts of file names, parted by commas, whose samples become the test part: a speaker, a day, a place."""
 
 
 class Dense(Spec, frozen=True, tag_field="type", tag="dense", kw_only=True):

@@ -21,7 +21,7 @@ from bptui.runs.interventions import Change
 from bptui.spec.experiment import Experiment
 from bptui.trainer.changes import Value, change, structure, with_structure
 from bptui.trainer.epochs import Epochs
-from bptui.trainer.evaluate import METRICS, outputs_of, scores_of
+from bptui.trainer.evaluate import measured
 from bptui.trainer.schedule import LearningRate
 from bptui.trainer.setup import Setup
 from bptui.trainer.stopping import Stopping
@@ -123,11 +123,9 @@ class Course:
         self.evaluate("val", part)
         return self.scalars["val_loss"]
 
-    def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
-        """Metrics of a part, into ``scalars``; returns its scores."""
-        outputs, task = outputs_of(self.engine, part), self.setup.data.task
-        scores = scores_of(outputs, self.setup.experiment.loss, task)
-        metrics = {"loss": self.engine.data_loss(outputs, part.y), **METRICS[task](scores, part.y)}
+    def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating] | None:
+        """Metrics of a part, into ``scalars``; returns its scores, where there is one target a row."""
+        metrics, scores = measured(self.engine, part, self.setup.data, self.setup.experiment.loss)
         self.scalars |= {f"{prefix}_{name}": value for name, value in metrics.items()}
         return scores
 

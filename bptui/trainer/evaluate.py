@@ -2,26 +2,96 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
-from bptui.data import Part
-from bptui.engine.base import Engine
+from bptui.data import DataSet, Part
+from bptui.data.targets import SEQUENCES
+from bptui.data.vocabulary import UNKNOWN
+from bptui.engine.base import Batch, Engine
 from bptui.spec.check import LOGITS_LOSSES
-from bptui.spec.experiment import Loss
+from bptui.spec.experiment import BinaryCrossEntropy, Loss
 
-#: Rows a forward pass; large enough for the matrix products, small enough for the cache.
+#: Rows a forward pass at the most; large enough for the matrix products, small enough for the cache.
 BLOCK = 2048
+#: Values that the largest layer may give in one forward pass; of pictures and sequences fewer rows go at once.
+BLOCK_VALUES = 1 << 22
+#: Targets of the training part over which the figures of sequences are taken: of more, evenly spaced rows.
+MOST_TARGETS = 1 << 18
+
+
+def block_of(engine: Engine) -> int:
+    """Rows that go through the network at once."""
+    largest = max(math.prod(layer.shape) for layer in engine.layers)
+    return max(16, min(BLOCK, BLOCK_VALUES // max(1, largest)))
 
 
 def outputs_of(engine: Engine, part: Part) -> npt.NDArray[np.floating]:
     """``(N, outputs)`` of all rows of a part that has any."""
-    return np.concatenate([engine.predict(block.x) for block in part.blocks(BLOCK)])
+    return np.concatenate([predicted(engine, block) for block in part.blocks(block_of(engine))])
+
+
+def predicted(engine: Engine, batch: Batch) -> npt.NDArray[np.floating]:
+    """Outputs of the rows of a batch."""
+    return engine.predict(batch.x)
+
+
+def measured(
+    engine: Engine, part: Part, data: DataSet, loss: Loss
+) -> tuple[dict[str, float], npt.NDArray[np.floating] | None]:
+    """Loss and metrics of a part; its scores too, where there is one target a row."""
+    if data.task in SEQUENCES:
+        return _sequences(engine, _spaced(part) if part is data.train else part, data), None
+    outputs, y = outputs_of(engine, part), part.targets
+    scores = scores_of(outputs, loss, data.task)
+    return {"loss": engine.data_loss(outputs, y), **METRICS[data.task](scores, y)}, scores
+
+
+def _spaced(part: Part) -> Part:
+    """Evenly spaced rows with about ``MOST_TARGETS`` targets; the part itself where it has no more."""
+    rows = max(1, MOST_TARGETS // part.y.shape[1])
+    if len(part) <= rows:
+        return part
+    kept = np.arange(rows) * len(part) // rows
+    some = part.batch(kept)
+    return Part(np.asarray(some.x), np.asarray(some.y), part.rows[kept], some.lengths)
+
+
+def _sequences(engine: Engine, part: Part, data: DataSet) -> dict[str, float]:
+    """Figures of outputs (N, T, classes) against ids (N, T), −1 where there is none, a block of rows at a time.
+
+    ``accuracy`` is that of single steps, ``sequence_accuracy`` that of whole sequences (not of windows of one long
+    text); ``perplexity`` is e to the loss, ``bits_per_character`` the loss in bits where tokens are characters.
+    """
+    total, targets, hits, whole, rows = 0.0, 0, 0, 0, 0
+    for block in part.blocks(block_of(engine)):
+        y = np.asarray(block.y)
+        there, outputs = y >= 0, predicted(engine, block)
+        right = (outputs.argmax(axis=-1) == y) & there
+        count = int(there.sum())
+        total += engine.data_loss(outputs, y) * count
+        targets, hits = targets + count, hits + int(right.sum())
+        whole, rows = whole + int((right | ~there).all(axis=1).sum()), rows + len(y)
+    loss = total / max(targets, 1)
+    metrics = {"loss": loss, "accuracy": hits / max(targets, 1), "perplexity": float(np.exp(min(loss, 700.0)))}
+    if data.task == "sequence_labelling":
+        return {**metrics, "sequence_accuracy": whole / max(rows, 1)}
+    if max(map(len, (token for token in data.vocabulary or () if token != UNKNOWN)), default=2) == 1:
+        metrics["bits_per_character"] = loss / math.log(2)
+    return metrics
 
 
 def scores_of(outputs: npt.NDArray[np.floating], loss: Loss, task: str) -> npt.NDArray[np.floating]:
-    """Outputs as scores that say yes above 0: logits are that; what is compared with 0 and 1 is cut at a half."""
-    return outputs if isinstance(loss, LOGITS_LOSSES) or task == "regression" else outputs - 0.5
+    """Outputs as scores that say yes above 0: logits are that; what is compared with 0 and 1 is cut at a half.
+
+    An autoencoder's are in the range of its input: logits go through the sigmoid.
+    """
+    if task == "autoencoder" and isinstance(loss, BinaryCrossEntropy):
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * outputs))  # the sigmoid, without overflow
+    same = isinstance(loss, LOGITS_LOSSES) or task in ("regression", "autoencoder")
+    return outputs if same else outputs - 0.5
 
 
 def _classification(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> dict[str, float]:
@@ -55,7 +125,8 @@ def _regression(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -
 
 
 METRICS = {
-    "classification": _classification, "binary": _binary, "multilabel": _multilabel, "regression": _regression
+    "classification": _classification, "binary": _binary, "multilabel": _multilabel, "regression": _regression,
+    "autoencoder": _regression,
 }  # fmt: skip
 
 

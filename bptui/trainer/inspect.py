@@ -274,10 +274,10 @@ def _bounded(request: m.Sheet) -> Window:
 def _picture(trainer: Trainer, kind: str, layer: int) -> tuple[int, ...]:
     """The shape of one sample, where rows (of x) or columns (of the first layer's weights) are pictures of it."""
     shape = trainer.setup.data.shape
-    if shape is None or len(shape) < 2 or int(np.prod(shape)) != trainer.setup.data.features:
+    if shape is None or len(shape) < 2 or int(np.prod(shape[-2:])) != trainer.setup.data.features:
         return ()
     per_weight = layer == 0 and (kind in ("W", "grad_W") or kind in STAGE_KINDS)
-    return tuple(int(n) for n in shape) if kind == "x" or per_weight else ()
+    return tuple(int(n) for n in shape[-2:]) if kind == "x" or per_weight else ()
 
 
 def _ranked(trainer: Trainer, request: m.Ranked) -> Answer:

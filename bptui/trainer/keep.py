@@ -92,7 +92,7 @@ def about_data(data: DataSet) -> dict[str, Any]:
     ``label``: what the targets are called. ``range``: least and largest value of pictures before scaling.
     """
     span = None
-    if data.shape is not None:
+    if data.picture:
         x = data.train.x[:_PICTURES] * data.scaler.scale + data.scaler.mean
         span = [round(float(edge), 4) + 0.0 for edge in (x.min(), x.max())]
     return {

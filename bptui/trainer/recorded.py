@@ -167,13 +167,13 @@ class Recorded(Course):
         for prefix, part in (("train", data.train), ("val", data.validation), ("test", data.test)):
             if part is not None and len(part):
                 scores = self.evaluate(prefix, part)
-                if data.task in ("classification", "binary"):
-                    matrices[prefix] = confusion(scores, part.y).tolist()
+                if scores is not None and data.task in ("classification", "binary"):
+                    matrices[prefix] = confusion(scores, part.targets).tolist()
         if matrices:
             with contextlib.suppress(OSError):  # a full disk costs this file, not the run
                 write_confusion(self.directory, matrices)
 
-    def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating]:
+    def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating] | None:
         """Metrics of a part, as series of this state too."""
         scores = super().evaluate(prefix, part)
         if self.step < max(self._noted, self.head):

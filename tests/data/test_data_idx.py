@@ -83,7 +83,7 @@ def test_folder_has_train_and_test_part(tmp_path: Path) -> None:
     pictures(tmp_path / "mine", "t10k", 20)
     data = load(Data(source=str(tmp_path / "mine"), validation=0.2))
     assert {name: len(part) for name, part in data.parts().items()} == {"train": 40, "validation": 10, "test": 20}
-    assert (data.features, data.outputs, data.shape, data.task) == (12, 10, (3, 4), "classification")
+    assert (data.features, data.outputs, data.shape, data.task) == (12, 10, (1, 3, 4), "classification")
     assert np.unique(data.scaler.mean).size == 1  # one mean for all pixels
 
 
@@ -129,7 +129,7 @@ def test_fashion_is_the_true_one() -> None:
         data = load(Data(source="fashion", samples=2000))
     except DataError as error:
         pytest.skip(str(error))
-    assert (data.features, data.outputs, len(data.train), data.shape) == (784, 10, 1600, (28, 28))
+    assert (data.features, data.outputs, len(data.train), data.shape) == (784, 10, 1600, (1, 28, 28))
     assert data.test is not None and np.bincount(data.test.y).tolist() == [1000] * 10
     assert data.class_names is not None and data.class_names[9] == "ankle boot"
 

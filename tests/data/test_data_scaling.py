@@ -35,7 +35,7 @@ def test_digits_are_the_true_ones() -> None:
     data = load(Data(source="digits", scale="none", validation=0.0))
     assert np.bincount(data.train.y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert data.train.x[0, :8].tolist() == [0, 0, 5, 13, 9, 1, 0, 0] and data.train.x[:].max() == 16
-    assert data.shape == (8, 8)
+    assert data.shape == (1, 8, 8)
 
 
 @pytest.mark.parametrize(("loss", "task", "outputs"), [
@@ -134,7 +134,7 @@ def test_archives_with_parts_and_pictures(tmp_path: Path) -> None:
     )  # fmt: skip
     data = load(Data(source=str(tmp_path / "rows.npz")), loss=CrossEntropy())
     assert {name: len(part) for name, part in data.parts().items()} == {"train": 30, "validation": 6}
-    assert (data.shape, data.outputs, data.train.y[:4].tolist()) == ((4, 5), 3, [0, 1, 2, 0])
+    assert (data.shape, data.outputs, data.train.y[:4].tolist()) == ((1, 4, 5), 3, [0, 1, 2, 0])
 
 
 def test_a_pair_larger_than_memory_stays_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def test_a_keyframe_says_how_rows_are_scaled_and_what_classes_are_called(start: 
     tensors, metadata = read(keyframes(start)[-1].path)
     about = json.loads(metadata["data"])
     assert tensors["scaler.mean"].shape == (64,)
-    assert (about["task"], about["shape"], about["range"]) == ("classification", [8, 8], [0.0, 16.0])
+    assert (about["task"], about["shape"], about["range"]) == ("classification", [1, 8, 8], [0.0, 16.0])
     assert about["classes"] == list("0123456789")
 
 

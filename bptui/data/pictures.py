@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptui.export.errors import ExportError
+from bptui.data.errors import DataError
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -33,18 +33,18 @@ def is_picture(head: bytes) -> bool:
 
 
 def read_picture(path: Path) -> Bytes:
-    """``(height, width)`` grey or ``(height, width, 3)``, uint8. ExportError names what cannot be read.
+    """``(height, width)`` grey or ``(height, width, 3)``, uint8. DataError names what cannot be read.
 
     What is transparent becomes black, the background that pictures of digits have.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ExportError(f"{path}: {error.strerror or error}") from None
+        raise DataError(f"{path}: {error.strerror or error}") from None
     try:
         return _png(data, path) if data.startswith(PNG) else _pnm(data, path)
     except (struct.error, zlib.error, IndexError) as error:
-        raise ExportError(f"{path}: damaged picture ({error})") from None
+        raise DataError(f"{path}: damaged picture ({error})") from None
 
 
 def grey(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -80,9 +80,9 @@ def _png(data: bytes, path: Path) -> Bytes:
         (size,), kind = struct.unpack_from(">I", data, at), data[at + 4 : at + 8]
         body = data[at + 8 : at + 8 + size]
         if len(body) < size or at + 12 + size > len(data):
-            raise ExportError(f"{path}: cut short inside its {kind.decode('ascii', 'replace')!r} chunk")
+            raise DataError(f"{path}: cut short inside its {kind.decode('ascii', 'replace')!r} chunk")
         if zlib.crc32(kind + body) != struct.unpack_from(">I", data, at + 8 + size)[0]:
-            raise ExportError(f"{path}: damaged, wrong checksum of its {kind.decode('ascii', 'replace')!r} chunk")
+            raise DataError(f"{path}: damaged, wrong checksum of its {kind.decode('ascii', 'replace')!r} chunk")
         at += 12 + size
         if kind == b"IHDR":
             header = body
@@ -95,19 +95,19 @@ def _png(data: bytes, path: Path) -> Bytes:
         elif kind == b"IEND":
             break
     else:
-        raise ExportError(f"{path}: cut short, the end of the picture is missing")
+        raise DataError(f"{path}: cut short, the end of the picture is missing")
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     _check_size(width, height, path)
     if interlaced:
-        raise ExportError(f"{path}: an interlaced PNG; save it without interlacing")
+        raise DataError(f"{path}: an interlaced PNG; save it without interlacing")
     if colour not in _SAMPLES or (depth != 8 and (depth not in (1, 2, 4, 16) or (depth < 8 and colour not in (0, 3)))):
-        raise ExportError(f"{path}: a PNG of colour type {colour} with {depth} bits, which there is not")
+        raise DataError(f"{path}: a PNG of colour type {colour} with {depth} bits, which there is not")
     samples = _SAMPLES[colour]
     stride = (width * samples * depth + 7) // 8
     expected = height * (stride + 1)
     lines = zlib.decompressobj().decompress(bytes(packed), expected + 1)
     if len(lines) != expected:
-        raise ExportError(f"{path}: damaged, {len(lines):,} bytes of pixels, expected {expected:,}")
+        raise DataError(f"{path}: damaged, {len(lines):,} bytes of pixels, expected {expected:,}")
     rows = _unfiltered(np.frombuffer(lines, np.uint8).reshape(height, stride + 1), max(1, samples * depth // 8), path)
     pixels = _samples(rows, depth, width * samples).reshape(height, width, samples)
     if colour == 3:
@@ -136,7 +136,7 @@ def _unfiltered(lines: Bytes, step: int, path: Path) -> Bytes:
         elif kind in (3, 4):
             row[:] = _predicted(raw.tolist(), above.tolist(), step, paeth=kind == 4)
         else:
-            raise ExportError(f"{path}: damaged, row {number + 1} has the unknown filter {kind}")
+            raise DataError(f"{path}: damaged, row {number + 1} has the unknown filter {kind}")
         above = row
     return rows
 
@@ -174,7 +174,7 @@ def _samples(rows: Bytes, depth: int, count: int) -> Bytes:
 def _from_palette(indices: Bytes, palette: bytes, clear: bytes, path: Path) -> Bytes:
     colours = np.frombuffer(palette, np.uint8).reshape(-1, 3) if len(palette) % 3 == 0 else np.empty((0, 3), np.uint8)
     if not len(colours) or int(indices.max()) >= len(colours):
-        raise ExportError(f"{path}: damaged, a pixel has no colour in the palette")
+        raise DataError(f"{path}: damaged, a pixel has no colour in the palette")
     alpha = np.full(len(colours), 255, np.uint16)
     alpha[: len(clear)] = np.frombuffer(clear, np.uint8)[: len(colours)]
     shown = ((colours * alpha[:, None] + 127) // 255).astype(np.uint8)
@@ -186,15 +186,15 @@ def _pnm(data: bytes, path: Path) -> Bytes:
     gap = rb"(?:\s+|#[^\n]*\n)+"
     head = re.match(rb"P([56])" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,9})\s", data)
     if head is None:
-        raise ExportError(f"{path}: damaged, not the header of a binary PGM or PPM")
+        raise DataError(f"{path}: damaged, not the header of a binary PGM or PPM")
     kind, width, height, most = (int(group) for group in head.groups())
     _check_size(width, height, path)
     if not 0 < most < 256:
-        raise ExportError(f"{path}: values up to {most}, expected 8 bits (255)")
+        raise DataError(f"{path}: values up to {most}, expected 8 bits (255)")
     samples = 1 if kind == 5 else 3
     pixels = np.frombuffer(data, np.uint8, offset=head.end())
     if len(pixels) < width * height * samples:
-        raise ExportError(f"{path}: cut short, {len(pixels):,} bytes of pixels of {width * height * samples:,}")
+        raise DataError(f"{path}: cut short, {len(pixels):,} bytes of pixels of {width * height * samples:,}")
     pixels = pixels[: width * height * samples]
     if most != 255:
         pixels = np.minimum(np.round(pixels * (255 / most)), 255).astype(np.uint8)
@@ -203,6 +203,6 @@ def _pnm(data: bytes, path: Path) -> Bytes:
 
 def _check_size(width: int, height: int, path: Path) -> None:
     if not width or not height:
-        raise ExportError(f"{path}: a picture without pixels ({width}×{height})")
+        raise DataError(f"{path}: a picture without pixels ({width}×{height})")
     if width * height > MOST_PIXELS:
-        raise ExportError(f"{path}: {width:,}×{height:,} pixels are more than {MOST_PIXELS:,}")
+        raise DataError(f"{path}: {width:,}×{height:,} pixels are more than {MOST_PIXELS:,}")

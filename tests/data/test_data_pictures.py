@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bptui.export.errors import ExportError
-from bptui.export.pictures import grey, read_picture, resized
+from bptui.data.errors import DataError
+from bptui.data.pictures import grey, read_picture, resized
 
 SAMPLES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
@@ -95,14 +95,14 @@ def chunk(data: bytes, header: bytes) -> bytes:
 @pytest.mark.parametrize("change", ["cut", "flipped", "no-end", "huge", "interlaced", "nothing-like-it"])
 def test_damage_is_one_line(tmp_path: Path, change: str) -> None:
     path = png(tmp_path, change)
-    with pytest.raises(ExportError, match=rf"{change}\.png: ") as told:
+    with pytest.raises(DataError, match=rf"{change}\.png: ") as told:
         read_picture(path)
     assert "\n" not in str(told.value)
 
 
 def test_a_cut_pgm_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "p.pgm").write_bytes(b"P5 9 9 255\n\x00\x00")
-    with pytest.raises(ExportError, match="cut short, 2 bytes of pixels of 81"):
+    with pytest.raises(DataError, match="cut short, 2 bytes of pixels of 81"):
         read_picture(tmp_path / "p.pgm")
 
 
@@ -123,7 +123,7 @@ def test_whatever_the_bytes_are_it_is_a_picture_or_one_line(tmp_path: Path, data
     path.write_bytes(content)
     try:
         found = read_picture(path)
-    except ExportError as error:
+    except DataError as error:
         assert len(str(error).splitlines()) == 1
     else:
         assert found.dtype == np.uint8
