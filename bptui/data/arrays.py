@@ -45,14 +45,61 @@ def read_npz(path: Path) -> Raw:
                 shown = ", ".join(sorted(names)[:8]) or "nothing"
                 raise DataError(f"{path}: no features and labels (x and y, or x_train and y_train); it holds {shown}")
             arrays = {part: (archive[x], archive[y], x, y) for part, (x, y) in pairs.items()}
+            extra = {name: archive[name] for name in names if name.startswith(("lengths", "vocabulary"))}
     except DataError:
         raise
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
     except BROKEN as error:
         raise DataError(f"{path}: not a readable .npz ({why(error)})") from None
+    if "vocabulary" in extra or any(name.startswith("lengths") for name in extra):
+        return sequences(path, {part: (x, y) for part, (x, y, _, _) in arrays.items()}, extra)
     rows = {part: _rows(path, x, y, x_name, y_name) for part, (x, y, x_name, y_name) in arrays.items()}
     return _raw(path, arrays["train"][0], rows)
+
+
+def sequences(path: Path, arrays: Mapping[str, tuple[Values, Values]], extra: Mapping[str, Values]) -> Raw:
+    """An archive of sequences: ``x`` (N, T, F), or ids (N, T) with their ``vocabulary`` (V,).
+
+    ``lengths`` (``lengths_test`` …) says how many steps of each row are there; ``y`` may be ids (N, T), −1 for none.
+    """
+    vocabulary = tuple(map(str, extra["vocabulary"].tolist())) if "vocabulary" in extra else None
+    parts = {}
+    for part, (x, y) in arrays.items():
+        axes = 2 if vocabulary is not None else 3
+        if x.ndim != axes or (axes == 2 and x.dtype.kind not in "iu"):
+            raise DataError(
+                f"{path}: x has shape {x.shape} of {x.dtype}, expected {'ids (N, T)' if axes == 2 else '(N, T, F)'}"
+            )
+        if len(x) != len(y) or not x.size:
+            raise DataError(f"{path}: {len(x):,} rows of x (shape {x.shape}), {len(y):,} of y")
+        if vocabulary is not None and not 0 <= int(x.min()) <= int(x.max()) < len(vocabulary):
+            raise DataError(f"{path}: ids from {x.min()} to {x.max()}, the vocabulary has 0–{len(vocabulary) - 1}")
+        suffixes = ("", "_train") if part == "train" else (f"_{part}", *(f"_{word}" for word in PARTS[part]))
+        lengths = next((extra[f"lengths{tail}"] for tail in suffixes if f"lengths{tail}" in extra), None)
+        if lengths is not None:
+            if lengths.shape != (len(x),) or lengths.dtype.kind not in "iu":
+                raise DataError(
+                    f"{path}: lengths of {part} have shape {lengths.shape} of {lengths.dtype}, expected ({len(x)},)"
+                )
+            if not 1 <= int(lengths.min()) <= int(lengths.max()) <= x.shape[1]:
+                raise DataError(f"{path}: lengths from {lengths.min()} to {lengths.max()}, expected 1–{x.shape[1]}")
+            there = np.arange(x.shape[1]) < lengths[:, None]
+            x = (
+                np.where(there, x, 0)
+                if vocabulary is not None
+                else np.where(there[:, :, None], x.astype(np.float32), np.nan)
+            )
+        parts[part] = Rows(as_rows(x), y, None if lengths is None else lengths.astype(np.intp))
+    shape = tuple(int(n) for n in arrays["train"][0].shape[1:])
+    per_step = (
+        parts["train"].y.ndim == 2 and parts["train"].y.shape[1] == shape[0] and parts["train"].y.dtype.kind in "iu"
+    )
+    return Raw(
+        name=path.name, train=parts["train"], validation=parts.get("validation"), test=parts.get("test"),
+        shape=shape, vocabulary=vocabulary, task="sequence_labelling" if per_step else None,
+        notes=(f"sequences of {shape[0]} steps" + (f" × {shape[1]} features" if len(shape) > 1 else ""),),
+    )  # fmt: skip
 
 
 def read_npy(path: Path, data: Data) -> Raw:

@@ -16,7 +16,7 @@ from bptui.data.errors import DataError, quoted
 from bptui.data.memory import available
 from bptui.data.raw import Raw, Rows
 from bptui.data.sniffing import Layout, is_missing, number, sniff
-from bptui.data.table import Table, Texts, assemble, label_columns
+from bptui.data.table import Table, Texts, label_columns
 from bptui.data.textlines import lines, opened
 from bptui.spec.experiment import Data
 
@@ -33,11 +33,6 @@ def read_digits(name: str, path: Path) -> Raw:
     table = np.fromstring(body, np.uint8, sep=",").reshape(-1, 65)
     rows = Rows(table[:, :64], table[:, 64].astype(np.int64))
     return Raw(name, rows, task="classification", classes=tuple("0123456789"), shape=(1, 8, 8))
-
-
-def read_delimited(path: Path, data: Data) -> Raw:
-    """A file of text as features and labels."""
-    return assemble(read_table(path, data), data)
 
 
 def read_table(path: Path, data: Data, most_rows: int | None = None, *, labelled: bool = True) -> Table:

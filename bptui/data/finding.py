@@ -5,21 +5,31 @@ from __future__ import annotations
 import re
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from bptui.data import arrays, idx
-from bptui.data.delimited import read_delimited, read_table
+from bptui.data.delimited import read_table
 from bptui.data.errors import DataError, nearest
-from bptui.data.parquet import read_parquet
+from bptui.data.folders import SUFFIXES, Kind, Listing, listing
+from bptui.data.images import read_images
+from bptui.data.longtext import read_long
+from bptui.data.parquet import read_parquet_table
 from bptui.data.raw import Raw, Rows
+from bptui.data.series import read_series_array, read_series_table
+from bptui.data.sound import read_sounds
 from bptui.data.sources import ALIASES, SOURCES
-from bptui.data.table import assemble
+from bptui.data.table import Table, assemble
+from bptui.data.texts import read_tagged, read_text_column, read_texts
 from bptui.spec.experiment import Data
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+#: Who reads a folder of files that are a sample each.
+FOLDERS: dict[Kind, Callable[[Listing, Data], Raw]] = {
+    "picture": read_images, "sound": read_sounds, "text": read_texts
+}  # fmt: skip
 
 
 def read(data: Data, seed: int, places: Sequence[Path]) -> Raw:
@@ -71,10 +81,34 @@ def read_path(path: Path, data: Data) -> Raw:
     if kind == "npz":
         return arrays.read_npz(path)
     if kind == "npy":
-        return arrays.read_npy(path, data)
+        return read_series_array(path, arrays.open_npy(path), data) if _series(data) else arrays.read_npy(path, data)
     if kind == "parquet":
-        return read_parquet(path, data)
-    return read_delimited(path, data)
+        return from_table(read_parquet_table(path, data), data)
+    if data.task == "sequence_labelling":
+        return read_tagged(path, data)
+    if data.task == "next_token" or (data.level is not None and not _table(path, data)):
+        return read_long(path, data)
+    return from_table(read_table(path, data), data)
+
+
+def from_table(table: Table, data: Data, test: Table | None = None) -> Raw:
+    """A table as rows; with ``data.level`` its text as tokens, with ``data.window`` its rows as a series."""
+    if data.level is not None:
+        return read_text_column(table, data, test)
+    if _series(data):
+        if test is not None:
+            raise DataError(f"{test.path}: a series is parted by time (data.test), not by files")
+        return read_series_table(table, data)
+    return assemble(table, data, test)
+
+
+def _series(data: Data) -> bool:
+    return data.window is not None and data.level is None
+
+
+def _table(path: Path, data: Data) -> bool:
+    """Whether a file of text is a table of texts, where it might be one long text."""
+    return path.name.lower().endswith(TABLES) or data.label is not None or data.delimiter is not None
 
 
 def kind_of(path: Path) -> str:
@@ -106,10 +140,20 @@ def _read_folder(folder: Path, data: Data) -> Raw:
         if train.is_file():
             table = read_table(train, data)
             other = read_table(test, data, sys.maxsize) if test.is_file() else None
-            return replace(assemble(table, data, other), name=folder.name)
+            return replace(from_table(table, data, other), name=folder.name)
     for name in arrays.PAIRS:
         if (folder / f"{name}.npy").is_file():
             return arrays.read_npy(folder / f"{name}.npy", data)
-    raise DataError(
-        f"{folder}: no data found; looked for train-images-idx3-ubyte[.gz], train.csv, train.tsv, x.npy with y.npy"
-    )
+    found = listing(folder, data)
+    if found is None:
+        raise DataError(
+            f"{folder}: no data found; looked for train-images-idx3-ubyte[.gz], train.csv, train.tsv, x.npy with y.npy,"
+            f" and folders of {', '.join(f'{kind}s' for kind in SUFFIXES)} ({'; '.join(_some(SUFFIXES))})"
+        )
+    if found.kind == "text" and not found.by_folder and len(found.samples) == 1:
+        return replace(read_long(found.samples[0].path, data), name=folder.name)
+    return FOLDERS[found.kind](found, data)
+
+
+def _some(suffixes: Mapping[Kind, Sequence[str]]) -> list[str]:
+    return [" ".join(each[:3]) for each in suffixes.values()]

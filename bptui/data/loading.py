@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from bptui.data.places import search_path
 from bptui.data.raw import Indices, Raw, Rows, Values
 from bptui.data.scaling import Kind, Scaler, blocks_of
 from bptui.data.targets import targets
+from bptui.data.vocabulary import MOST_WORDS, known, reserved
 from bptui.philox import Stream
 from bptui.spec.experiment import Data, Loss
 
@@ -64,6 +66,8 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
     target = targets(raw, data.task, loss, DTYPES[dtype])
     notes += target.notes
     train_rows, validation_rows, test_rows = _split(raw, data, seed, notes)
+    if raw.open_vocabulary:
+        raw = _closed(raw, data, train_rows, notes)
     for rows in (raw.train, raw.validation, raw.test):
         if rows is not None:
             _check_finite(raw, rows, missing_allowed=data.missing == "mean" or rows.lengths is not None)
@@ -116,6 +120,26 @@ def _scaler(raw: Raw, data: Data, rows: Indices) -> Scaler:
     return Scaler.learn(_kind(raw, data), x, rows[:: raw.overlap], fill_missing=fill, step=step)
 
 
+def _closed(raw: Raw, data: Data, rows: Indices, notes: list[str]) -> Raw:
+    """The same tokens, of which only those of the training rows (the frequent ones, if need be) are known."""
+    assert raw.vocabulary is not None and raw.train.lengths is not None
+    x, lengths = raw.train.x[rows], raw.train.lengths[rows]
+    there = np.arange(x.shape[1]) < lengths[:, None]
+    counts = np.bincount(x[there], minlength=len(raw.vocabulary))
+    most = data.vocabulary if data.vocabulary is not None or data.level == "char" else MOST_WORDS
+    vocabulary, table = known(raw.vocabulary, counts, reserved(padded=True), most)
+    missed = len(raw.vocabulary) - len(vocabulary)
+    rest = f"; {missed:,} that are rare or only in rows held out are <unk>" if missed else ""
+    notes.append(f"{len(vocabulary) - 2:,} different tokens known{rest}")
+
+    def closed(part: Rows | None) -> Rows | None:
+        return None if part is None else Rows(table[part.x], part.y, part.lengths)
+
+    train = closed(raw.train)
+    assert train is not None
+    return replace(raw, train=train, validation=closed(raw.validation), test=closed(raw.test), vocabulary=vocabulary)
+
+
 def _features(raw: Raw, x: Values, indices: Indices, scaler: Scaler, dtype: np.dtype[Any]) -> Values | MappedRows:
     if raw.vocabulary is not None:
         return MappedRows(x, indices, None, np.int64) if raw.mapped else x[indices].astype(np.int64)
@@ -166,7 +190,8 @@ def _check_finite(raw: Raw, rows: Rows, *, missing_allowed: bool) -> None:
     """Every feature a finite number (or NaN, where the mean is to stand in for it)."""
     if rows.x.dtype.kind != "f":
         return
-    for start, block in blocks_of(rows.x, np.arange(len(rows))):
+    spaced = np.union1d(np.arange(0, len(rows), raw.overlap), [len(rows) - 1])  # of windows those that cover all
+    for start, block in blocks_of(rows.x, spaced):
         good = np.isfinite(block)
         if missing_allowed:
             good |= np.isnan(block)
@@ -174,4 +199,4 @@ def _check_finite(raw: Raw, rows: Rows, *, missing_allowed: bool) -> None:
             row, column = (int(at) for at in np.argwhere(~good)[0])
             value = float(block[row, column])
             what = "a missing value (data.missing = 'drop' or 'mean' handles it)" if np.isnan(value) else f"{value:g}"
-            raise DataError(f"{raw.name}: row {start + row + 1}, {raw.column(column)}: {what}")
+            raise DataError(f"{raw.name}: row {int(spaced[start + row]) + 1}, {raw.column(column)}: {what}")

@@ -9,14 +9,8 @@ import numpy as np
 
 from bptui.data.errors import DataError
 from bptui.data.memory import available
-from bptui.data.raw import Raw
-from bptui.data.table import Table, Texts, assemble, label_columns
+from bptui.data.table import Table, Texts, label_columns
 from bptui.spec.experiment import Data
-
-
-def read_parquet(path: Path, data: Data) -> Raw:
-    """Features and labels of a Parquet file."""
-    return assemble(read_parquet_table(path, data), data)
 
 
 def read_parquet_table(path: Path, data: Data, most_rows: int | None = None) -> Table:

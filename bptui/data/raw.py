@@ -39,7 +39,8 @@ class Raw:
     source knows them; ``task`` is what the source is for, None where only its labels can tell. ``mapped``: the
     rows are to stay where they are, in their file or as windows of one array. ``shape`` of a sample:
     ``(C, H, W)`` a picture, ``(T, F)`` a sequence, ``(T,)`` tokens, with their ``vocabulary`` (id → token).
-    ``overlap``: in how many windows each value stands.
+    ``overlap``: in how many windows each value stands. ``open_vocabulary``: it has the tokens of all parts, and those
+    that the training rows lack are still to become unknown.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Raw:
     mapped: bool = False
     overlap: int = 1
     vocabulary: tuple[str, ...] | None = None
+    open_vocabulary: bool = False
     notes: tuple[str, ...] = ()
 
     @property

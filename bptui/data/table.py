@@ -83,7 +83,7 @@ def assemble(table: Table, data: Data, test: Table | None = None) -> Raw:
     label_name = ", ".join(table.names[c] if table.named else f"column {c + 1}" for c in labels)
     if data.label is None:
         notes.append(f"label: the last column, {label_name}")
-    parts = [Rows(_features(each, kept), _labels(each, labels)) for each in tables]
+    parts = [Rows(_features(each, kept), labels_of(each, labels)) for each in tables]
     return Raw(
         name=table.path.name,
         train=parts[0],
@@ -129,7 +129,8 @@ def _kept(table: Table, features: list[int], data: Data, notes: list[str]) -> tu
     if coded:
         notes.append(f"one-hot: {', '.join(coded[:6])}{' …' if len(coded) > 6 else ''}")
     if not kept:
-        raise DataError(f"{table.path}: no column of numbers or categories to learn from")
+        hint = "; data.level = 'word' reads its text as words" if table.texts else ""
+        raise DataError(f"{table.path}: no column of numbers or categories to learn from{hint}")
     return kept, tuple(names)
 
 
@@ -152,7 +153,8 @@ def _features(table: Table, kept: list[int]) -> Values:
     return np.concatenate(blocks, axis=1)
 
 
-def _labels(table: Table, labels: list[int]) -> Values:
+def labels_of(table: Table, labels: list[int]) -> Values:
+    """Labels (N,), numbers or texts; of several columns (N, k) numbers."""
     places = {column: place for place, column in enumerate(table.numeric)}
     if len(labels) > 1:
         for column in labels:

@@ -1,12 +1,9 @@
-"""Tokens and their ids: learned from the training part, with a place for what was never seen there."""
+"""Tokens and their ids: what the training part holds is known, the rest is ``<unk>``."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,7 +13,7 @@ Level = Literal["char", "word"]
 
 #: What fills a sequence up, id 0 where sequences are padded.
 PADDING = "<pad>"
-#: What stands for a token that the training part does not have.
+#: What stands for a token that the training part does not have: the id after that of padding.
 UNKNOWN = "<unk>"
 #: Words that are known unless ``data.vocabulary`` says otherwise.
 MOST_WORDS = 20_000
@@ -29,51 +26,60 @@ def tokens_of(text: str, level: Level) -> Sequence[str]:
     return text if level == "char" else _WORD.findall(text.lower())
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """``tokens[id]``; the first ones are ``<pad>`` (where sequences are padded) and ``<unk>``."""
+def reserved(*, padded: bool) -> tuple[str, ...]:
+    """The tokens with which a vocabulary begins."""
+    return (PADDING, UNKNOWN) if padded else (UNKNOWN,)
 
-    tokens: tuple[str, ...]
 
-    @staticmethod
-    def learn(samples: Iterable[Sequence[str]], most: int | None, *, padded: bool) -> Vocabulary:
-        """Of the tokens of the training samples the ``most`` frequent, these in alphabetical order where all fit.
+class Encoder:
+    """Gives ids to tokens: those of a vocabulary, or of one that grows with what it sees."""
 
-        The frequent ones come first where some are left out, so that id 2 is the commonest word.
-        """
-        counts: Counter[str] = Counter()
-        for sample in samples:
-            counts.update(sample)
-        first = (PADDING, UNKNOWN) if padded else (UNKNOWN,)
-        ranked = sorted(counts, key=lambda token: (-counts[token], token))
-        kept = sorted(ranked) if most is None else ranked[: max(0, most - len(first))]
-        return Vocabulary((*first, *(token for token in kept if token not in first)))
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    @cached_property
-    def _ids(self) -> dict[str, int]:
-        return {token: place for place, token in enumerate(self.tokens)}
+    def __init__(self, vocabulary: Sequence[str], *, grows: bool) -> None:
+        self._ids = {token: place for place, token in enumerate(vocabulary)}
+        self._grows = grows
+        self._unknown = self._ids[UNKNOWN]
+        self.unknown: dict[str, int] = {}
+        """Tokens that were not known, and how often they came."""
 
     @property
-    def unknown(self) -> int:
-        """The id of ``<unk>``."""
-        return self._ids[UNKNOWN]
+    def vocabulary(self) -> tuple[str, ...]:
+        return tuple(self._ids)
 
     def encode(self, tokens: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Ids (T,); what is not known becomes ``<unk>``."""
-        ids, unknown = self._ids, self.unknown
-        return np.fromiter((ids.get(token, unknown) for token in tokens), np.int64, len(tokens))
+        """Ids (T,)."""
+        ids = self._ids
+        if self._grows:
+            return np.fromiter((ids.setdefault(token, len(ids)) for token in tokens), np.int64, len(tokens))
+        out = np.fromiter((ids.get(token, -1) for token in tokens), np.int64, len(tokens))
+        for place in np.flatnonzero(out < 0).tolist():
+            self.unknown[tokens[place]] = self.unknown.get(tokens[place], 0) + 1
+        return np.where(out < 0, self._unknown, out)
 
-    def padded(
-        self, samples: Sequence[Sequence[str]], window: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
-        """``(N, window)`` ids, 0 after the end of each, and the lengths (N,); what is longer is cut."""
-        out = np.zeros((len(samples), window), np.int64)
-        lengths = np.empty(len(samples), np.intp)
-        for row, sample in enumerate(samples):
-            ids = self.encode(sample[:window])
-            out[row, : len(ids)] = ids
-            lengths[row] = len(ids)
-        return out, lengths
+
+def known(
+    tokens: Sequence[str], counts: npt.NDArray[np.int64], first: Sequence[str], most: int | None
+) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    """The vocabulary of what was counted in the training part, and the new id (V,) of each old one.
+
+    ``first``: tokens that it begins with, in any case. Of the others the ``most`` frequent stay (room for ``first``
+    included), in the order of their frequency; all of them, in alphabetical order, where ``most`` is None.
+    """
+    there = [place for place in np.flatnonzero(counts).tolist() if tokens[place] not in first]
+    if most is None:
+        kept = sorted(there, key=lambda place: tokens[place])
+    else:
+        kept = sorted(there, key=lambda place: (-int(counts[place]), tokens[place]))[: max(0, most - len(first))]
+    vocabulary = (*first, *(tokens[place] for place in kept))
+    ids = {token: place for place, token in enumerate(vocabulary)}
+    unknown = ids[UNKNOWN]
+    return vocabulary, np.array([ids.get(token, unknown) for token in tokens], np.int64)
+
+
+def padded(samples: Sequence[npt.NDArray[np.int64]], window: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
+    """``(N, window)`` ids, 0 after the end of each, and the lengths (N,); what is longer is cut."""
+    out = np.zeros((len(samples), window), np.int64)
+    lengths = np.empty(len(samples), np.intp)
+    for row, ids in enumerate(samples):
+        lengths[row] = min(len(ids), window)
+        out[row, : lengths[row]] = ids[:window]
+    return out, lengths
