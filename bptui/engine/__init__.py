@@ -8,15 +8,17 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from bptui.engine.errors import EngineError, nearest
+from bptui.spec.shapes import ShapeError, infer, kind_of, layer_names, outputs_of, plain_chain
 
 if TYPE_CHECKING:
     from bptui.engine.base import Engine
     from bptui.spec.experiment import Experiment
+    from bptui.spec.layers.base import Shape
 
 __all__ = ["EngineError", "choose", "create", "cuda_seen", "torch_installed"]
 
-#: Kinds of layer (``type`` in a spec) that the NumPy engine can run.
-NUMPY_LAYERS = frozenset({"dense"})
+#: Kinds of layer (``type`` in a spec) that the NumPy engine cannot run.
+TORCH_ALONE: frozenset[str] = frozenset()
 
 
 def create(
@@ -28,16 +30,27 @@ def create(
     device: str = "cpu",
     dtype: Literal["f32", "f64"] = "f32",
     seed: int = 0,
+    shape: Shape | None = None,
+    ids: bool = False,
 ) -> Engine:
     """An engine with its initial values; imports torch only for ``engine="torch"``.
 
-    ``features`` and ``outputs`` are the columns of the batches and of the targets (classes for class ids).
-    EngineError: torch or the device is not there, or the last layer or the class weights do not fit ``outputs``.
+    ``features`` and ``outputs`` are the columns of the batches and of the targets (classes for class ids); ``shape`` is
+    that of one sample where it is more than a row, ``ids`` says that it is of whole numbers that mean tokens.
+    EngineError: torch or the device is not there, or a layer, the last one or the class weights do not fit.
     """
+    from bptui.spec.experiment import CrossEntropy
+
     if not experiment.model:
         raise EngineError("model: there is no layer")
-    if experiment.model[-1].units != outputs:
-        raise EngineError(f"the last layer has {experiment.model[-1].units} units, the data needs {outputs}")
+    try:
+        placed = infer(experiment.model, shape or (features,), ids)
+    except ShapeError as error:
+        key = f" {error.key}" if error.key else ""
+        raise EngineError(f"[model.{layer_names(experiment.model)[error.layer]}]{key}: {error}") from None
+    given = outputs_of(placed, isinstance(experiment.loss, CrossEntropy))
+    if given != outputs:
+        raise EngineError(f"the last layer has {given} units, the data needs {outputs}")
     weights = getattr(experiment.loss, "class_weights", None)
     if weights is not None and len(weights) != outputs:
         raise EngineError(f"loss.class_weights: {len(weights)} weights for {outputs} classes")
@@ -47,15 +60,19 @@ def create(
             raise EngineError(f"the numpy engine cannot run a layer of type {unknown!r}; use --engine torch")
         if device not in ("cpu", "auto", ""):
             raise EngineError(f"the numpy engine runs on the cpu, not on {device!r}; use --engine torch")
-        from bptui.engine.numpy.network import NumpyEngine
+        if plain_chain(placed):
+            from bptui.engine.numpy.network import NumpyEngine
 
-        return NumpyEngine(experiment, features, outputs, dtype=dtype, seed=seed)
+            return NumpyEngine(experiment, placed, dtype=dtype, seed=seed)
+        from bptui.engine.numpy.graph import GraphEngine
+
+        return GraphEngine(experiment, placed, dtype=dtype, seed=seed)
     if engine == "torch":
         if not torch_installed():
             raise EngineError("torch is not installed: pip install 'bptui[torch]', or use --engine numpy")
         from bptui.engine.torch.network import TorchEngine
 
-        return TorchEngine(experiment, features, outputs, dtype=dtype, seed=seed, device=device)
+        return TorchEngine(experiment, placed, dtype=dtype, seed=seed, device=device)
     raise EngineError(f"unknown engine {engine!r}{nearest(engine, ('numpy', 'torch'))}")
 
 
@@ -126,9 +143,8 @@ def cuda_seen() -> bool:
 def _unknown_layer(experiment: Experiment) -> str | None:
     """The type of the first layer that the NumPy engine does not have."""
     for layer in experiment.model:
-        kind = str(layer.__struct_config__.tag)
-        if kind not in NUMPY_LAYERS:
-            return kind
+        if kind_of(layer) in TORCH_ALONE:
+            return kind_of(layer)
     return None
 
 

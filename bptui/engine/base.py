@@ -17,27 +17,35 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from bptui.engine.dropout import Dropout, checked_rate, dropout_layers
+from bptui.engine.errors import EngineError
 from bptui.engine.settings import Settings
-from bptui.spec.experiment import Experiment, layer_names
+from bptui.spec.experiment import Experiment
+from bptui.spec.layers.base import Parameter, Shape, dropout_of, has_dropout, size
+from bptui.spec.shapes import Placed
 
 Array = npt.NDArray[np.floating]
 Phase = Literal["batch", "forward", "loss", "backward", "clip", "update"]
 Kind = Literal["a", "z", "delta", "W", "b", "grad_W", "grad_b", "update_W", "upstream", "gate", "x", "y"]
 """What ``Engine.tensor`` can show of a layer.
 
-``a``, ``z``, ``delta``: ``(N, units)``. ``W``, ``grad_W``, ``update_W`` (the last ΔW applied): ``(inputs, units)``.
-``b``, ``grad_b``: ``(units,)``. ``upstream`` (δˡ⁺¹Wˡ⁺¹ᵀ) and ``gate`` (g′(zˡ), dropout mask included):
-``(N, units)``, the two factors of δ (the last layer of a fused loss has neither). ``x``, ``y``: the batch itself.
+``a``, ``z``, ``delta``: ``(N, *shape)``, of a dense layer ``(N, units)``. ``W``, ``grad_W``, ``update_W`` (the last ΔW
+applied): the layer's first parameter, of a dense layer ``(inputs, units)``; ``b``, ``grad_b``: its ``bias``.
+``upstream`` (what the layers above give back: δˡ⁺¹Wˡ⁺¹ᵀ, their sum where several read it) and ``gate`` (g′(zˡ), dropout
+mask included): the two factors of δ, shaped like it (the last layer of a fused loss has neither). ``x``, ``y``: the
+batch.
 """
 
 Quantity = Literal["grad_W", "W", "a", "delta"]
 """What ``Engine.histogram`` counts; the order is that of ``runs.records.QUANTITIES``."""
 
+What = Literal["value", "gradient", "update"]
+"""Of one parameter: itself, ∂L/∂W of the last step, or the last change applied to it."""
+
 #: Columns of the per-layer table, float32, in this order; the first of ``runs.records.TABLE_COLUMNS``.
 COLUMNS = ("grad_norm", "weight_norm", "update_ratio", "activation_mean", "activation_std", "delta_norm", "silent")
 """``nan`` where a layer has no such thing. ``silent``: units whose activation was 0 for every sample of the
-sampled batch (nan for activations that cannot die). Norms are Euclidean, over W alone; ``update_ratio`` is
-‖ΔW‖/‖W‖ of the last update."""
+sampled batch, a channel at every place (nan for activations that cannot die). Norms are Euclidean, over the weights
+alone; ``update_ratio`` is ‖ΔW‖/‖W‖ of the last update. A layer without weights has no norm of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +55,30 @@ class LayerInfo:
     name: str
     kind: str
     inputs: int
-    shape: tuple[int, ...]
+    """Features, or channels of a picture, of its (first) input."""
+    shape: Shape
     activation: str
     parameters: int
+    tensors: tuple[Parameter, ...]
+    """Its parameters, in the order of the state."""
+    buffers: tuple[Parameter, ...] = ()
+    """State that is not trained."""
+    sources: tuple[int, ...] = (-1,)
+    """Indices of the layers it reads; −1: the batch."""
+    taken: tuple[Shape, ...] = ()
+    """Shapes of what it reads."""
+    unit_axis: int = -1
+    """Axis of ``shape`` along which units lie: 0 for pictures, −1 elsewhere."""
+
+    @property
+    def units(self) -> int:
+        """Channels of a picture, features elsewhere."""
+        return self.shape[self.unit_axis]
+
+    @property
+    def weights(self) -> tuple[Parameter, ...]:
+        """The parameters whose norms are shown: all but biases; empty where there are none."""
+        return tuple(each for each in self.tensors if each.begins not in ("bias", "zeros"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +93,10 @@ class Micro:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one step: ``x`` (N, features) in the engine's dtype, or tokens (N, T) int64.
+    """Samples of one step.
 
-    ``y``: class ids (N,), floats (N, outputs), or ids (N, T), −1 where a step has no target. ``lengths`` (N,): steps
-    of each row that are there, where sequences are padded.
+    ``x``: (N, features) in the engine's dtype, or ids (N, T) int64. ``y``: class ids (N,), class ids (N, T) with −1
+    where there is no target, or floats (N, outputs). ``lengths``: (N,) steps of each sequence that are real; None: all.
     """
 
     x: npt.NDArray[np.generic]
@@ -89,7 +118,7 @@ class Engine(ABC):
 
     @abstractmethod
     def __init__(
-        self, experiment: Experiment, features: int, outputs: int, *, dtype: str, seed: int, device: str = "cpu"
+        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu"
     ) -> None: ...
 
     # -- one update, piece by piece ---------------------------------------------------------------
@@ -129,8 +158,11 @@ class Engine(ABC):
 
     # -- looking, which changes nothing ------------------------------------------------------------
     @abstractmethod
-    def predict(self, x: npt.NDArray[np.generic]) -> Array:
-        """Outputs (N, outputs): logits for the fused losses. Dropout off. The state of the step is kept."""
+    def predict(self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None) -> Array:
+        """Outputs (N, outputs), or (N, T, classes) where each step has a class: logits for the fused losses.
+
+        Dropout off. The state of the step is kept.
+        """
 
     @abstractmethod
     def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
@@ -139,6 +171,14 @@ class Engine(ABC):
     @abstractmethod
     def tensor(self, kind: Kind, layer: int) -> Array | None:
         """A copy, as NumPy, of one tensor of the last step; None where there is none (yet)."""
+
+    @abstractmethod
+    def tensor_of(self, name: str, layer: int, what: What = "value") -> Array | None:
+        """A copy of a parameter or buffer by its name; KeyError: no such; None: there is none (yet)."""
+
+    def views(self, layer: int) -> dict[str, Array]:
+        """What this kind shows beyond a, z and δ, of the last step: ``attention`` (N, heads, T, T) … Often empty."""
+        return {}
 
     @abstractmethod
     def watch(self, on: bool) -> None:
@@ -150,7 +190,7 @@ class Engine(ABC):
 
     @abstractmethod
     def fired(self) -> list[npt.NDArray[np.bool_] | None]:
-        """A layer: which units (units,) gave anything but 0 for any sample of the batch; None if they cannot die."""
+        """A layer: which units (units,) gave anything but 0 for any sample (at any place); None if they cannot die."""
 
     @abstractmethod
     def histogram(self, kind: Quantity) -> npt.NDArray[np.uint32]:
@@ -159,8 +199,9 @@ class Engine(ABC):
     # -- state -------------------------------------------------------------------------------------
     @abstractmethod
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
-        """A copy: ``dense1.weight`` (inputs, units), ``dense1.bias`` (units,), ``optimizer.<slot>.dense1.weight`` …,
-        ``optimizer.step``. The same names in every engine, so that a state may move between them."""
+        """A copy: ``dense1.weight`` (inputs, units), ``dense1.bias`` (units,), ``norm1.running_mean`` (a buffer),
+        ``optimizer.<slot>.dense1.weight`` …, ``optimizer.step``. The same names in every engine, so that a state may
+        move between them."""
 
     @abstractmethod
     def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
@@ -168,12 +209,12 @@ class Engine(ABC):
 
     # -- settings, which are the same in every engine ------------------------------------------------
     def _configure(self, experiment: Experiment, seed: int) -> None:
-        """Take what may change while training runs; before anything that reads it."""
+        """Take what may change while training runs, after ``layers``; before anything that reads it."""
         self._seed, self._model = seed, experiment.model
         self._settings = Settings(experiment.optimizer)
         self._dropouts = [
-            Dropout(seed, name, layer.units, layer.dropout) if layer.dropout else None
-            for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True)
+            Dropout(seed, info.name, size(info.shape), rate) if (rate := dropout_of(layer)) else None
+            for info, layer in zip(self.layers, experiment.model, strict=True)
         ]
 
     def set(self, key: str, value: float) -> float:
@@ -187,18 +228,26 @@ class Engine(ABC):
             old = self._settings.change(key, value)
             self._rule_changed()
             return old
-        old, rate, model = self._model[layers[0]].dropout, checked_rate(key, value), list(self._model)
+        rate, model = checked_rate(key, value), list(self._model)
+        layers = [index for index in layers if has_dropout(model[index])]
+        if not layers:
+            raise EngineError(f"{key}: no such layer has dropout")
+        old = dropout_of(model[layers[0]])
         for index in layers:
             model[index] = replace(model[index], dropout=rate)
-            units = model[index].units
-            self._dropouts[index] = Dropout(self._seed, self.layers[index].name, units, rate) if rate else None
+            info = self.layers[index]
+            self._dropouts[index] = Dropout(self._seed, info.name, size(info.shape), rate) if rate else None
         self._model = tuple(model)
         self._dropout_changed()
         return old
 
     def settings(self) -> dict[str, float]:
         """Every setting that ``set`` changes, as it now is, each layer's dropout by its name."""
-        rates = {f"dropout.{info.name}": layer.dropout for info, layer in zip(self.layers, self._model, strict=True)}
+        rates = {
+            f"dropout.{info.name}": dropout_of(layer)
+            for info, layer in zip(self.layers, self._model, strict=True)
+            if has_dropout(layer)
+        }
         return {**self._settings.values, **rates}
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +15,21 @@ Values = npt.NDArray[np.float64]
 
 
 def data_loss(loss: Loss, outputs: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
-    """Mean ``loss`` of ``outputs`` (N, outputs) for targets ``y``: class ids (N,), or floats (N, outputs)."""
+    """Mean ``loss`` of ``outputs`` (N, outputs) for targets ``y``: class ids (N,), or floats (N, outputs).
+
+    Outputs (N, T, classes) go with ids (N, T), of which −1 are no targets; nan where there is none at all.
+    """
     out = np.asarray(outputs, dtype=np.float64)
     with np.errstate(all="ignore"):
         return MEASURES[str(loss.__struct_config__.tag)](loss, out, y)
 
 
 def _cross_entropy(loss: Loss, out: Values, y: npt.NDArray[Any]) -> float:
+    out, y = out.reshape(-1, out.shape[-1]), y.reshape(-1)
+    if len(y) and y.min() < 0:
+        out, y = out[y >= 0], y[y >= 0]
+    if not len(y):
+        return math.nan
     shifted = out - out.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=1))
     return float((log_sum - shifted[np.arange(len(out)), y]).mean())

@@ -1,61 +1,78 @@
-"""What both engines say about themselves: layers, and the names and shapes of a state."""
+"""What every engine says about itself: layers, and the names and shapes of a state."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from bptui.engine.base import LayerInfo
-from bptui.spec.experiment import Experiment, Layer, layer_names
+from bptui.spec.layers import Layer
+from bptui.spec.layers.base import Shape, activation_of, dropout_of
+from bptui.spec.shapes import Placed
 
 OPTIMISER_STEP = "optimizer.step"
 #: Activations that give exactly 0 over half of their domain, so that a unit can fall silent for good.
 CAN_DIE = frozenset({"relu"})
 
-Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+Tensors = dict[tuple[str, str], npt.NDArray[Any]]
+"""(layer, parameter or buffer) → its values."""
 
 
-def described(experiment: Experiment, features: int) -> tuple[LayerInfo, ...]:
+class State(NamedTuple):
+    """A state, taken apart."""
+
+    updates: int
+    """Updates that the optimiser has made."""
+    vectors: dict[str, Tensors]
+    """Slot → its tensors; ``""`` for the parameters themselves."""
+    buffers: Tensors
+
+
+def described(placed: Sequence[Placed]) -> tuple[LayerInfo, ...]:
     """One ``LayerInfo`` a layer."""
-    infos, inputs = [], features
-    for layer, name in zip(experiment.model, layer_names(experiment.model), strict=True):
-        kind = str(layer.__struct_config__.tag)
-        parameters = (inputs + 1) * layer.units
-        infos.append(LayerInfo(name, kind, inputs, (layer.units,), layer.activation, parameters))
-        inputs = layer.units
+    infos = []
+    for place in placed:
+        geometry, taken = place.geometry, place.inputs[0]
+        infos.append(
+            LayerInfo(
+                place.name, place.kind, taken[0] if len(taken) == 3 else taken[-1], geometry.output,
+                activation_of(place.layer), place.parameters, geometry.parameters, geometry.buffers, place.sources,
+                place.inputs, geometry.unit_axis,
+            )
+        )  # fmt: skip
     return tuple(infos)
 
 
 def plain_output(model: Sequence[Layer]) -> bool:
     """Whether the outputs are the z of the last layer: no activation, no dropout."""
     last = model[-1]
-    return last.activation == "identity" and not last.dropout
+    return activation_of(last) == "identity" and not dropout_of(last)
 
 
 def parse_state(
     state: Mapping[str, npt.NDArray[np.generic]], layers: Sequence[LayerInfo], slots: Iterable[str]
-) -> tuple[int, dict[str, list[Pair]]]:
-    """The optimiser's count, and per vector ("" for the parameters, else the slot) weight and bias of each layer.
-
-    ValueError names the first tensor that is missing or of another shape; nothing has been changed then.
-    """
-    vectors: dict[str, list[Pair]] = {}
+) -> State:
+    """ValueError names the first tensor that is missing or of another shape; nothing has been changed then."""
+    vectors: dict[str, Tensors] = {}
     for slot in ("", *slots):
         prefix = f"optimizer.{slot}." if slot else ""
-        vectors[slot] = [
-            (
-                _tensor(state, f"{prefix}{layer.name}.weight", (layer.inputs, *layer.shape)),
-                _tensor(state, f"{prefix}{layer.name}.bias", layer.shape),
-            )
+        vectors[slot] = {
+            (layer.name, each.name): _tensor(state, f"{prefix}{layer.name}.{each.name}", each.shape)
             for layer in layers
-        ]
-    return int(_tensor(state, OPTIMISER_STEP, ())), vectors
+            for each in layer.tensors
+        }
+    buffers = {
+        (layer.name, each.name): _tensor(state, f"{layer.name}.{each.name}", each.shape)
+        for layer in layers
+        for each in layer.buffers
+    }
+    return State(int(_tensor(state, OPTIMISER_STEP, ())), vectors, buffers)
 
 
-def _tensor(state: Mapping[str, npt.NDArray[np.generic]], name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def _tensor(state: Mapping[str, npt.NDArray[np.generic]], name: str, shape: Shape) -> npt.NDArray[Any]:
     if name not in state:
         raise ValueError(f"state: {name} is missing")
     tensor = np.asarray(state[name])

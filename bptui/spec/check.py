@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from bptui.spec.base import nearest as nearest
 from bptui.spec.experiment import SGD, BinaryCrossEntropy, CrossEntropy, Experiment, layer_names
+from bptui.spec.layers.base import Activated, Weighted, activation_of
+from bptui.spec.shapes import BATCH_NAME, Placed, ShapeError, infer, outputs_of, wiring
 from bptui.spec.sources import SOURCES
 
 MAX_UNITS = 1 << 20
@@ -33,19 +35,11 @@ class Problem(NamedTuple):
         return f"[{self.table}] {self.key}: {self.message}" if self.key else f"[{self.table}]: {self.message}"
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """`` (did you mean 'relu'?)``, or the valid names where none is near."""
-    choices = list(valid)
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-    if close:
-        return f" (did you mean {close[0]!r}?)"
-    return f" (one of {', '.join(choices[:12])})" if choices else ""
-
-
 def check(experiment: Experiment) -> list[Problem]:
     """Every problem, in the order of the tables; empty if the experiment can be trained."""
+    model = list(_model(experiment)) or list(_shapes(experiment))
     return [
-        *_data(experiment), *_model(experiment), *_head(experiment), *_loss(experiment),
+        *_data(experiment), *model, *(() if model else _head(experiment)), *_loss(experiment),
         *_optimizer(experiment), *_schedule(experiment), *_stop(experiment),
     ]  # fmt: skip
 
@@ -82,6 +76,7 @@ def _data(experiment: Experiment) -> Iterator[Problem]:
 def _model(experiment: Experiment) -> Iterator[Problem]:
     if not experiment.model:
         yield Problem("model", "", "expected at least one layer ([[model]] with type and units)")
+        return
     seen: set[str] = set()
     for layer, name in zip(experiment.model, layer_names(experiment.model), strict=True):
         table = f"model.{name}"
@@ -90,36 +85,59 @@ def _model(experiment: Experiment) -> Iterator[Problem]:
         if name in seen:
             yield Problem(table, "name", f"two layers are called {name!r}")
         seen.add(name)
-        if not 1 <= layer.units <= MAX_UNITS:
-            yield Problem(table, "units", f"expected a whole number from 1 to {MAX_UNITS:,}, got {layer.units}")
-        yield from _within(table, 0, 1, dropout=layer.dropout)
-        for key in ("low", "high", "std", "gain", "value", "bias", "l1", "l2"):
-            value = getattr(layer, key)
-            if not math.isfinite(value) or (key in ("std", "l1", "l2") and value < 0):
-                yield Problem(
-                    table,
-                    key,
-                    f"expected a finite number{' of at least 0' * (key in ('std', 'l1', 'l2'))}, got {value!r}",
-                )
-        if layer.init == "uniform" and layer.low > layer.high:
-            yield Problem(table, "low", f"{layer.low:g} is above high = {layer.high:g}")
+        if name == BATCH_NAME:
+            yield Problem(table, "name", f"{BATCH_NAME!r} is what the batch is called")
+        units = getattr(layer, "units", 1)
+        if not 1 <= units <= MAX_UNITS:
+            yield Problem(table, "units", f"expected a whole number from 1 to {MAX_UNITS:,}, got {units}")
+        if isinstance(layer, Activated):
+            yield from _within(table, 0, 1, dropout=layer.dropout)
+        if isinstance(layer, Weighted):
+            yield from _weights(table, layer)
+
+
+def _weights(table: str, layer: Weighted) -> Iterator[Problem]:
+    for key in ("low", "high", "std", "gain", "value", "bias", "l1", "l2"):
+        value = getattr(layer, key)
+        if not math.isfinite(value) or (key in ("std", "l1", "l2") and value < 0):
+            yield Problem(
+                table, key, f"expected a finite number{' of at least 0' * (key in ('std', 'l1', 'l2'))}, got {value!r}"
+            )
+    if layer.init == "uniform" and layer.low > layer.high:
+        yield Problem(table, "low", f"{layer.low:g} is above high = {layer.high:g}")
+
+
+def _shapes(experiment: Experiment) -> Iterator[Problem]:
+    """How the layers are joined, and where the data's shape is known beforehand, whether each fits."""
+    try:
+        wiring(experiment.model)
+        placed(experiment)
+    except ShapeError as error:
+        yield Problem(f"model.{layer_names(experiment.model)[error.layer]}", error.key, str(error))
+
+
+def placed(experiment: Experiment) -> tuple[Placed, ...] | None:
+    """The layers in their places; None where only the data can tell. Raises ShapeError."""
+    source = SOURCES.get(experiment.data.source)
+    if source is None:
+        return None
+    return infer(experiment.model, source.shape or (source.features,), bool(source.vocabulary))
 
 
 def _head(experiment: Experiment) -> Iterator[Problem]:
     """The last layer against the loss and the data."""
-    if not experiment.model:
-        return
     last, name = experiment.model[-1], layer_names(experiment.model)[-1]
     loss = experiment.loss
     loss_name = str(loss.__struct_config__.tag)
-    if isinstance(loss, LOGITS_LOSSES) and last.activation != "identity":
+    if isinstance(loss, LOGITS_LOSSES) and activation_of(last) != "identity":
         yield Problem(f"model.{name}", "activation", f"{loss_name} takes logits: leave the last layer's activation out")
-    source = SOURCES.get(experiment.data.source)
+    source, outputs = SOURCES.get(experiment.data.source), given_units(experiment)
     if source is None:
         return
-    if isinstance(loss, CrossEntropy) and source.task in ("classification", "binary") and last.units < 2:
+    key = "units" if hasattr(last, "units") else ""
+    if isinstance(loss, CrossEntropy) and source.task in ("classification", "binary") and outputs < 2:
         yield Problem(
-            f"model.{name}", "units", "cross_entropy needs one logit a class; one unit goes with binary_cross_entropy"
+            f"model.{name}", key, "cross_entropy needs one logit a class; one unit goes with binary_cross_entropy"
         )
     elif source.task == "regression" and isinstance(loss, LOGITS_LOSSES):
         yield Problem(
@@ -131,16 +149,24 @@ def _head(experiment: Experiment) -> Iterator[Problem]:
             "name",
             f"{experiment.data.source} has {source.outputs} classes: expected cross_entropy, got {loss_name}",
         )
-    elif last.units != (expected := _expected_units(experiment, source.task, source.outputs)):
+    elif outputs != (expected := _expected_units(experiment, source.task, source.outputs)):
         yield Problem(
             f"model.{name}",
-            "units",
-            f"{experiment.data.source} needs {expected} outputs with {loss_name}, got {last.units}",
+            key,
+            f"{experiment.data.source} needs {expected} outputs with {loss_name}, got {outputs}",
         )
 
 
+def given_units(experiment: Experiment) -> int:
+    """Outputs of the model as the data count them; 0 where only the data can tell. Raises ShapeError."""
+    places = placed(experiment)
+    if places is None:
+        return int(getattr(experiment.model[-1], "units", 0))
+    return outputs_of(places, isinstance(experiment.loss, CrossEntropy))
+
+
 def needed_units(experiment: Experiment) -> int:
-    """Units that the last layer must have; 0 where only the data can tell."""
+    """Outputs that the last layer must have; 0 where only the data can tell."""
     source = SOURCES.get(experiment.data.source)
     return _expected_units(experiment, source.task, source.outputs) if source else 0
 
@@ -158,10 +184,9 @@ def _loss(experiment: Experiment) -> Iterator[Problem]:
     if isinstance(loss, LOGITS_LOSSES):
         yield from _within("loss", 0, 1, label_smoothing=loss.label_smoothing)
     if isinstance(loss, CrossEntropy) and loss.class_weights is not None and experiment.model:
-        if len(loss.class_weights) != experiment.model[-1].units:
-            yield Problem(
-                "loss", "class_weights", f"expected {experiment.model[-1].units} weights, got {len(loss.class_weights)}"
-            )
+        classes = getattr(experiment.model[-1], "units", len(loss.class_weights))
+        if len(loss.class_weights) != classes:
+            yield Problem("loss", "class_weights", f"expected {classes} weights, got {len(loss.class_weights)}")
         elif min(loss.class_weights) < 0 or not all(map(math.isfinite, loss.class_weights)):
             yield Problem("loss", "class_weights", "expected finite weights of at least 0")
     yield from _positive("loss", pos_weight=getattr(loss, "pos_weight", None), delta=getattr(loss, "delta", None))

@@ -2,37 +2,80 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
-from bptui.spec.experiment import Experiment, layer_names
+from bptui.spec.experiment import Experiment, Layer, layer_names
+from bptui.spec.layers.base import Shape, activation_of
+from bptui.spec.shapes import Placed, ShapeError, kind_of, places
 from bptui.spec.sources import SOURCES
 
 
 class Row(NamedTuple):
-    """One layer. ``inputs`` and ``parameters`` are None where the data's width is not known beforehand."""
+    """One layer. ``inputs`` and ``parameters`` are None, and ``shape`` empty, where only the data can tell."""
 
     name: str
     kind: str
     inputs: int | None
-    shape: tuple[int, ...]
+    """Features, or channels of pictures, of its (first) input."""
+    shape: Shape
     activation: str
     parameters: int | None
+    sources: tuple[int, ...] = ()
+    """Indices of the layers it reads; −1: the batch. Empty where the layers do not fit together."""
+    unit_axis: int = -1
+
+    @property
+    def units(self) -> int:
+        """Channels of a picture, features elsewhere; 0 where it is not known."""
+        return self.shape[self.unit_axis] if self.shape else 0
 
 
-def describe(experiment: Experiment, features: int | None = None) -> tuple[Row, ...]:
-    """The layers of an experiment; ``features`` is the width of a sample where the source is a file."""
-    if features is None and (source := SOURCES.get(experiment.data.source)):
-        features = source.features
-    rows = []
-    inputs = features
-    for layer, name in zip(experiment.model, layer_names(experiment.model), strict=True):
-        parameters = None if inputs is None else (inputs + 1) * layer.units
-        rows.append(Row(name, str(layer.__struct_config__.tag), inputs, (layer.units,), layer.activation, parameters))
-        inputs = layer.units
+def describe(experiment: Experiment, features: int | None = None, shape: Shape | None = None) -> tuple[Row, ...]:
+    """The layers of an experiment; ``features`` or ``shape`` of a sample where the source is a file.
+
+    Where layers do not fit, those before the misfit are known and the others are as from unknown data.
+    """
+    ids = False
+    if shape is None and features is not None:
+        shape = (features,)
+    if shape is None and (source := SOURCES.get(experiment.data.source)):
+        shape, ids = source.shape or (source.features,), bool(source.vocabulary)
+    placed = () if shape is None else _fitting(experiment.model, shape, ids)
+    rows = [row(place) for place in placed]
+    names = layer_names(experiment.model)
+    for index in range(len(rows), len(names)):
+        rows.append(_unknown(experiment.model, names, index))
     return tuple(rows)
+
+
+def row(place: Placed) -> Row:
+    """A layer in its place as a row."""
+    taken = place.inputs[0]
+    inputs = taken[0] if len(taken) == 3 else taken[-1]
+    return Row(
+        place.name, place.kind, inputs, place.geometry.output, activation_of(place.layer), place.parameters,
+        place.sources, place.geometry.unit_axis,
+    )  # fmt: skip
+
+
+def _fitting(model: tuple[Layer, ...], shape: Shape, ids: bool) -> tuple[Placed, ...]:
+    """The layers before the first that does not fit."""
+    found: list[Placed] = []
+    with suppress(ShapeError):
+        found.extend(places(model, shape, ids))
+    return tuple(found)
+
+
+def _unknown(model: tuple[Layer, ...], names: tuple[str, ...], index: int) -> Row:
+    layer = model[index]
+    units, before = getattr(layer, "units", 0), model[index - 1] if index else None
+    inputs = getattr(before, "units", None) if kind_of(layer) == "dense" and not layer.input else None
+    parameters = (inputs + 1) * units if inputs and units else None
+    return Row(names[index], kind_of(layer), inputs, (units,) if units else (), activation_of(layer), parameters)
 
 
 def widths(experiment: Experiment) -> tuple[int, ...]:
     """Units of each layer, the data's features first where they are known beforehand."""
     source = SOURCES.get(experiment.data.source)
-    return (*((source.features,) if source else ()), *(layer.units for layer in experiment.model))
+    return (*((source.features,) if source else ()), *(each.units for each in describe(experiment)))

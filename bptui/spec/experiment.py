@@ -1,6 +1,6 @@
 """An experiment as plain data: what a TOML file says, frozen and typed.
 
-A new optimiser, schedule, loss or layer is one ``Struct`` here (its ``tag`` is the name users write)
+A new optimiser, schedule or loss is one ``Struct`` here (its ``tag`` is the name users write)
 and one row in each engine's table; nothing else changes.
 """
 
@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
+from bptui.spec.base import Activation as Activation
+from bptui.spec.base import Initialiser as Initialiser
+from bptui.spec.base import Spec
+from bptui.spec.layers import Dense as Dense
+from bptui.spec.layers import Layer as Layer
+from bptui.spec.shapes import layer_names as layer_names
 
-Activation = Literal["identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "sigmoid", "tanh"]
-Initialiser = Literal[
-    "uniform", "normal", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal",
-    "lecun_normal", "orthogonal", "zeros", "constant",
-]  # fmt: skip
 Task = Literal[
     "auto", "classification", "binary", "multilabel", "regression", "sequence_labelling", "next_token", "autoencoder"
 ]
 Scale = Literal["auto", "standard", "global", "minmax", "none"]
 EngineName = Literal["auto", "numpy", "torch"]
 Dtype = Literal["f32", "f64"]
-
-
-class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every table of an experiment: frozen, keyword-only, no unknown keys."""
 
 
 class Header(Spec, frozen=True, kw_only=True):
@@ -91,40 +87,6 @@ class Data(Spec, frozen=True, kw_only=True):
     """Mel bands, the features of a frame of sound."""
     hold_out: str | None = None
     """Parts of file names, parted by commas, whose samples become the test part: a speaker, a day, a place."""
-
-
-class Dense(Spec, frozen=True, tag_field="type", tag="dense", kw_only=True):
-    """``z = aW + b``, ``a = g(z)``; W is ``(inputs, units)``."""
-
-    units: int
-    """Outputs of this layer; the last layer has one a class (or one a value to predict)."""
-    name: str = ""
-    """What the layer is called; empty: its kind and number."""
-    activation: Activation = "identity"
-    """g in a = g(z); the last layer has none where the loss takes logits."""
-    init: Initialiser | None = None
-    """How W begins. ``None``: ``he_normal`` before relu-like activations, ``glorot_uniform`` elsewhere."""
-    low: float = -0.1
-    """Least initial weight, for init ``uniform``."""
-    high: float = 0.1
-    """Largest initial weight, for init ``uniform``."""
-    std: float = 0.01
-    """Spread (standard deviation) of the initial weights, for init ``normal``."""
-    gain: float = 1.0
-    """Factor on the initial weights, for the inits that scale themselves and ``orthogonal``."""
-    value: float = 0.0
-    """Every initial weight, for init ``constant``."""
-    bias: float = 0.0
-    """Initial value of every bias."""
-    dropout: float = 0.0
-    """Share of this layer's outputs zeroed in training (inverted dropout)."""
-    l1: float = 0.0
-    """Penalty ``l1·Σ|W|``: pulls small weights to 0. It acts on the gradient; the loss shown is the data loss."""
-    l2: float = 0.0
-    """Penalty ``l2·ΣW²``: keeps weights small. It acts on the gradient; the loss shown is the data loss."""
-
-
-Layer = Dense  # becomes a union when further kinds arrive
 
 
 class CrossEntropy(Spec, frozen=True, tag_field="name", tag="cross_entropy", kw_only=True):
@@ -343,14 +305,3 @@ class Experiment(Spec, frozen=True, kw_only=True):
     schedule: Schedule = Constant()
     stop: Stop = Stop(epochs=20)
     variant: tuple[Variant, ...] = ()
-
-
-def layer_names(model: tuple[Layer, ...]) -> tuple[str, ...]:
-    """Names of the layers: the given one, or kind and running number (``dense1``, ``dense2`` …)."""
-    counts: dict[str, int] = {}
-    names = []
-    for layer in model:
-        kind = str(layer.__struct_config__.tag)
-        counts[kind] = counts.get(kind, 0) + 1
-        names.append(layer.name or f"{kind}{counts[kind]}")
-    return tuple(names)

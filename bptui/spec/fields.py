@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import math
+import re
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
@@ -15,10 +16,11 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 import msgspec
 
 from bptui.spec import experiment as tables
-from bptui.spec.check import nearest
+from bptui.spec.base import nearest
+from bptui.spec.layers.base import LayerBase
 
-Kind = Literal["integer", "number", "flag", "choice", "text", "word", "numbers"]
-"""``word``: a text, or a whole number where it looks like one."""
+Kind = Literal["integer", "number", "flag", "choice", "text", "word", "numbers", "integers", "names"]
+"""``word``: a text, or a whole number where it looks like one. The last three are several, parted by commas."""
 
 
 class Field(NamedTuple):
@@ -56,13 +58,22 @@ TAGGED: dict[str, tuple[str, dict[str, type[msgspec.Struct]]]] = {
 def fields_of(struct: type[msgspec.Struct]) -> tuple[Field, ...]:
     """The fields of a table, in its order; what must be given comes first."""
     found = []
-    for field in msgspec.structs.fields(struct):
+    for field in _own_first(struct):
         kind, choices, optional = _kind(field.type)
         default = field.default
         if default is NODEFAULT and field.default_factory is not NODEFAULT:
             default = field.default_factory()
         found.append(Field(field.encode_name, kind, choices, default, optional, _helps(struct).get(field.name, "")))
     return tuple(found)
+
+
+def _own_first(struct: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:
+    """Of a layer, what its kind alone has comes before what every kind has."""
+    fields = list(msgspec.structs.fields(struct))
+    if not issubclass(struct, LayerBase):
+        return fields
+    shared = {field.name for field in msgspec.structs.fields(struct.__bases__[0])}
+    return sorted(fields, key=lambda field: field.name in shared)
 
 
 def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...], bool]:
@@ -73,7 +84,7 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...], bool]:
         if get_origin(option) is Literal:
             return "choice", tuple(map(str, get_args(option))), optional
         if get_origin(option) is tuple:
-            return "numbers", (), optional
+            return {int: "integers", str: "names"}.get(get_args(option)[0], "numbers"), (), optional  # type: ignore[return-value]
     if str in kinds and int in kinds:
         return "word", (), optional
     if str in kinds:
@@ -137,7 +148,7 @@ def text_of(field: Field, value: Any) -> str:
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, tuple):
-        return ", ".join(_number(each) for each in value)
+        return ", ".join(each if isinstance(each, str) else _number(each) for each in value)
     return str(value)
 
 
@@ -161,12 +172,17 @@ def read(field: Field, text: str) -> Any:
         return text == "yes" if field.kind == "flag" else text
     if field.kind == "numbers":
         return tuple(_read_number(part) for part in text.replace(";", ",").split(",") if part.strip())
-    if field.kind == "integer":
-        try:
-            return int(text.replace(",", "").replace("_", ""))
-        except ValueError:
-            raise ValueError(f"{text[:30]!r} is not a whole number" if text else "expected a whole number") from None
-    return _read_number(text)
+    if field.kind in ("integers", "names"):
+        parts = [part.strip() for part in re.split(r"[,;×\s]+", text) if part.strip()]
+        return tuple(map(_read_integer, parts)) if field.kind == "integers" else tuple(parts)
+    return _read_integer(text.replace(",", "")) if field.kind == "integer" else _read_number(text)
+
+
+def _read_integer(text: str) -> int:
+    try:
+        return int(text.replace("_", ""))
+    except ValueError:
+        raise ValueError(f"{text[:30]!r} is not a whole number" if text else "expected a whole number") from None
 
 
 def _read_number(text: str) -> float:

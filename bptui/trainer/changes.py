@@ -98,7 +98,7 @@ def _units(course: Course, found: re.Match[str], value: Value) -> Value:
     """``dense1.units[3,7]``: these units begin again: weights into them drawn anew, bias as at first, moments 0."""
     index = _layer(course, found)
     units = sorted({int(word) for word in found["units"].split(",")})
-    size = course.engine.layers[index].shape[-1]
+    size = course.engine.layers[index].units
     if units[-1] >= size:
         raise ValueError(f"{found['layer']} has {size} units: there is no unit {units[-1]}")
     _draw_again(course, index, str(value), units)
@@ -108,7 +108,7 @@ def _units(course: Course, found: re.Match[str], value: Value) -> Value:
 def _init(course: Course, found: re.Match[str], value: Value) -> Value:
     """``dense1.init``: the whole layer begins again."""
     index = _layer(course, found)
-    _draw_again(course, index, str(value), list(range(course.engine.layers[index].shape[-1])))
+    _draw_again(course, index, str(value), list(range(course.engine.layers[index].units)))
     return ""
 
 

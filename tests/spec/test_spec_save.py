@@ -34,6 +34,8 @@ def values(field: Field) -> st.SearchStrategy[Any]:
         "text": st.text(st.characters(exclude_categories=["Cs"])),
         "word": st.integers(0, 9) | st.text("a1"),
         "numbers": st.lists(st.floats(allow_nan=False), max_size=3).map(tuple),
+        "integers": st.lists(st.integers(-9, 99), max_size=3).map(tuple),
+        "names": st.lists(st.text("abc_1", min_size=1), max_size=3).map(tuple),
     }[field.kind]  # fmt: skip
     return st.none() | some if field.optional else some
 

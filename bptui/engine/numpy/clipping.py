@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from bptui.engine.numpy.operations import Operation, constant, run
-from bptui.engine.numpy.parameters import Parameters
+from bptui.engine.numpy.operations import Array, Operation, constant, run
 from bptui.engine.settings import Settings
-from bptui.spec.experiment import Layer
 
 #: As in ``torch.nn.utils.clip_grad_norm_``.
 EPSILON = 1e-6
 
 
+class Penalised(NamedTuple):
+    """One weight tensor, the place of its gradient, and what is added to that: l1·sign W + 2·l2·W."""
+
+    weight: Array
+    gradient: Array
+    l1: float
+    l2: float
+
+
 class Clipping:
     """Works on the flat gradient in place."""
 
-    def __init__(self, model: Sequence[Layer], parameters: Parameters, settings: Settings) -> None:
-        self._gradient, self._settings = parameters.gradient, settings
+    def __init__(self, gradient: Array, penalised: Iterable[Penalised], settings: Settings) -> None:
+        self._gradient, self._settings = gradient, settings
         self._penalties: list[Operation] = []
-        for layer, block in zip(model, parameters.blocks, strict=True):
-            weight, gradient = block.weight(parameters.values), block.weight(parameters.gradient)
-            scratch = np.empty_like(weight) if layer.l1 or layer.l2 else weight
-            if layer.l1:  # ∂(l1·Σ|W|) = l1·sign W
+        for weight, gradient, l1, l2 in penalised:
+            scratch = np.empty_like(weight) if l1 or l2 else weight
+            if l1:  # ∂(l1·Σ|W|) = l1·sign W
                 self._penalties += [
                     partial(np.sign, weight, scratch),
-                    partial(np.multiply, scratch, constant(layer.l1, weight), scratch),
+                    partial(np.multiply, scratch, constant(l1, weight), scratch),
                     partial(np.add, gradient, scratch, gradient),
                 ]
-            if layer.l2:  # ∂(l2·ΣW²) = 2·l2·W
+            if l2:  # ∂(l2·ΣW²) = 2·l2·W
                 self._penalties += [
-                    partial(np.multiply, weight, constant(2.0 * layer.l2, weight), scratch),
+                    partial(np.multiply, weight, constant(2.0 * l2, weight), scratch),
                     partial(np.add, gradient, scratch, gradient),
                 ]
         self.rebuild()

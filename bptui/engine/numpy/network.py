@@ -10,16 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.engine import initialise, measure
-from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity
+from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity, What
 from bptui.engine.numpy import statistics
-from bptui.engine.numpy.clipping import Clipping
+from bptui.engine.numpy.clipping import Clipping, Penalised
 from bptui.engine.numpy.operations import run
 from bptui.engine.numpy.optimisers import OPTIMISERS, Direct
 from bptui.engine.numpy.parameters import Parameters
 from bptui.engine.numpy.tape import Tape, outputs
 from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
-from bptui.spec.experiment import Experiment, layer_names
+from bptui.spec.experiment import Experiment
+from bptui.spec.layers.base import penalties_of
+from bptui.spec.shapes import Placed
 
 DTYPES: dict[str, npt.DTypeLike] = {"f32": np.float32, "f64": np.float64}
 #: Rows of one piece of ``predict``, and tapes kept: the whole batch, the short last one, accumulated ones.
@@ -30,22 +32,33 @@ class NumpyEngine(Engine):
     """See ``base.Engine``. Floating-point warnings are switched off: what is not finite is recorded, not printed."""
 
     def __init__(
-        self, experiment: Experiment, features: int, outputs: int, *, dtype: str, seed: int, device: str = "cpu"
+        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu"
     ) -> None:
         np.seterr(all="ignore")
         self.name, self.device, self.dtype = "numpy", "cpu", cast(Literal["f32", "f64"], dtype)
-        names = layer_names(experiment.model)
+        self.layers: Sequence[LayerInfo] = described(layers)
         self._configure(experiment, seed)
         self._loss = experiment.loss
-        widths = [features, *(layer.units for layer in experiment.model)]
+        names = [info.name for info in self.layers]
+        widths = [self.layers[0].inputs, *(info.units for info in self.layers)]
         self._parameters = Parameters(names, widths, DTYPES[dtype])
-        self.layers: Sequence[LayerInfo] = described(experiment, features)
-        for layer, block in zip(experiment.model, self._parameters.blocks, strict=True):
-            block.weight(self._parameters.values)[:] = initialise.weight(layer, block.name, block.inputs, seed)
-            block.bias(self._parameters.values)[:] = initialise.bias(layer)
+        for place, block in zip(layers, self._parameters.blocks, strict=True):
+            weight, bias = (
+                initialise.values(place.layer, place.name, each, seed) for each in place.geometry.parameters
+            )
+            block.weight(self._parameters.values)[:] = weight
+            block.bias(self._parameters.values)[:] = bias
         rule = OPTIMISERS[str(experiment.optimizer.__struct_config__.tag)]
         self._optimiser = rule(experiment.optimizer, self._settings, self._parameters.values, self._parameters.gradient)
-        self._clipping = Clipping(experiment.model, self._parameters, self._settings)
+        values, gradient = self._parameters.values, self._parameters.gradient
+        self._clipping = Clipping(
+            gradient,
+            [
+                Penalised(block.weight(values), block.weight(gradient), *penalties_of(layer))
+                for layer, block in zip(experiment.model, self._parameters.blocks, strict=True)
+            ],
+            self._settings,
+        )
         self._tapes: dict[int, Tape] = {}
         self._tape: Tape | None = None
         self._reached = Progress(len(names), plain_output(self._model))
@@ -164,7 +177,7 @@ class NumpyEngine(Engine):
         return self._tape
 
     # -- looking, which changes nothing ------------------------------------------------------------
-    def predict(self, x: npt.NDArray[np.generic]) -> Array:
+    def predict(self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None) -> Array:
         pieces = [
             outputs(self._model, self._parameters, x[first : first + PREDICT_ROWS])
             for first in range(0, max(len(x), 1), PREDICT_ROWS)
@@ -188,6 +201,14 @@ class NumpyEngine(Engine):
             source = self._gradient()
             return (block.weight(source) if kind == "grad_W" else block.bias(source)).copy()
         return statistics.tensor(self._tape, kind, layer)
+
+    def tensor_of(self, name: str, layer: int, what: What = "value") -> Array | None:
+        kinds: dict[str, tuple[Kind, Kind]] = {"weight": ("W", "grad_W"), "bias": ("b", "grad_b")}
+        if what != "update":
+            return self.tensor(kinds[name][what == "gradient"], layer)
+        block = self._parameters.blocks[layer]
+        part = block.weight if name == "weight" else block.bias
+        return None if self._applied is None else part(self._applied).copy()
 
     def _gradient(self) -> npt.NDArray[Any]:
         """The flat gradient as it stands: while parts add up, their sum so far.
@@ -227,12 +248,12 @@ class NumpyEngine(Engine):
         return state
 
     def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        count, vectors = parse_state(state, self.layers, self._optimiser.slots)
+        count, vectors, _ = parse_state(state, self.layers, self._optimiser.slots)
         for name, tensors in vectors.items():
             flat = self._optimiser.slots[name] if name else self._parameters.values
-            for block, (weight, bias) in zip(self._parameters.blocks, tensors, strict=True):
-                block.weight(flat)[:] = weight
-                block.bias(flat)[:] = bias
+            for block in self._parameters.blocks:
+                block.weight(flat)[:] = tensors[block.name, "weight"]
+                block.bias(flat)[:] = tensors[block.name, "bias"]
         self._optimiser.count = count
         self._optimiser.loaded()
         self._reached.nothing()

@@ -20,6 +20,7 @@ from bptui.engine.numpy.operations import Array, Operation
 from bptui.engine.numpy.optimisers import Direct
 from bptui.engine.numpy.parameters import Block, Parameters
 from bptui.spec.experiment import Layer, Loss
+from bptui.spec.layers.base import activation_of, dropout_of
 
 
 class LayerTape:
@@ -31,7 +32,8 @@ class LayerTape:
         self.source = source
         self.with_ones = np.ones((block.units + 1, rows), dtype)
         self.a = self.with_ones[: block.units]
-        plain, whole = layer.activation == "identity", not layer.dropout
+        activation = activation_of(layer)
+        plain, whole = activation == "identity", not dropout_of(layer)
         self.z = self.a if plain and whole else np.empty_like(self.a)
         self.h = self.a if whole else (self.z if plain else np.empty_like(self.a))  # g(z), before dropout
         self.gate: Array | None = None if plain and whole else np.empty_like(self.a)
@@ -45,7 +47,7 @@ class LayerTape:
         self._gating: list[Operation] = []
         if not plain:
             assert self.gate is not None
-            values, gating = ACTIVATIONS[layer.activation](self.z, self.h, self.gate)
+            values, gating = ACTIVATIONS[activation](self.z, self.h, self.gate)
             self.forward += values
             self._gating += gating
         if self.mask is not None:
@@ -135,10 +137,11 @@ def outputs(layers: Sequence[Layer], parameters: Parameters, x: Array) -> Array:
     for layer, block in zip(layers, parameters.blocks, strict=True):
         with_ones = np.ones((block.units + 1, rows), source.dtype)
         h = with_ones[: block.units]
-        z = h if layer.activation == "identity" else np.empty_like(h)
+        activation = activation_of(layer)
+        z = h if activation == "identity" else np.empty_like(h)
         np.dot(block.of(parameters.values).T, source, out=z)
-        if layer.activation != "identity":
-            for operation in ACTIVATIONS[layer.activation](z, h, np.empty_like(h))[0]:
+        if activation != "identity":
+            for operation in ACTIVATIONS[activation](z, h, np.empty_like(h))[0]:
                 operation()
         source = with_ones
     return np.array(h.T, order="C")

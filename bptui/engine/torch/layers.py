@@ -1,49 +1,35 @@
-"""Layers: z from the input and the parameters as one function, and its backward by autograd.
+"""One layer of the torch engine over one batch: z by its kind's function, activation and dropout, and the way back.
 
-A new kind is one function in ``FORWARD``. Inputs and parameters are detached leaves, so a layer's graph is
-its own and backward is one call for one layer. Where the formula is short, a row of ``BACKWARD`` may say it:
-on a small layer autograd costs four times the arithmetic (45 µs against 9 µs).
+Inputs and parameters are detached leaves, so a layer's graph is its own and backward is one call for one layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from bptui.engine.torch.activations import ACTIVATIONS, GATES
-from bptui.spec.experiment import Layer
-
-
-def dense(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return torch.addmm(bias, x, weight)  # (N, inputs)·(inputs, units) + (units,)
-
-
-def dense_backward(x: Tensor, weight: Tensor, delta: Tensor, into: tuple[Tensor, Tensor], down: bool) -> Tensor | None:
-    torch.mm(x.t(), delta, out=into[0])  # ∂L/∂W, (inputs, units)
-    torch.sum(delta, 0, out=into[1])  # ∂L/∂b, (units,)
-    return torch.mm(delta, weight.t()) if down else None  # (N, inputs)
-
-
-FORWARD: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"dense": dense}
-#: (input, W, δ, places of ∂L/∂W and ∂L/∂b, whether δWᵀ is wanted) → δWᵀ.
-BACKWARD: dict[str, Callable[[Tensor, Tensor, Tensor, tuple[Tensor, Tensor], bool], Tensor | None]] = {
-    "dense": dense_backward
-}
+from bptui.engine.torch.kinds import BACKWARD, FORWARD
+from bptui.engine.torch.kinds.base import Context
+from bptui.spec.layers.base import activation_of
+from bptui.spec.shapes import Placed
 
 
 class LayerRun:
     """One layer and what the present step has left in it, by the names of ``base.Kind``."""
 
-    def __init__(self, layer: Layer, values: tuple[Tensor, Tensor], gradients: tuple[Tensor, Tensor]) -> None:
-        """W and b, and the places of their gradients: views of the flat tensors."""
-        kind = str(layer.__struct_config__.tag)
-        self._function, self._formula = FORWARD[kind], BACKWARD.get(kind)
-        self.activation = layer.activation
-        self.weight, self.bias = values
-        self._leaves = (self.weight.detach().requires_grad_(), self.bias.detach().requires_grad_())
+    def __init__(
+        self, place: Placed, values: dict[str, Tensor], gradients: dict[str, Tensor], buffers: dict[str, Tensor]
+    ) -> None:
+        """Parameters, and the places of their gradients: views of the flat tensors."""
+        self.place, self.values, self.buffers = place, values, buffers
+        self.activation = activation_of(place.layer)
+        self._function, self._formula = FORWARD[place.kind], BACKWARD.get(place.kind)
+        self._leaves = {name: value.detach().requires_grad_() for name, value in values.items()}
         self._gradients = gradients
+        self.pending: dict[str, Tensor] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -55,21 +41,23 @@ class LayerRun:
         self.mask: Tensor | None = None
         self.delta: Tensor | None = None
         self.upstream: Tensor | None = None
-        self.weight_gradient: Tensor | None = None
-        self.bias_gradient: Tensor | None = None
-        self._source: Tensor | None = None
+        self.gradients: dict[str, Tensor] | None = None
+        self.views: dict[str, Tensor] = {}
+        self._sources: tuple[Tensor, ...] = ()
         self._z_graph: Tensor | None = None
         self._h_graph: tuple[Tensor, Tensor] | None = None
 
-    def forward(self, x: Tensor, mask: Tensor | None, down: bool) -> None:
-        """z, and a = g(z) ⊙ mask, (N, units). ``down``: there is a layer below that wants its part of δ."""
+    def forward(self, sources: tuple[Tensor, ...], mask: Tensor | None, lengths: Tensor | None, wanted: bool) -> None:
+        """z, and a = g(z) ⊙ mask, (N, *shape). ``wanted``: a layer below wants its part of δ."""
+        context = Context(self.place, True, lengths, self.pending)
+        buffers = {**self.buffers, **self.pending} if self.buffers else self.buffers
         if self._formula is None:
-            x = x.detach().requires_grad_(down)
-            self._z_graph = self._function(x, *self._leaves)
+            sources = tuple(x.detach().requires_grad_(wanted and x.is_floating_point()) for x in sources)
+            self._z_graph = self._function(self.place.layer, sources, self._leaves, buffers, context)
             self.z = self._z_graph.detach()
         else:
-            self.z = self._function(x, self.weight, self.bias)
-        self._source = x
+            self.z = self._function(self.place.layer, sources, self.values, buffers, context)
+        self._sources, self.views = sources, context.views
         if self.activation == "identity":
             self.h = self.z
         elif self.activation in GATES:
@@ -81,35 +69,52 @@ class LayerRun:
         self.mask = mask
         self.a = self.h if mask is None else self.h * mask
 
-    def backward(self, upstream: Tensor, down: bool, part: int, parts: int) -> Tensor | None:
-        """δ = upstream ⊙ gate, then ∂L/∂W and ∂L/∂b; returns δWᵀ if the layer below wants it.
+    def predict(self, sources: tuple[Tensor, ...], lengths: Tensor | None) -> Tensor:
+        """a without dropout; nothing of the step is touched."""
+        context = Context(self.place, False, lengths)
+        z = self._function(self.place.layer, sources, self.values, self.buffers, context)
+        return z if self.activation == "identity" else ACTIVATIONS[self.activation](z)
+
+    def backward(self, upstream: Tensor, wanted: bool, part: int, parts: int) -> tuple[Tensor | None, ...]:
+        """δ = upstream ⊙ gate, then the parameters' gradients; gives ∂L/∂source of each input if ``wanted``.
 
         The gradients of several ``parts`` add up to their mean; part 0 starts anew.
         """
-        assert self._source is not None
         self.upstream = upstream
         self.gate = self._gate()
         self.delta = upstream if self.gate is None else upstream * self.gate
-        below: Tensor | None = None
+        below: tuple[Tensor | None, ...]
         if self._formula is not None:
-            into = self._gradients
+            into: Mapping[str, Tensor] = self._gradients
             if parts > 1:
-                into = (torch.empty_like(into[0]), torch.empty_like(into[1]))
-            below = self._formula(self._source, self.weight, self.delta, into, down)
+                into = {name: torch.empty_like(place) for name, place in self._gradients.items()}
+            below = (self._formula(self._sources, self.values, self.delta, into, wanted),)
         else:
-            assert self._z_graph is not None
-            wanted = (*self._leaves, self._source) if down else self._leaves
-            dw, db, *rest = torch.autograd.grad(self._z_graph, wanted, self.delta)
-            into, below = (dw, db), (rest[0] if rest else None)
-        for place, gradient in zip(self._gradients, into, strict=True):
+            into, below = self._by_autograd(self.delta)
+        for name, place in self._gradients.items():
+            gradient = into[name]
             if parts > 1 and part:
                 place.add_(gradient / parts)
             elif parts > 1:
                 torch.div(gradient, parts, out=place)
             elif place is not gradient:
                 place.copy_(gradient)
-        self.weight_gradient, self.bias_gradient = self._gradients
+        self.gradients = self._gradients
         return below
+
+    def _by_autograd(self, delta: Tensor) -> tuple[dict[str, Tensor], tuple[Tensor | None, ...]]:
+        assert self._z_graph is not None
+        sources = [x for x in self._sources if x.requires_grad]
+        wanted = [*self._leaves.values(), *sources]
+        if not wanted:
+            return {}, (None,) * len(self._sources)
+        given = torch.autograd.grad(self._z_graph, wanted, delta, allow_unused=True)
+        gradients = {
+            name: torch.zeros_like(leaf) if found is None else found
+            for (name, leaf), found in zip(self._leaves.items(), given, strict=False)
+        }
+        rest = iter(given[len(self._leaves) :])
+        return gradients, tuple(next(rest) if x.requires_grad else None for x in self._sources)
 
     def _gate(self) -> Tensor | None:
         """g′(z), dropout's mask included; None where it is 1."""

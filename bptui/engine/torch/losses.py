@@ -11,6 +11,8 @@ from torch import Tensor
 
 from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, Huber, Loss
 
+#: A class id that is no target: such rows count for nothing.
+NO_TARGET = -1
 Function = Callable[[Tensor, Tensor], Tensor]
 #: Losses whose logits go in: the last layer's δ is not a product of two factors.
 FUSED = frozenset({"cross_entropy", "binary_cross_entropy"})
@@ -22,7 +24,7 @@ def cross_entropy(loss: Loss, like: Tensor) -> Function:
     if loss.class_weights is not None:
         weight = torch.tensor(loss.class_weights, dtype=like.dtype, device=like.device)
     smooth = loss.label_smoothing
-    return lambda out, y: F.cross_entropy(out, y, weight=weight, label_smoothing=smooth)
+    return lambda out, y: F.cross_entropy(out, y, weight=weight, ignore_index=NO_TARGET, label_smoothing=smooth)
 
 
 def binary_cross_entropy(loss: Loss, like: Tensor) -> Function:

@@ -12,96 +12,113 @@ import torch
 from torch import Tensor
 
 from bptui.engine import initialise, measure
-from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity
+from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity, What
 from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
 from bptui.engine.torch import statistics
-from bptui.engine.torch.activations import ACTIVATIONS
 from bptui.engine.torch.device import checked
-from bptui.engine.torch.layers import FORWARD, LayerRun
+from bptui.engine.torch.layers import LayerRun
 from bptui.engine.torch.losses import FUSED, LOSSES
 from bptui.engine.torch.optimisers import Optimiser
-from bptui.spec.experiment import Experiment, layer_names
+from bptui.spec.experiment import CrossEntropy, Experiment
+from bptui.spec.layers.base import Parameter, penalties_of
+from bptui.spec.shapes import BATCH, Placed, plain_chain
 
 DTYPES = {"f32": torch.float32, "f64": torch.float64}
-PREDICT_ROWS = 8192
+#: Rows, or samples of more than one axis, of one piece of ``predict``.
+PREDICT_ROWS, PREDICT_SAMPLES = 8192, 256
 #: As in ``torch.nn.utils.clip_grad_norm_``.
 EPSILON = 1e-6
 
 
 class TorchEngine(Engine):
-    """See ``base.Engine``. Parameters and gradient are one flat tensor each, W then b of each layer."""
+    """See ``base.Engine``. Parameters and gradient are one flat tensor each, in the order of the layers."""
 
     def __init__(
-        self, experiment: Experiment, features: int, outputs: int, *, dtype: str, seed: int, device: str = "cpu"
+        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu"
     ) -> None:
         self.name, self.device, self.dtype = "torch", checked(device), cast(Literal["f32", "f64"], dtype)
         self._kind: dict[str, Any] = {"dtype": DTYPES[dtype], "device": self.device}
-        names = layer_names(experiment.model)
+        self.layers: Sequence[LayerInfo] = described(layers)
         self._configure(experiment, seed)
         self._loss = experiment.loss
-        self.layers: Sequence[LayerInfo] = described(experiment, features)
         self._flat = torch.empty(sum(info.parameters for info in self.layers), **self._kind)
         self._gradient = torch.zeros_like(self._flat)
         self._flat.grad = self._gradient
         self._runs = [
-            LayerRun(layer, values, gradients)
-            for layer, values, gradients in zip(
-                experiment.model, self._views(self._flat), self._views(self._gradient), strict=True
+            LayerRun(place, values, gradients, {each.name: self._begun(place, each) for each in place.geometry.buffers})
+            for place, values, gradients in zip(
+                layers, self._views(self._flat), self._views(self._gradient), strict=True
             )
         ]
-        for layer, info, run in zip(experiment.model, self.layers, self._runs, strict=True):
-            run.weight.copy_(torch.from_numpy(initialise.weight(layer, info.name, info.inputs, seed)))
-            run.bias.copy_(torch.from_numpy(initialise.bias(layer)))
+        for run in self._runs:
+            for each in run.place.geometry.parameters:
+                run.values[each.name].copy_(self._begun(run.place, each))
         tag = str(experiment.loss.__struct_config__.tag)
         self._criterion = LOSSES[tag](experiment.loss, self._flat)
+        self._classes = isinstance(experiment.loss, CrossEntropy)
         self._may_fuse = tag in FUSED
         self._fused = self._may_fuse and plain_output(self._model)
         self._optimiser = Optimiser(experiment.optimizer, self._settings, self._flat)
         self._penalised = [
-            (index, layer.l1, layer.l2) for index, layer in enumerate(experiment.model) if layer.l1 or layer.l2
+            (index, *penalties_of(layer)) for index, layer in enumerate(experiment.model) if any(penalties_of(layer))
         ]
-        self._reached = Progress(len(names), plain_output(self._model))
+        self._reached = Progress(len(self.layers), plain_output(self._model))
         self._x: Tensor | None = None
         self._y: Tensor | None = None
-        self._upstream: Tensor | None = None
+        self._lengths: Tensor | None = None
+        self._upstreams: list[Tensor | None] = []
         self._part, self._parts, self._first, self._step = 0, 1, 0, 0
         self._watching = False
         self._applied: Tensor | None = None
 
-    def _views(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Detached views of a flat tensor: W (inputs, units) and b (units,) of each layer."""
+    def _begun(self, place: Placed, each: Parameter) -> Tensor:
+        return torch.from_numpy(initialise.values(place.layer, place.name, each, self._seed)).to(**self._kind)
+
+    def _views(self, flat: Tensor) -> list[dict[str, Tensor]]:
+        """Detached views of a flat tensor: each layer's parameters by name."""
         views, first = [], 0
         for info in self.layers:
-            (units,) = info.shape
-            middle, last = first + info.inputs * units, first + info.parameters
-            views.append((flat.detach()[first:middle].view(info.inputs, units), flat.detach()[middle:last]))
-            first = last
+            found = {}
+            for each in info.tensors:
+                found[each.name] = flat.detach()[first : first + each.size].view(each.shape)
+                first += each.size
+            views.append(found)
         return views
 
     # -- one update, piece by piece ---------------------------------------------------------------
     def begin(self, batch: Batch, step: int, part: int = 0, parts: int = 1) -> None:
         self._first = self._first + len(self._x) if part and self._x is not None else 0
         self._part, self._parts, self._step = part, parts, step
-        self._x = torch.tensor(batch.x, **self._kind)
+        self._x, self._lengths = self._taken(batch.x), self._counts(batch.lengths)
         y = torch.tensor(batch.y, device=self.device)
-        if y.is_floating_point():
-            y = y.to(self._kind["dtype"])
-            self._y = y if y.dim() == 2 else y.reshape(len(self._x), -1)
-        else:
-            self._y = y.long() if y.dim() == 1 else y.to(self._kind["dtype"])
+        self._y = y.long() if self._classes else y.to(self._kind["dtype"]).reshape(len(self._x), -1)
+        self._upstreams = []
         for run in self._runs:
             run.forget()
+            if not part:
+                run.pending = {}
         self._reached.begin()
 
+    def _taken(self, x: npt.NDArray[Any]) -> Tensor:
+        """The batch in the engine's type; ids stay whole numbers."""
+        if x.dtype.kind in "iu":
+            return torch.tensor(x, device=self.device).long()
+        return torch.tensor(x, **self._kind)
+
+    def _counts(self, lengths: npt.NDArray[np.int64] | None) -> Tensor | None:
+        return None if lengths is None else torch.tensor(lengths, device=self.device)
+
     def forward(self, layer: int) -> None:
-        source = self._runs[layer - 1].a if layer else self._x
+        x, run = self._x, self._runs[layer]
         dropout, mask = self._dropouts[layer], None
-        if source is None:
-            raise RuntimeError("begin() and the layers before come first")
+        if x is None:
+            raise RuntimeError("begin() comes first")
+        sources = _sources(run.place, x, [each.a for each in self._runs[:layer]])
         if dropout is not None:
-            mask = torch.from_numpy(dropout.mask(self._step, len(source), self._first)).to(**self._kind)
-        self._runs[layer].forward(source, mask, layer > 0)
+            drawn = torch.from_numpy(dropout.mask(self._step, len(x), self._first)).to(**self._kind)
+            mask = drawn.view(len(x), *run.place.geometry.output)
+        run.forward(sources, mask, self._lengths, run.place.wanted)
         self._reached.forward = layer + 1
 
     def loss(self) -> float:
@@ -109,23 +126,31 @@ class TorchEngine(Engine):
         if out is None or self._y is None:
             raise RuntimeError("the layers come first")
         out = out.detach().requires_grad_()
-        loss = self._criterion(out, self._y)
-        (self._upstream,) = torch.autograd.grad(loss, out)
+        loss = self._criterion(_rows(out, self._classes), self._y.flatten() if self._classes else self._y)
+        self._upstreams = [None] * len(self._runs)
+        (self._upstreams[-1],) = torch.autograd.grad(loss, out)
         self._reached.loss = True
         return loss.item()
 
     def backward(self, layer: int) -> None:
-        if self._upstream is None:
+        upstream = self._upstreams[layer] if self._upstreams else None
+        if upstream is None:
             raise RuntimeError("loss() and the layers above come first")
-        self._upstream = self._runs[layer].backward(self._upstream, layer > 0, self._part, self._parts)
+        place = self._runs[layer].place
+        given = self._runs[layer].backward(upstream, place.wanted, self._part, self._parts)
+        for source, part in zip(place.sources, given, strict=True):
+            if source != BATCH and part is not None:
+                total = self._upstreams[source]
+                self._upstreams[source] = part if total is None else total + part
         self._reached.backward = layer
 
     def clip(self) -> float:
-        if self._penalised:
-            for index, l1, l2 in self._penalised:
-                weight, gradient = self._runs[index].weight, self._runs[index].weight_gradient
-                if gradient is not None:
-                    gradient += l1 * weight.sign() + 2.0 * l2 * weight
+        for index, l1, l2 in self._penalised:
+            run = self._runs[index]
+            for each in self.layers[index].weights:
+                weight = run.values[each.name]
+                if run.gradients is not None:
+                    run.gradients[each.name].add_(l1 * weight.sign() + 2.0 * l2 * weight)
         by_value, by_norm = self._settings["clip_value"], self._settings["clip_norm"]
         if by_value == by_norm == math.inf:
             return math.nan
@@ -141,6 +166,10 @@ class TorchEngine(Engine):
         before = self._flat.clone() if self._watching else None
         self._optimiser.step(lr)
         self._applied = None if before is None else self._flat - before
+        for run in self._runs:
+            for name, value in run.pending.items():
+                run.buffers[name].copy_(value)
+            run.pending = {}
 
     def train_step(self, batch: Batch, step: int, lr: float) -> float:
         return self.accumulate((batch,), step, lr)
@@ -159,25 +188,31 @@ class TorchEngine(Engine):
         return sum(losses) / len(losses)
 
     # -- looking, which changes nothing ------------------------------------------------------------
-    def predict(self, x: npt.NDArray[np.generic]) -> Array:
-        pieces = []
+    def predict(self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None) -> Array:
+        pieces, rows = [], PREDICT_ROWS if plain_chain([run.place for run in self._runs]) else PREDICT_SAMPLES
         with torch.no_grad():
-            for first in range(0, max(len(x), 1), PREDICT_ROWS):
-                a = torch.tensor(x[first : first + PREDICT_ROWS], **self._kind)
-                for layer, run in zip(self._model, self._runs, strict=True):
-                    a = FORWARD[str(layer.__struct_config__.tag)](a, run.weight, run.bias)
-                    if layer.activation != "identity":
-                        a = ACTIVATIONS[layer.activation](a)
-                pieces.append(a)
+            for first in range(0, max(len(x), 1), rows):
+                piece = slice(first, first + rows)
+                taken = self._taken(x[piece])
+                counts = None if lengths is None else self._counts(lengths[piece])
+                given: list[Tensor | None] = []
+                for run in self._runs:
+                    given.append(run.predict(_sources(run.place, taken, given), counts))
+                out = cast(Tensor, given[-1])
+                pieces.append(out if self._classes else _rows(out, False))
             return _home(torch.cat(pieces))
 
     def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
         return measure.data_loss(self._loss, outputs, y)
 
     def tensor(self, kind: Kind, layer: int) -> Array | None:
-        if kind in ("update_W", "W", "b"):
-            source = self._applied if kind == "update_W" else self._flat
-            return None if source is None else _home(self._views(source)[layer][kind == "b"])
+        info = self.layers[layer]
+        if kind in ("W", "update_W", "grad_W", "b", "grad_b"):
+            name = info.tensors[0].name if info.tensors and kind not in ("b", "grad_b") else "bias"
+            if all(each.name != name for each in info.tensors):
+                return None
+            what: What = "update" if kind == "update_W" else "gradient" if kind.startswith("grad") else "value"
+            return self.tensor_of(name, layer, what)
         if self._x is None or not self._reached.has(kind, layer):
             return None
         run, last = self._runs[layer], layer == len(self._runs) - 1
@@ -186,26 +221,43 @@ class TorchEngine(Engine):
         if kind in ("upstream", "gate") and last and self._fused:
             return None
         if kind in ("upstream", "delta") and last and run.delta is None:  # the loss alone has given it
-            return _home(cast(Tensor, self._upstream))
+            return _home(cast(Tensor, self._upstreams[-1]))
         if kind == "gate" and run.gate is None:
             return _home(torch.ones_like(cast(Tensor, run.delta)))
-        name = {"grad_W": "weight_gradient", "grad_b": "bias_gradient"}.get(kind, kind)
-        value: Tensor | None = getattr(run, name)
+        value: Tensor | None = getattr(run, kind)
         return None if value is None else _home(value)
+
+    def tensor_of(self, name: str, layer: int, what: What = "value") -> Array | None:
+        run = self._runs[layer]
+        if what == "value":
+            return _home(run.buffers[name] if name in run.buffers else run.values[name])
+        if what == "update":
+            return None if self._applied is None else _home(self._views(self._applied)[layer][name])
+        return None if run.gradients is None else _home(run.gradients[name])
+
+    def views(self, layer: int) -> dict[str, Array]:
+        return {name: _home(view) for name, view in self._runs[layer].views.items()}
 
     def watch(self, on: bool) -> None:
         self._watching = on
 
     def reduce(self) -> npt.NDArray[np.float32]:
-        applied = [None] * len(self._runs) if self._applied is None else [w for w, _ in self._views(self._applied)]
-        return statistics.table(self.layers, self._runs, [run.weight_gradient for run in self._runs], applied)
+        applied = None if self._applied is None else self._views(self._applied)
+        return statistics.table(self.layers, self._runs, applied)
 
     def fired(self) -> list[npt.NDArray[np.bool_] | None]:
         return statistics.fired(self.layers, self._runs)
 
     def histogram(self, kind: Quantity) -> npt.NDArray[np.uint32]:
-        name = {"grad_W": "weight_gradient", "W": "weight"}.get(kind, kind)
-        return statistics.histograms([getattr(run, name) for run in self._runs])
+        found: list[list[Tensor]] = []
+        for info, run in zip(self.layers, self._runs, strict=True):
+            if kind in ("W", "grad_W"):
+                of = run.values if kind == "W" else run.gradients
+                found.append([] if of is None else [of[each.name] for each in info.weights])
+            else:
+                tensor: Tensor | None = getattr(run, kind)
+                found.append([] if tensor is None else [tensor])
+        return statistics.histograms(found)
 
     # -- state -------------------------------------------------------------------------------------
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -213,27 +265,33 @@ class TorchEngine(Engine):
         vectors = {"": self._flat}
         vectors |= {f"optimizer.{name}.": slot for name, slot in self._optimiser.slots().items()}
         for prefix, flat in vectors.items():
-            for info, (weight, bias) in zip(self.layers, self._views(flat), strict=True):
-                state[f"{prefix}{info.name}.weight"] = _home(weight)
-                state[f"{prefix}{info.name}.bias"] = _home(bias)
+            for info, run, views in zip(self.layers, self._runs, self._views(flat), strict=True):
+                state |= {f"{prefix}{info.name}.{name}": _home(value) for name, value in views.items()}
+                if not prefix:
+                    state |= {f"{info.name}.{name}": _home(value) for name, value in run.buffers.items()}
         state[OPTIMISER_STEP] = np.array(self._optimiser.count, dtype=np.int64)
         return state
 
     def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        count, vectors = parse_state(state, self.layers, self._optimiser.names())
+        count, vectors, buffers = parse_state(state, self.layers, self._optimiser.names())
         slots: dict[str, Tensor] = {}
-        for name, tensors in vectors.items():
-            flat = self._flat if name == "" else torch.empty_like(self._flat)
-            for (weight, bias), (new_weight, new_bias) in zip(self._views(flat), tensors, strict=True):
-                weight.copy_(torch.tensor(new_weight))
-                bias.copy_(torch.tensor(new_bias))
-            if name:
-                slots[name] = flat
+        for slot, tensors in vectors.items():
+            flat = self._flat if slot == "" else torch.empty_like(self._flat)
+            for info, views in zip(self.layers, self._views(flat), strict=True):
+                for name, view in views.items():
+                    view.copy_(torch.tensor(tensors[info.name, name]))
+            if slot:
+                slots[slot] = flat
+        for info, run in zip(self.layers, self._runs, strict=True):
+            for name, buffer in run.buffers.items():
+                buffer.copy_(torch.tensor(buffers[info.name, name]))
         self._optimiser.load(count, slots)
         self._reached.nothing()
-        self._applied = self._x = self._y = self._upstream = None
+        self._applied = self._x = self._y = None
+        self._upstreams = []
         for run in self._runs:
             run.forget()
+            run.pending = {}
 
     def _rule_changed(self) -> None:
         self._optimiser.rebuild()
@@ -241,6 +299,22 @@ class TorchEngine(Engine):
     def _dropout_changed(self) -> None:
         self._reached.plain_output = plain_output(self._model)
         self._fused = self._may_fuse and self._reached.plain_output
+
+
+def _sources(place: Placed, x: Tensor, given: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
+    """What a layer reads: outputs of earlier ones, or the batch in the form that it takes."""
+    found = []
+    for source, shape in zip(place.sources, place.inputs, strict=True):
+        taken = x.view(len(x), *shape) if source == BATCH else given[source]
+        if taken is None:
+            raise RuntimeError("begin() and the layers before come first")
+        found.append(taken)
+    return tuple(found)
+
+
+def _rows(out: Tensor, classes: bool) -> Tensor:
+    """Outputs as rows: one a class target (each step of a sequence), else one a sample."""
+    return out.flatten(0, -2) if classes else out.flatten(1)
 
 
 def _home(tensor: Tensor) -> Array:

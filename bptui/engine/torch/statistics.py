@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,42 +18,52 @@ from bptui.runs.records import CELLS
 
 
 def table(
-    infos: Sequence[LayerInfo],
-    layers: Sequence[LayerRun],
-    gradients: Sequence[Tensor | None],
-    applied: Sequence[Tensor | None],
+    infos: Sequence[LayerInfo], runs: Sequence[LayerRun], applied: Sequence[Mapping[str, Tensor]] | None
 ) -> npt.NDArray[np.float32]:
-    """``(layers, len(COLUMNS))``; nan for what this step has not computed (yet)."""
-    nan = torch.full((), float("nan"), dtype=layers[0].weight.dtype, device=layers[0].weight.device)
+    """``(layers, len(COLUMNS))``; nan for what this step has not computed (yet), or the layer does not have."""
+    like = next((value for run in runs for value in run.values.values()), torch.zeros(()))
+    nan = torch.full((), float("nan"), dtype=like.dtype, device=like.device)
     cells: list[Tensor] = []
     with torch.no_grad():
-        for info, layer, gradient, change in zip(infos, layers, gradients, applied, strict=True):
-            weight_norm = layer.weight.norm()
-            row = [nan if gradient is None else gradient.norm(), weight_norm]
-            row.append(nan if change is None else change.norm() / weight_norm)
-            if layer.a is None:
-                row += [nan, nan]
-            else:
-                row += [layer.a.mean(), layer.a.std(correction=0)]
-            row.append(nan if layer.delta is None else layer.delta.norm())
-            silent = info.activation in CAN_DIE and layer.h is not None
-            row.append((~_fired(layer)).sum().to(nan.dtype) if silent else nan)
-            cells += row
+        for index, (info, run) in enumerate(zip(infos, runs, strict=True)):
+            weight_norm = _norm(info, run.values)
+            gradient = None if run.gradients is None else _norm(info, run.gradients)
+            change = None if applied is None else _norm(info, applied[index])
+            row = [gradient, weight_norm]
+            row.append(None if change is None or weight_norm is None else change / weight_norm)
+            row += [None, None] if run.a is None else [run.a.mean(), run.a.std(correction=0)]
+            row.append(None if run.delta is None else run.delta.norm())
+            silent = info.activation in CAN_DIE and run.h is not None
+            row.append((~_fired(info, run)).sum().to(nan.dtype) if silent else None)
+            cells += [nan if cell is None else cell for cell in row]
         flat = torch.stack(cells).to("cpu", torch.float32)
     return flat.numpy().reshape(len(infos), len(COLUMNS)).copy()
 
 
-def fired(infos: Sequence[LayerInfo], layers: Sequence[LayerRun]) -> list[npt.NDArray[np.bool_] | None]:
+def _norm(info: LayerInfo, tensors: Mapping[str, Tensor]) -> Tensor | None:
+    """Euclidean, over all weights of a layer; None where it has none."""
+    norms = [tensors[each.name].norm() for each in info.weights]
+    if len(norms) < 2:
+        return norms[0] if norms else None
+    whole: Tensor = torch.stack(norms).norm()
+    return whole
+
+
+def fired(infos: Sequence[LayerInfo], runs: Sequence[LayerRun]) -> list[npt.NDArray[np.bool_] | None]:
     """Units that gave anything but 0 for any sample, before dropout; None where they cannot die or are not reached."""
     return [
-        _fired(layer).cpu().numpy() if info.activation in CAN_DIE and layer.h is not None else None
-        for info, layer in zip(infos, layers, strict=True)
+        _fired(info, run).cpu().numpy() if info.activation in CAN_DIE and run.h is not None else None
+        for info, run in zip(infos, runs, strict=True)
     ]
 
 
-def histograms(tensors: Sequence[Tensor | None]) -> npt.NDArray[np.uint32]:
+def histograms(tensors: Sequence[Sequence[Tensor]]) -> npt.NDArray[np.uint32]:
     """``(layers, CELLS)`` from the exponent bits; a row of zeros where there is no tensor."""
-    return exponent_cells([None if tensor is None else exponent_counts(tensor.detach()) for tensor in tensors])
+    counted = []
+    for group in tensors:
+        counts = [exponent_counts(tensor.detach()) for tensor in group]
+        counted.append(torch.stack(counts).sum(0) if counts else None)
+    return exponent_cells(counted)
 
 
 def exponent_cells(counted: Sequence[Tensor | None]) -> npt.NDArray[np.uint32]:
@@ -84,6 +94,8 @@ def exponent_counts(x: Tensor) -> Tensor:
     return torch.cat([counts, special])
 
 
-def _fired(layer: LayerRun) -> Tensor:
-    assert layer.h is not None
-    return (layer.h != 0).any(dim=0)
+def _fired(info: LayerInfo, run: LayerRun) -> Tensor:
+    """(units,), over samples and places."""
+    assert run.h is not None
+    units = 1 if info.unit_axis == 0 else run.h.dim() - 1
+    return (run.h != 0).movedim(units, 0).flatten(1).any(dim=1)

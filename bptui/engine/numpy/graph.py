@@ -1,0 +1,325 @@
+"""The NumPy engine for graphs: layers of any kind, joined in any way that has no circle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from bptui.engine import initialise, measure
+from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity, What
+from bptui.engine.dropout import Dropout
+from bptui.engine.numpy import graph_statistics as statistics
+from bptui.engine.numpy.clipping import Clipping, Penalised
+from bptui.engine.numpy.criteria import CRITERIA
+from bptui.engine.numpy.losses import FUSED
+from bptui.engine.numpy.nodes import NODES
+from bptui.engine.numpy.nodes.base import Context
+from bptui.engine.numpy.optimisers import OPTIMISERS
+from bptui.engine.numpy.station import Station, contribute
+from bptui.engine.numpy.vectors import Vectors
+from bptui.engine.progress import Progress
+from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
+from bptui.spec.experiment import CrossEntropy, Experiment
+from bptui.spec.layers.base import activation_of, penalties_of
+from bptui.spec.shapes import BATCH, Placed
+
+DTYPES: dict[str, npt.DTypeLike] = {"f32": np.float32, "f64": np.float64}
+#: Samples of one piece of ``predict``.
+PREDICT_ROWS = 256
+
+
+class GraphEngine(Engine):
+    """See ``base.Engine``. Floating-point warnings are switched off: what is not finite is recorded, not printed."""
+
+    def __init__(
+        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu"
+    ) -> None:
+        np.seterr(all="ignore")
+        self.name, self.device, self.dtype = "numpy", "cpu", cast(Literal["f32", "f64"], dtype)
+        self.layers: Sequence[LayerInfo] = described(layers)
+        self._configure(experiment, seed)
+        self._places, self._dtype = tuple(layers), np.dtype(DTYPES[dtype])
+        self._vectors = Vectors(self.layers, self._dtype)
+        self._buffers: list[dict[str, Array]] = []
+        for index, place in enumerate(layers):
+            views = self._vectors.views(self._vectors.values, index)
+            for each in place.geometry.parameters:
+                views[each.name][...] = initialise.values(place.layer, place.name, each, seed)
+            self._buffers.append({
+                each.name: initialise.values(place.layer, place.name, each, seed).astype(self._dtype)
+                for each in place.geometry.buffers
+            })  # fmt: skip
+        self._stations = self._built()
+        self._twins: list[Station] = []
+        tag = str(experiment.loss.__struct_config__.tag)
+        self._loss, self._criterion, self._may_fuse = experiment.loss, CRITERIA[tag], tag in FUSED
+        self._classes = isinstance(experiment.loss, CrossEntropy)
+        rule = OPTIMISERS[str(experiment.optimizer.__struct_config__.tag)]
+        values, gradient = self._vectors.values, self._vectors.gradient
+        self._optimiser = rule(experiment.optimizer, self._settings, values, gradient)
+        self._clipping = Clipping(gradient, self._penalised(), self._settings)
+        self._reached = Progress(len(layers), plain_output(self._model))
+        self._batch: Batch | None = None
+        self._x: Array = np.zeros((0, 0), self._dtype)
+        self._context = Context(training=True)
+        self._upstreams: list[Array | None] = []
+        self._owned: list[bool] = []
+        self._part, self._parts, self._first, self._step = 0, 1, 0, 0
+        self._sum: Array | None = None
+        self._watching = False
+        self._applied: Array | None = None
+
+    def _built(self) -> list[Station]:
+        """A node for each layer over the one set of parameters."""
+        vectors = self._vectors
+        return [
+            Station(
+                NODES[place.kind](
+                    place, vectors.views(vectors.values, index), vectors.views(vectors.gradient, index),
+                    self._buffers[index],
+                ),
+                activation_of(place.layer),
+            )
+            for index, place in enumerate(self._places)
+        ]  # fmt: skip
+
+    def _penalised(self) -> list[Penalised]:
+        vectors, found = self._vectors, []
+        for index, place in enumerate(self._places):
+            weights = vectors.weights(vectors.values, index)
+            gradients = vectors.weights(vectors.gradient, index)
+            for weight, gradient in zip(weights, gradients, strict=True):
+                found.append(Penalised(weight, gradient, *penalties_of(place.layer)))
+        return found
+
+    # -- one update, piece by piece ---------------------------------------------------------------
+    def begin(self, batch: Batch, step: int, part: int = 0, parts: int = 1) -> None:
+        self._first = self._first + len(self._x) if part else 0
+        self._part, self._parts, self._step = part, parts, step
+        self._batch, self._x = batch, self._taken(batch.x)
+        self._context = Context(training=True, lengths=batch.lengths)
+        for station in self._stations:
+            station.forget()
+            if not part:
+                station.node.pending.clear()
+        self._reached.begin()
+
+    def _taken(self, x: npt.NDArray[Any]) -> Array:
+        """The batch in the engine's type; ids stay whole numbers."""
+        return np.array(x, np.int64 if x.dtype.kind in "iu" else self._dtype)
+
+    def _sources(self, stations: Sequence[Station], x: Array, layer: int) -> tuple[Array, ...]:
+        place = self._places[layer]
+        return tuple(
+            x.reshape(len(x), *shape) if source == BATCH else _there(stations[source].a)
+            for source, shape in zip(place.sources, place.inputs, strict=True)
+        )
+
+    def forward(self, layer: int) -> None:
+        if self._batch is None:
+            raise RuntimeError("begin() comes first")
+        sources = self._sources(self._stations, self._x, layer)
+        self._stations[layer].forward(sources, self._context, self._mask(self._dropouts[layer], layer))
+        self._reached.forward = layer + 1
+
+    def _mask(self, dropout: Dropout | None, layer: int) -> Array | None:
+        if dropout is None:
+            return None
+        mask = dropout.mask(self._step, len(self._x), self._first)
+        return mask.astype(self._dtype).reshape(len(self._x), *self.layers[layer].shape)
+
+    def loss(self) -> float:
+        out, batch = self._stations[-1].a, self._batch
+        if out is None or batch is None:
+            raise RuntimeError("the layers come first")
+        rows = self._rows(out)
+        y = batch.y.reshape(-1) if self._classes else batch.y.reshape(rows.shape).astype(self._dtype)
+        value, gradient = self._criterion(self._loss, rows, y)
+        self._upstreams, self._owned = [None] * len(self.layers), [False] * len(self.layers)
+        self._upstreams[-1] = gradient.reshape(out.shape)
+        self._reached.loss = True
+        return value
+
+    def _rows(self, out: Array) -> Array:
+        """Outputs as rows: one a class target (each step of a sequence), else one a sample."""
+        return out.reshape(-1, out.shape[-1]) if self._classes else out.reshape(len(out), -1)
+
+    def backward(self, layer: int) -> None:
+        upstream = self._upstreams[layer] if self._upstreams else None
+        if upstream is None:
+            raise RuntimeError("loss() and the layers above come first")
+        place = self._places[layer]
+        given = self._stations[layer].backward(upstream, place.wanted)
+        for source, part in zip(place.sources, given, strict=True):
+            if source != BATCH and part is not None:
+                contribute(self._upstreams, self._owned, source, part)
+        if self._parts > 1:
+            self._add_up(layer)
+        self._reached.backward = layer
+
+    def _add_up(self, layer: int) -> None:
+        """One part's share of the mean gradient; the first part starts the sum anew."""
+        if self._sum is None:
+            self._sum = np.zeros_like(self._vectors.gradient)
+        total = self._vectors.layer(self._sum, layer)
+        fresh = self._vectors.layer(self._vectors.gradient, layer)
+        if self._part:
+            total += fresh / self._parts
+        else:
+            np.divide(fresh, self._parts, out=total)
+
+    def clip(self) -> float:
+        if self._parts > 1 and self._sum is not None:
+            np.copyto(self._vectors.gradient, self._sum)
+            self._reached.summed = True
+        return self._clipping.apply() if self._clipping.active else math.nan
+
+    def update(self, lr: float) -> None:
+        before = self._vectors.values.copy() if self._watching else None
+        self._optimiser.step(lr)
+        self._applied = None if before is None else self._vectors.values - before
+        for station, buffers in zip(self._stations, self._buffers, strict=True):
+            for name, value in station.node.pending.items():
+                buffers[name][...] = value
+            station.node.pending.clear()
+
+    def train_step(self, batch: Batch, step: int, lr: float) -> float:
+        return self.accumulate((batch,), step, lr)
+
+    def accumulate(self, batches: Sequence[Batch], step: int, lr: float) -> float:
+        losses, last = [], len(self.layers)
+        for part, batch in enumerate(batches):
+            self.begin(batch, step, part, len(batches))
+            for layer in range(last):
+                self.forward(layer)
+            losses.append(self.loss())
+            for layer in reversed(range(last)):
+                self.backward(layer)
+        self.clip()
+        self.update(lr)
+        return sum(losses) / len(losses)
+
+    # -- looking, which changes nothing ------------------------------------------------------------
+    def predict(self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None) -> Array:
+        self._twins = self._twins or self._built()
+        pieces = []
+        for first in range(0, max(len(x), 1), PREDICT_ROWS):
+            piece = slice(first, first + PREDICT_ROWS)
+            taken = self._taken(x[piece])
+            context = Context(training=False, lengths=None if lengths is None else lengths[piece])
+            for layer, station in enumerate(self._twins):
+                station.forward(self._sources(self._twins, taken, layer), context, None)
+            out = _there(self._twins[-1].a)
+            pieces.append(np.array(out if self._classes else self._rows(out), order="C"))
+        for station in self._twins:
+            station.forget()
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
+        return measure.data_loss(self._loss, outputs, y)
+
+    def tensor(self, kind: Kind, layer: int) -> Array | None:
+        info = self.layers[layer]
+        if kind in ("W", "update_W", "grad_W", "b", "grad_b"):
+            name = info.tensors[0].name if info.tensors and kind not in ("b", "grad_b") else "bias"
+            if all(each.name != name for each in info.tensors):
+                return None
+            what: What = "update" if kind == "update_W" else "gradient" if kind.startswith("grad") else "value"
+            return self.tensor_of(name, layer, what)
+        if self._batch is None or not self._reached.has(kind, layer):
+            return None
+        if kind in ("x", "y"):
+            return np.array(self._x if kind == "x" else self._batch.y)
+        station, last = self._stations[layer], layer == len(self.layers) - 1
+        if kind in ("upstream", "gate") and last and self._may_fuse and plain_output(self._model):
+            return None
+        if kind in ("upstream", "delta") and last and station.delta is None:  # the loss alone has given it
+            return np.array(self._upstreams[-1], order="C")
+        if kind == "gate" and station.gate is None:
+            return np.ones_like(_there(station.z))
+        found: Array | None = getattr(station, kind)
+        return None if found is None else np.array(found, order="C")
+
+    def tensor_of(self, name: str, layer: int, what: What = "value") -> Array | None:
+        if what == "value" and name in self._buffers[layer]:
+            return self._buffers[layer][name].copy()
+        flat: Array | None = self._vectors.values
+        if what == "update":
+            flat = self._applied
+        elif what == "gradient":
+            reached = self._batch is not None and self._reached.has("grad_W", layer)
+            flat = self._gradient() if reached else None
+        if flat is None:
+            return None
+        return self._vectors.views(flat, layer)[name].copy()
+
+    def views(self, layer: int) -> dict[str, Array]:
+        if self._batch is None or not self._reached.has("a", layer):
+            return {}
+        return {name: np.array(array) for name, array in self._stations[layer].node.views().items()}
+
+    def _gradient(self) -> Array:
+        """The flat gradient as it stands: while parts add up, their sum so far."""
+        adding = self._parts > 1 and not self._reached.summed and self._sum is not None
+        return cast("Array", self._sum) if adding else self._vectors.gradient
+
+    def watch(self, on: bool) -> None:
+        self._watching = on
+
+    def reduce(self) -> npt.NDArray[np.float32]:
+        return statistics.table(self._vectors, self._gradient(), self._applied, self._stations, self._reached)
+
+    def fired(self) -> list[npt.NDArray[np.bool_] | None]:
+        return statistics.fired(self.layers, self._stations, self._reached)
+
+    def histogram(self, kind: Quantity) -> npt.NDArray[np.uint32]:
+        return statistics.histograms(kind, self._vectors, self._gradient(), self._stations, self._reached)
+
+    # -- state -------------------------------------------------------------------------------------
+    def state(self) -> dict[str, npt.NDArray[np.generic]]:
+        state: dict[str, npt.NDArray[np.generic]] = {}
+        vectors = {"": self._vectors.values}
+        vectors |= {f"optimizer.{name}.": slot for name, slot in self._optimiser.slots.items()}
+        for prefix, flat in vectors.items():
+            for index, info in enumerate(self.layers):
+                views = self._vectors.views(flat, index)
+                state |= {f"{prefix}{info.name}.{name}": view.copy() for name, view in views.items()}
+                if not prefix:
+                    state |= {f"{info.name}.{name}": value.copy() for name, value in self._buffers[index].items()}
+        state[OPTIMISER_STEP] = np.array(self._optimiser.count, dtype=np.int64)
+        return state
+
+    def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        count, vectors, buffers = parse_state(state, self.layers, self._optimiser.slots)
+        for slot, tensors in vectors.items():
+            flat = self._optimiser.slots[slot] if slot else self._vectors.values
+            for index, info in enumerate(self.layers):
+                for name, view in self._vectors.views(flat, index).items():
+                    view[...] = tensors[info.name, name]
+        for index, info in enumerate(self.layers):
+            for name, buffer in self._buffers[index].items():
+                buffer[...] = buffers[info.name, name]
+        self._optimiser.count = count
+        self._optimiser.loaded()
+        self._reached.nothing()
+        self._applied, self._batch = None, None
+        for station in self._stations:
+            station.forget()
+            station.node.pending.clear()
+
+    def _rule_changed(self) -> None:
+        self._optimiser.rebuild()
+        self._clipping.rebuild()
+
+    def _dropout_changed(self) -> None:
+        self._reached.plain_output = plain_output(self._model)
+
+
+def _there(array: Array | None) -> Array:
+    if array is None:
+        raise RuntimeError("begin() and the layers before come first")
+    return array

@@ -1,0 +1,46 @@
+"""Layers without weights that form their inputs anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bptui.engine.torch.kinds.base import Context
+
+
+def reshape(
+    layer: Any,
+    sources: tuple[Tensor, ...],
+    values: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    context: Context,
+) -> Tensor:
+    """Flatten and reshape."""
+    (x,) = sources
+    return x.reshape(len(x), *context.place.geometry.output)
+
+
+def add(
+    layer: Any,
+    sources: tuple[Tensor, ...],
+    values: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    context: Context,
+) -> Tensor:
+    total = sources[0] + sources[1]
+    for source in sources[2:]:
+        total = total + source
+    return total
+
+
+def concat(
+    layer: Any,
+    sources: tuple[Tensor, ...],
+    values: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    context: Context,
+) -> Tensor:
+    return torch.cat(sources, dim=1 if context.place.geometry.unit_axis == 0 else -1)
