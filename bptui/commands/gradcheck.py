@@ -19,12 +19,9 @@ def act(arguments: argparse.Namespace) -> int:
     if arguments.spec is None or arguments.all:
         rows = check_all(engines)
     else:
-        from bptui.spec.describe import widths
         from bptui.spec.load import load
 
-        experiment = load(arguments.spec)
-        features = widths(experiment)[0] if len(widths(experiment)) > len(experiment.model) else 8
-        rows = check_experiment(experiment, features, experiment.model[-1].units, engines=engines)
+        rows = check_experiment(load(arguments.spec), engines=engines)
     failed = [row for row in rows if not row.ok]
     if arguments.json:
         import dataclasses

@@ -1,4 +1,4 @@
-"""Gradients against central differences: each activation, loss and parameter tensor, in each engine, in float64.
+"""Gradients against central differences: each activation, loss, kind of layer and tensor, in each engine, in float64.
 
     g ≈ (8(L(w+h) − L(w−h)) − (L(w+2h) − L(w−2h))) / 12h
 
@@ -8,7 +8,6 @@ difference is right there. The worst relative error of a tensor is max|g − ĝ|
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -20,17 +19,16 @@ from bptui.engine import create, torch_installed
 from bptui.engine.base import Batch, Engine
 from bptui.philox import Stream
 from bptui.spec.experiment import (
-    Activation,
     BinaryCrossEntropy,
     CrossEntropy,
-    Data,
-    Dense,
     Experiment,
     Huber,
     Loss,
     MeanAbsoluteError,
-    MeanSquaredError,
 )
+from bptui.spec.layers.base import Shape, activation_of, size
+from bptui.spec.shapes import infer, outputs_of
+from bptui.spec.sources import SOURCES
 
 Name = Literal["numpy", "torch"]
 STEP = 1e-4
@@ -61,18 +59,22 @@ def engines_here() -> tuple[Name, ...]:
 
 
 def check_all(engines: Sequence[Name] | None = None, *, tolerance: float = TOLERANCE) -> list[Row]:
-    """Every activation (hidden and last), loss and a deep network, in each engine."""
+    """Every activation (hidden and last), loss and kind of layer, and a deep network, in each engine."""
+    from bptui.engine.subjects import subjects
+
     rows = []
     for engine in engines or engines_here():
-        for subject, experiment in _subjects():
-            rows += check_experiment(experiment, 4, 3, engines=(engine,), subject=subject, tolerance=tolerance)
+        for subject in subjects():
+            rows += check_experiment(
+                subject.experiment, subject.shape, engines=(engine,), batch=subject.batch, subject=subject.name,
+                tolerance=tolerance,
+            )  # fmt: skip
     return rows
 
 
 def check_experiment(
     experiment: Experiment,
-    features: int,
-    outputs: int,
+    shape: Shape | None = None,
     *,
     engines: Sequence[Name] | None = None,
     batch: Batch | None = None,
@@ -83,13 +85,23 @@ def check_experiment(
 ) -> list[Row]:
     """One row a parameter tensor and engine; ``samples`` places of each tensor are checked, all of a small one.
 
+    ``shape``: of one sample; by default that of the experiment's data, or 8 features where only the data know it.
     ``batch`` (float64) defaults to normal features and fitting targets. Nothing of the experiment changes.
     """
-    chosen = batch or _batch(experiment.loss, features, outputs, seed)
+    source = SOURCES.get(experiment.data.source)
+    if shape is None:
+        shape = (source.shape or (source.features,)) if source is not None else (8,)
+    vocabulary = source.vocabulary if source is not None else 0
+    ids = bool(vocabulary) or (batch is not None and batch.x.dtype.kind in "iu")
+    placed = infer(experiment.model, shape, ids)
+    outputs = outputs_of(placed, isinstance(experiment.loss, CrossEntropy))
+    chosen = batch or made(experiment.loss, shape, placed[-1].geometry.output, seed, vocabulary=vocabulary)
     name = subject or experiment.experiment.name or "experiment"
     rows = []
     for engine_name in engines or engines_here():
-        engine = create(experiment, features, outputs, engine=engine_name, dtype="f64", seed=seed)
+        engine = create(
+            experiment, size(shape), outputs, engine=engine_name, dtype="f64", seed=seed, shape=shape, ids=ids
+        )
         rows += _check(engine, experiment, chosen, name, samples, tolerance)
     return rows
 
@@ -102,8 +114,9 @@ def _check(
         engine.backward(layer)
     gradients = {}
     for index, info in enumerate(engine.layers):
-        gradients[f"{info.name}.weight"] = cast(npt.NDArray[Any], engine.tensor("grad_W", index))
-        gradients[f"{info.name}.bias"] = cast(npt.NDArray[Any], engine.tensor("grad_b", index))
+        for each in info.tensors:
+            found = engine.tensor_of(each.name, index, "gradient")
+            gradients[f"{info.name}.{each.name}"] = cast(npt.NDArray[Any], found)
     state = engine.state()
     sides = _sides(engine, experiment, batch)
     rows = []
@@ -141,8 +154,9 @@ def _sides(engine: Engine, experiment: Experiment, batch: Batch) -> npt.NDArray[
     """On which side of every kink the present step lies."""
     sides = []
     for index, layer in enumerate(experiment.model):
-        if layer.activation in KINKS:
-            sides.append(cast(npt.NDArray[Any], engine.tensor("z", index)) > KINKS[layer.activation])
+        if (activation := activation_of(layer)) in KINKS:
+            sides.append(cast(npt.NDArray[Any], engine.tensor("z", index)) > KINKS[activation])
+        sides += [view > 0 for name, view in engine.views(index).items() if name.startswith("side.")]
     loss = experiment.loss
     if isinstance(loss, MeanAbsoluteError | Huber):
         out = cast(npt.NDArray[Any], engine.tensor("a", len(experiment.model) - 1))
@@ -152,36 +166,16 @@ def _sides(engine: Engine, experiment: Experiment, batch: Batch) -> npt.NDArray[
     return np.concatenate([side.reshape(-1) for side in sides]) if sides else np.zeros(0, dtype=bool)
 
 
-def _batch(loss: Loss, features: int, outputs: int, seed: int, rows: int = 6) -> Batch:
-    draw = Stream(seed, "gradcheck")
-    x = draw.normal(0, rows * features).reshape(rows, features)
-    u = draw.uniform(1, rows * outputs).reshape(rows, outputs)
+def made(
+    loss: Loss, shape: Shape, output: Shape, seed: int = 0, rows: int = 6, vocabulary: int = 0
+) -> Batch:
+    """Normal samples (ids below ``vocabulary`` where there is one) and targets that fit outputs of shape ``output``."""
+    draw, features = Stream(seed, "gradcheck"), size(shape)
+    x: Any = draw.normal(0, rows * features).reshape(rows, features)
+    if vocabulary:
+        x = (draw.uniform(0, rows * features) * vocabulary).astype(np.int64).reshape(rows, features)
+    u = draw.uniform(1, rows * size(output)).reshape(rows, *output)
     if isinstance(loss, CrossEntropy):
-        return Batch(x, u.argmax(axis=1))
-    if isinstance(loss, BinaryCrossEntropy):
-        return Batch(x, (u > 0.5).astype(np.float64))
-    return Batch(x, 2.0 * u - 1.0)
-
-
-def _subjects() -> list[tuple[str, Experiment]]:
-    """(what is checked, a small network with 4 features and 3 outputs)."""
-    data = Data(source="gradcheck")
-    subjects = []
-    for activation in typing.get_args(Activation):
-        model = (Dense(units=5, activation=activation), Dense(units=3, activation=activation))
-        subjects.append((f"activation {activation}", Experiment(data=data, model=model, loss=MeanSquaredError())))
-    losses: list[tuple[str, Loss]] = [
-        ("cross_entropy", CrossEntropy()),
-        ("cross_entropy smoothed, weighted", CrossEntropy(label_smoothing=0.1, class_weights=(0.5, 1.0, 2.0))),
-        ("binary_cross_entropy", BinaryCrossEntropy()),
-        ("binary_cross_entropy smoothed, weighted", BinaryCrossEntropy(label_smoothing=0.1, pos_weight=2.0)),
-        ("mse", MeanSquaredError()),
-        ("mae", MeanAbsoluteError()),
-        ("huber", Huber(delta=0.5)),
-    ]
-    for name, loss in losses:
-        model = (Dense(units=5, activation="tanh"), Dense(units=3))
-        subjects.append((f"loss {name}", Experiment(data=data, model=model, loss=loss)))
-    deep = (*(Dense(units=5, activation="relu", dropout=0.2, bias=0.05) for _ in range(3)), Dense(units=3))
-    subjects.append(("layers dense, dropout", Experiment(data=data, model=deep, loss=CrossEntropy())))
-    return subjects
+        return Batch(x, u.argmax(axis=-1))
+    u = u.reshape(rows, -1)
+    return Batch(x, (u > 0.5).astype(np.float64) if isinstance(loss, BinaryCrossEntropy) else 2.0 * u - 1.0)

@@ -8,26 +8,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import pairwise
+
+from bptui.engine.base import Engine
+from bptui.spec.layers.base import size
 
 #: What NumPy's and torch's libraries read when they are loaded.
 VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 #: Multiply-adds for each thread, and the most of them. On 2 cores the second thread of OpenBLAS makes products of
 #: 0.26 million multiply-adds no faster, of 0.5 million 1.1, of 1 million 1.45 and of 12 million 1.8 times as fast.
 WORK, MOST = 1 << 19, 8
+#: Kinds of layer whose products are each of one step of a sequence.
+STEP_BY_STEP = frozenset({"rnn", "lstm", "gru"})
 
 
-def fitting(widths: Sequence[int], rows: int, cores: int) -> int:
-    """Threads for layers of these ``widths`` (features first) and batches of ``rows``."""
-    largest = max((inputs * units for inputs, units in pairwise(widths)), default=0) * rows
+def products(engine: Engine) -> list[int]:
+    """Multiply-adds that each layer of ``engine`` makes of one sample: its weights, at each place of its output.
+
+    A recurrent layer goes step by step, so each of its products is of one step.
+    """
+    found = []
+    for layer in engine.layers:
+        places = 1 if layer.kind in STEP_BY_STEP else size(layer.shape) // max(1, layer.units)
+        found.append(sum(each.size for each in layer.weights if len(each.shape) > 1) * places)
+    return found
+
+
+def fitting(work: Sequence[int], rows: int, cores: int) -> int:
+    """Threads for layers of so many multiply-adds a sample and batches of ``rows``."""
+    largest = max(work, default=0) * rows
     return max(1, min(cores, MOST, largest // WORK))
 
 
-def set_threads(engine: str, widths: Sequence[int], rows: int) -> None:
+def set_threads(engine: str, work: Sequence[int], rows: int) -> None:
     """Spread the products of ``engine`` (``numpy`` or ``torch``) as fits, unless the environment says how."""
     if any(name in os.environ for name in VARIABLES):
         return
-    count = fitting(widths, rows, cores())
+    count = fitting(work, rows, cores())
     if engine == "torch":
         from bptui.engine.torch.device import set_threads as spread
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.export.errors import ExportError
-from bptui.export.trained import Trained
+from bptui.export.trained import Trained, dense_layers
 from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, layer_names
 
 OPSET, IR_VERSION = 17, 8
@@ -91,7 +91,7 @@ def as_onnx(trained: Trained, *, scaler: bool = True) -> bytes:
     double = scaler and _far_from_zero(trained)
     a = _scaling(graph, trained, TensorProto, double=double) if scaler else "x"
     names = layer_names(trained.experiment.model)
-    for name, layer in zip(names, trained.experiment.model, strict=True):
+    for name, layer in zip(names, dense_layers(trained.experiment, "onnx"), strict=True):
         weight, bias = (
             graph.constant(f"{name}.{kind}", trained.parameters[f"{name}.{kind}"].astype(np.float32))
             for kind in ("weight", "bias")
@@ -105,7 +105,7 @@ def as_onnx(trained: Trained, *, scaler: bool = True) -> bytes:
         if not plain:
             a = "outputs" if last else f"{name}.a"
             ACTIVATIONS[layer.activation](graph, z, a)
-    width = trained.widths[-1]
+    width = trained.outputs
     made = [helper.make_tensor_value_info("outputs", TensorProto.FLOAT, ["N", width])]
     if isinstance(trained.experiment.loss, CrossEntropy | BinaryCrossEntropy):
         if isinstance(trained.experiment.loss, CrossEntropy):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from bptui.engine.threads import fitting
 from bptui.export.errors import ExportError
 from bptui.export.script_text import AFTER_EPOCH, DROPOUT, HEAD, MODEL_STATE, PLATEAU, TRAIN, WITHOUT_LABELS
+from bptui.export.trained import dense_layers
 from bptui.spec.experiment import (
     Adam,
     AdamW,
@@ -29,6 +31,7 @@ from bptui.spec.experiment import (
     Warmup,
     layer_names,
 )
+from bptui.spec.layers.base import dropout_of
 
 ACTIVATIONS = {
     "relu": "nn.ReLU()", "leaky_relu": "nn.LeakyReLU()", "elu": "nn.ELU()", "selu": "nn.SELU()", "gelu": "nn.GELU()",
@@ -65,7 +68,7 @@ def script(experiment: Experiment, facts: Facts) -> str:
     plateau = isinstance(experiment.schedule, Plateau)
     stop = experiment.stop
     watches = plateau or stop.patience is not None or stop.loss_below is not None
-    dropout = any(layer.dropout for layer in experiment.model)
+    dropout = any(map(dropout_of, experiment.model))
     fields = {
         "about": _about(experiment, facts),
         "seed": experiment.experiment.seed,
@@ -109,7 +112,7 @@ def _plain_words(text: str) -> str:
 
 
 def _about(experiment: Experiment, facts: Facts) -> str:
-    widths = "-".join(str(width) for width in [facts.features, *(layer.units for layer in experiment.model)])
+    widths = "-".join(map(str, _widths(experiment, facts.features)))
     lines = [f"{_plain_words(facts.title)}: {widths}, exported from the bptui run {_plain_words(facts.run)}."]
     if facts.changes:
         lines += ["", "The run was changed by hand while it ran; this script does what its experiment says, so that"]
@@ -125,16 +128,20 @@ def _why_so_many(facts: Facts) -> str:
 
 
 def _threads(experiment: Experiment, facts: Facts, batch: int) -> str:
-    widths = [facts.features, *(layer.units for layer in experiment.model)]
-    if fitting(widths, batch, cores=2) > 1:
+    work = [inputs * units for inputs, units in pairwise(_widths(experiment, facts.features))]
+    if fitting(work, batch, cores=2) > 1:
         return ""
     return "torch.set_num_threads(1)  # for a model of this size more threads only cost\n"
 
 
 # -- the model and its loss ----------------------------------------------------------------------------
+def _widths(experiment: Experiment, features: int) -> list[int]:
+    return [features, *(layer.units for layer in dense_layers(experiment, "pytorch"))]
+
+
 def _model(experiment: Experiment, features: int) -> str:
     lines, inputs = [], features
-    for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True):
+    for name, layer in zip(layer_names(experiment.model), dense_layers(experiment, "pytorch"), strict=True):
         lines.append(f"    nn.Linear({inputs}, {layer.units}),  # {name}")
         if layer.activation != "identity":
             if layer.activation not in ACTIVATIONS:
@@ -336,7 +343,8 @@ _MASKS = """            for layer in model:
 def _gradient(experiment: Experiment) -> str:
     """What happens to the gradient before the update: penalties, then clipping by value, then by norm."""
     lines = []
-    for index, (name, layer) in enumerate(zip(layer_names(experiment.model), experiment.model, strict=True)):
+    layers = dense_layers(experiment, "pytorch")
+    for index, (name, layer) in enumerate(zip(layer_names(experiment.model), layers, strict=True)):
         terms = [f"{_number(layer.l1)} * weight.sign()"] * bool(layer.l1)
         terms += [f"2.0 * {_number(layer.l2)} * weight"] * bool(layer.l2)
         if terms:

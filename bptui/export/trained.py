@@ -17,8 +17,10 @@ from bptui.export.errors import ExportError
 from bptui.runs import keyframes
 from bptui.runs.info import RunError, RunInfo, read_info
 from bptui.spec.check import check
-from bptui.spec.experiment import Experiment, layer_names
+from bptui.spec.experiment import CrossEntropy, Dense, Experiment, layer_names
+from bptui.spec.layers.base import Shape
 from bptui.spec.load import SpecError, from_dict
+from bptui.spec.shapes import Placed, ShapeError, infer, kind_of, outputs_of, wiring
 
 Values = npt.NDArray[Any]
 DTYPES: dict[str, npt.DTypeLike] = {"f32": np.float32, "f64": np.float64}
@@ -38,6 +40,15 @@ class About(msgspec.Struct, frozen=True):
     classes: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     label: str = "label"
+    ids: bool = False
+    """Whether samples are whole numbers that mean tokens."""
+
+    @property
+    def sample(self) -> Shape:
+        """Shape of one sample; grey pictures of older runs get their one channel."""
+        if self.shape is None:
+            return (self.features,)
+        return (1, *self.shape) if len(self.shape) == 2 and self.range is not None else self.shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +64,22 @@ class Trained:
     scaler: Scaler
 
     @property
-    def widths(self) -> list[int]:
-        """Features, then the units of each layer."""
-        return [self.about.features, *(layer.units for layer in self.experiment.model)]
+    def places(self) -> tuple[Placed, ...]:
+        """The layers with their shapes."""
+        return places_of(self.experiment, self.about)
+
+    @property
+    def outputs(self) -> int:
+        """Columns of what ``engine().predict`` gives."""
+        return outputs_of(self.places, isinstance(self.experiment.loss, CrossEntropy))
 
     def engine(self) -> Engine:
         """The network with these parameters: its ``predict`` takes scaled rows (N, features)."""
         header = self.experiment.experiment
         try:
             engine = create(
-                self.experiment, self.about.features, self.widths[-1], engine="numpy",
-                dtype=header.dtype, seed=header.seed,
+                self.experiment, self.about.features, self.outputs, engine="numpy", dtype=header.dtype,
+                seed=header.seed, shape=self.about.sample, ids=self.about.ids,
             )  # fmt: skip
         except EngineError as error:
             raise ExportError(str(error)) from None
@@ -119,16 +135,34 @@ def _read(run: Path, info: RunInfo, first: bool) -> tuple[dict[str, Values], dic
 
 def _parameters(info: RunInfo, experiment: Experiment, about: About, tensors: dict[str, Values]) -> dict[str, Values]:
     parameters = {}
-    inputs = about.features
-    for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True):
-        for tensor, shape in ((f"{name}.weight", (inputs, layer.units)), (f"{name}.bias", (layer.units,))):
-            found = tensors.get(tensor)
-            if found is None or found.shape != shape:
-                what = "is missing" if found is None else f"has shape {found.shape}, expected {shape}"
+    for place in places_of(experiment, about):
+        for each in (*place.geometry.parameters, *place.geometry.buffers):
+            tensor, found = f"{place.name}.{each.name}", tensors.get(f"{place.name}.{each.name}")
+            if found is None or found.shape != each.shape:
+                what = "is missing" if found is None else f"has shape {found.shape}, expected {each.shape}"
                 raise ExportError(f"{info.id}: damaged keyframe: {tensor} {what}")
             parameters[tensor] = found
-        inputs = layer.units
     return parameters
+
+
+def places_of(experiment: Experiment, about: About) -> tuple[Placed, ...]:
+    """The layers with their shapes, for the data that the run was trained on."""
+    try:
+        return infer(experiment.model, about.sample, about.ids)
+    except ShapeError as error:
+        raise ExportError(f"{layer_names(experiment.model)[error.layer]}: {error}") from None
+
+
+def dense_layers(experiment: Experiment, what: str) -> tuple[Dense, ...]:
+    """The layers of a chain of dense ones. ExportError where it is none: ``what`` cannot say it."""
+    found = []
+    for index, (name, layer) in enumerate(zip(layer_names(experiment.model), experiment.model, strict=True)):
+        if not isinstance(layer, Dense):
+            raise ExportError(f"{name}: a layer of type {kind_of(layer)} cannot be exported to {what}")
+        if wiring(experiment.model)[index] != (index - 1,):
+            raise ExportError(f"{name}: a layer that reads another than the one before it cannot be exported to {what}")
+        found.append(layer)
+    return tuple(found)
 
 
 def _under(prefix: str, tensors: dict[str, Values]) -> dict[str, Values]:

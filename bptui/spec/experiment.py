@@ -10,7 +10,7 @@ from typing import Literal
 
 from bptui.spec.base import Activation as Activation
 from bptui.spec.base import Initialiser as Initialiser
-from bptui.spec.base import Spec
+from bptui.spec.base import Spec as Spec
 from bptui.spec.layers import Dense as Dense
 from bptui.spec.layers import Layer as Layer
 from bptui.spec.shapes import layer_names as layer_names

@@ -16,6 +16,7 @@ import numpy as np
 
 from bptui.engine.errors import nearest
 from bptui.spec.experiment import Experiment, Optimizer, layer_names
+from bptui.spec.layers.base import Weighted
 from bptui.trainer.cell import Cell
 
 if TYPE_CHECKING:
@@ -114,21 +115,28 @@ def _init(course: Course, found: re.Match[str], value: Value) -> Value:
 
 def _draw_again(course: Course, index: int, initialiser: str, units: list[int]) -> None:
     from bptui.engine.initialise import RULES as INITIALISERS
-    from bptui.engine.initialise import bias, weight
+    from bptui.engine.initialise import values as initial
 
     if initialiser not in INITIALISERS:
         hint = nearest(initialiser, map(str, INITIALISERS))
         raise ValueError(f"{initialiser[:40]!r} is no initialiser{hint}")
     experiment, info = course.setup.experiment, course.engine.layers[index]
-    layer = msgspec.structs.replace(experiment.model[index], init=initialiser)
-    drawn = weight(layer, f"{info.name}.again.{course.step}", info.inputs, experiment.experiment.seed)
+    layer = experiment.model[index]
+    if not isinstance(layer, Weighted):
+        raise ValueError(f"{info.name} ({info.kind}) has no weights to draw again")
+    layer = msgspec.structs.replace(layer, init=initialiser)
     state: dict[str, Any] = course.engine.state()
-    for name, values in (("weight", drawn), ("bias", bias(layer))):
-        array = state[f"{info.name}.{name}"]
-        array[..., units] = values[..., units].astype(array.dtype)
+    for each in info.tensors:
+        if each.shape[each.unit_axis] != info.units:
+            continue
+        axis = each.unit_axis % len(each.shape)
+        values = initial(layer, info.name, each, experiment.experiment.seed, f".again.{course.step}")
+        of_units = (slice(None),) * axis + (units,)
+        array = state[f"{info.name}.{each.name}"]
+        array[of_units] = values[of_units].astype(array.dtype)
         for moment in state:
-            if moment.startswith("optimizer.") and moment.endswith(f".{info.name}.{name}"):
-                state[moment][..., units] = 0
+            if moment.startswith("optimizer.") and moment.endswith(f".{info.name}.{each.name}"):
+                state[moment][of_units] = 0
     course.engine.load_state(state)
 
 

@@ -23,7 +23,7 @@ from bptui.trainer.changes import Value, change, structure, with_structure
 from bptui.trainer.epochs import Epochs
 from bptui.trainer.evaluate import measured
 from bptui.trainer.schedule import LearningRate
-from bptui.trainer.setup import Setup
+from bptui.trainer.setup import Setup, build
 from bptui.trainer.stopping import Stopping
 
 Tensors = dict[str, npt.NDArray[Any]]
@@ -224,13 +224,8 @@ class Course:
 
     def rebuild(self, experiment: Experiment) -> None:
         """Another engine: parameters as they are; settings and moments too where the optimiser is the same."""
-        from bptui.engine import create
-
-        old, features = self.engine, self.setup.data.features
-        engine = create(
-            experiment, features, experiment.model[-1].units, engine=_engine_name(old), device=old.device,
-            dtype=old.dtype, seed=experiment.experiment.seed,
-        )  # fmt: skip
+        old = self.engine
+        engine = build(experiment, self.setup.data, engine=_engine_name(old), device=old.device, dtype=old.dtype)
         same = type(experiment.optimizer) is type(self.setup.experiment.optimizer)
         state, settings = old.state(), old.settings()
         engine.load_state({

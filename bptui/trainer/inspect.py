@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from bptui.engine import create
 from bptui.engine.base import Batch, Kind, micro_steps
 from bptui.engine.cells import histogram
 from bptui.expr import ConditionError
@@ -24,6 +23,8 @@ from bptui.probe.sheet import Order, Sheet, Window
 from bptui.probe.stages import STAGES, Stages, regularised
 from bptui.protocol import messages as m
 from bptui.protocol.framing import MAX_BODY, Body
+from bptui.spec.layers.base import penalties_of
+from bptui.trainer.setup import build
 
 if TYPE_CHECKING:
     from bptui.trainer.loop import Trainer
@@ -126,7 +127,7 @@ def _penalised(trainer: Trainer, raw: list[npt.NDArray[np.floating]]) -> list[np
     for index, (gradient, layer) in enumerate(zip(raw, trainer.setup.experiment.model, strict=True)):
         weight = trainer.engine.tensor("W", index)
         assert weight is not None
-        out.append(regularised(gradient, weight, layer.l1, layer.l2))
+        out.append(regularised(gradient, weight, *penalties_of(layer)))
     return out
 
 
@@ -323,7 +324,7 @@ def _stages(trainer: Trainer, request: m.Stages) -> Answer:
     nothing: tuple[float | None, ...] = (None,) * len(STAGES)
     rows = found.norms() or [nothing] * len(trainer.engine.layers)
     limits = {key: value for key, value in trainer.engine.settings().items() if key.startswith("clip")}
-    penalties = any(layer.l1 or layer.l2 for layer in trainer.setup.experiment.model)
+    penalties = any(any(penalties_of(layer)) for layer in trainer.setup.experiment.model)
     return m.Staged(
         id=request.id, step=trainer.step, micro=trainer.micro_text, names=STAGES, rows=tuple(rows),
         missing=tuple(missing(trainer, kind, 0) for kind in STAGE_KINDS), lr=trainer.lr.at(trainer.step),
@@ -342,10 +343,7 @@ def _shadow(trainer: Trainer, request: m.Shadow) -> Answer:
         raise CannotSee("training has failed in the last step: its weights are those after it; go back one step (S)")
     if trainer.parts_done > 1:
         raise CannotSee("inside an update of several batches: pause before it, or in its first one")
-    exact = create(
-        experiment, data.features, experiment.model[-1].units, engine=cast(Any, engine.name), device=engine.device,
-        dtype="f64", seed=experiment.experiment.seed,
-    )  # fmt: skip
+    exact = build(experiment, data, engine=cast(Any, engine.name), device=engine.device, dtype="f64")
     for key, value in engine.settings().items():
         if exact.settings()[key] != value:
             exact.set(key, value)

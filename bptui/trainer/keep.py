@@ -105,4 +105,5 @@ def about_data(data: DataSet) -> dict[str, Any]:
         "classes": data.class_names and list(data.class_names),
         "feature_names": data.feature_names and list(data.feature_names),
         "label": data.label,
+        "ids": data.vocabulary is not None,
     }

@@ -6,11 +6,13 @@ import platform
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bptui.runs.info import RunInfo
+from bptui.spec.check import Problem
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.load import SpecError, from_dict, title
+from bptui.spec.shapes import ShapeError, infer, layer_names, outputs_of
 
 if TYPE_CHECKING:
     from bptui.data import DataSet
@@ -38,8 +40,8 @@ class Setup:
 def prepare(info: RunInfo) -> Setup:
     """Load the data and build the engine. Raises SetupError."""
     from bptui.data import DataError, load, search_path
-    from bptui.engine import EngineError, choose, create
-    from bptui.engine.threads import set_threads
+    from bptui.engine import EngineError, choose
+    from bptui.engine.threads import products, set_threads
     from bptui.trainer.keep import about_data
     from bptui.trainer.weights import WeightsError, load_weights
 
@@ -51,12 +53,8 @@ def prepare(info: RunInfo) -> Setup:
             loss=experiment.loss, search=search_path([Path(folder) for folder in info.data_dirs]),
         )  # fmt: skip
         _fits(experiment, data)
-        widths = [data.features, *(layer.units for layer in experiment.model)]
-        set_threads(engine, widths, min(experiment.data.batch_size, len(data.train.x)))
-        built = create(
-            experiment, data.features, experiment.model[-1].units, engine=engine, device=device,
-            dtype=experiment.experiment.dtype, seed=experiment.experiment.seed,
-        )  # fmt: skip
+        built = build(experiment, data, engine=engine, device=device, dtype=experiment.experiment.dtype)
+        set_threads(engine, products(built), min(experiment.data.batch_size, len(data.train.x)))
         if info.weights:
             load_weights(built, Path(info.weights), partial=info.weights_partial)
     except (SpecError, DataError, EngineError, WeightsError) as error:
@@ -66,14 +64,40 @@ def prepare(info: RunInfo) -> Setup:
     return Setup(experiment, data, built, reason, about_data(data))
 
 
+def build(
+    experiment: Experiment,
+    data: DataSet,
+    *,
+    engine: Literal["numpy", "torch"],
+    device: str,
+    dtype: Literal["f32", "f64"],
+) -> Engine:
+    """An engine for these data. EngineError where the model does not fit them."""
+    from bptui.engine import create
+
+    return create(
+        experiment, data.features, needed_outputs(experiment, data), engine=engine, device=device, dtype=dtype,
+        seed=experiment.experiment.seed, shape=data.shape, ids=data.vocabulary is not None,
+    )  # fmt: skip
+
+
+def needed_outputs(experiment: Experiment, data: DataSet) -> int:
+    """Outputs that the data want of the model."""
+    return max(data.outputs, 2) if isinstance(experiment.loss, CrossEntropy) else data.outputs
+
+
 def _fits(experiment: Experiment, data: DataSet) -> None:
-    """The head against the data that were really read."""
-    units = experiment.model[-1].units
-    needed = max(data.outputs, 2) if isinstance(experiment.loss, CrossEntropy) else data.outputs
-    if units != needed:
+    """The model against the data that were really read."""
+    needed, names = needed_outputs(experiment, data), layer_names(experiment.model)
+    try:
+        placed = infer(experiment.model, data.shape or (data.features,), data.vocabulary is not None)
+    except ShapeError as error:
+        raise SetupError(str(Problem(f"model.{names[error.layer]}", error.key, str(error)))) from None
+    given = outputs_of(placed, isinstance(experiment.loss, CrossEntropy))
+    if given != needed:
         raise SetupError(
             f"[model] the last layer: {data.name} needs {needed} outputs "
-            f"with {experiment.loss.__struct_config__.tag}, got {units}"
+            f"with {experiment.loss.__struct_config__.tag}, got {given}"
         )
     if not len(data.train.x):
         raise SetupError(f"{data.name}: no rows left to train on")

@@ -23,7 +23,8 @@ from bptui.protocol.messages import (
     Status,
 )
 from bptui.runs.records import LOW_EXPONENT, QUANTITIES, SPECIAL_CELLS, TABLE_COLUMNS
-from bptui.spec.experiment import Experiment, Optimizer, layer_names
+from bptui.spec.describe import describe
+from bptui.spec.experiment import Experiment, Optimizer
 from bptui.spec.sources import SOURCES
 from bptui.tui.ports import Curves
 from bptui.tui.text import change_text, clean, number
@@ -186,13 +187,12 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 def view_of(experiment: Experiment) -> ModelView:
     """What can be said before the trainer has read the data."""
-    layers = []
     source = SOURCES.get(experiment.data.source)
-    features = inputs = source.features if source is not None else 0
-    for name, layer in zip(layer_names(experiment.model), experiment.model, strict=True):
-        parameters = (inputs + 1) * layer.units if inputs else 0
-        layers.append(LayerView(clean(name), inputs, layer.units, layer.activation, parameters))
-        inputs = layer.units
+    features = source.features if source is not None else 0
+    layers = [
+        LayerView(clean(row.name), row.inputs or 0, row.units, row.activation, row.parameters or 0)
+        for row in describe(experiment)
+    ]
     return replace(
         _spec_lines(experiment),
         title=clean(experiment.experiment.name or experiment.data.source, 60),

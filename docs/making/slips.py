@@ -16,6 +16,7 @@ import numpy.typing as npt
 from bptui.data import Batches, load
 from bptui.engine import initialise
 from bptui.spec.experiment import Dense
+from bptui.spec.layers.base import Parameter
 from bptui.spec.load import load as load_experiment
 from making.blocks import table
 
@@ -139,7 +140,8 @@ def initial() -> Parameters:
     sizes, out = [20, 10, 10, 1], []
     for at, (inputs, units) in enumerate(pairwise(sizes)):
         layer = Dense(units=units, activation="tanh" if at < 2 else "identity")
-        out.append((initialise.weight(layer, f"dense{at + 1}", inputs, 0), np.zeros(units)))
+        weight = Parameter("weight", (inputs, units), inputs, units)
+        out.append((initialise.values(layer, f"dense{at + 1}", weight, 0), np.zeros(units)))
     return out
 
 

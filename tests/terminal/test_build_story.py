@@ -70,8 +70,8 @@ def test_a_network_is_built_from_nothing_and_reads_digits(tmp_path: Path) -> Non
 
     assert report(run)["metrics"]["val_accuracy"] >= 0.96
     saved = load(str(tmp_path / "digits.toml"))
-    assert [layer.units for layer in saved.model] == [48, 24, 10] and saved.stop.epochs == 25
-    assert [layer.activation for layer in saved.model] == ["relu", "relu", "identity"]
+    assert [getattr(layer, "units", 0) for layer in saved.model] == [48, 24, 10] and saved.stop.epochs == 25
+    assert [getattr(layer, "activation", "") for layer in saved.model] == ["relu", "relu", "identity"]
 
 
 def test_what_was_learned_goes_on_in_a_wider_network(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class LayerRun:
         wanted = [*self._leaves.values(), *sources]
         if not wanted:
             return {}, (None,) * len(self._sources)
-        given = torch.autograd.grad(self._z_graph, wanted, delta, allow_unused=True)
+        given: tuple[Tensor | None, ...] = torch.autograd.grad(self._z_graph, wanted, delta, allow_unused=True)
         gradients = {
             name: torch.zeros_like(leaf) if found is None else found
             for (name, leaf), found in zip(self._leaves.items(), given, strict=False)

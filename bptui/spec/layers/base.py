@@ -33,6 +33,8 @@ class Parameter(NamedTuple):
     fan_out: int = 1
     begins: Literal["init", "bias", "ones", "zeros", "orthogonal"] = "init"
     """``init``: by the layer's ``init`` field; ``bias``: by its ``bias``; ``orthogonal``: each square block."""
+    unit_axis: int = -1
+    """Axis along which the layer's units lie, where it is as long as there are units (of a convolution 0)."""
 
     @property
     def size(self) -> int:

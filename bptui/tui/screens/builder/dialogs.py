@@ -12,6 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from bptui.spec.check import SpecError
+from bptui.spec.describe import describe
 from bptui.spec.load import load, presets, sizes
 from bptui.tui.text import clean, fit
 from bptui.tui.widgets.field import Field
@@ -56,7 +57,7 @@ def preset_choice() -> Choice:
             experiment = load(name)
         except SpecError:
             continue
-        shape = sizes([layer.units for layer in experiment.model])
+        shape = sizes([row.units for row in describe(experiment) if row.units])
         rows.append((name, fit(name, 22) + fit(f"{experiment.data.source} {shape}", 40).rstrip(), clean(description)))
         for variant in experiment.variant:
             shown = fit(f"   {variant.name}", 22) + fit(clean(variant.about), 46).rstrip()

@@ -14,6 +14,7 @@ from bptui.spec.check import Problem, check, needed_units
 from bptui.spec.describe import Row, describe
 from bptui.spec.experiment import Dense, EngineName, Experiment, Spec, layer_names
 from bptui.spec.fields import TAGGED, Field, fields_of, switched
+from bptui.spec.layers.base import activation_of
 from bptui.spec.sources import SOURCES
 
 NEW_UNITS = 16
@@ -203,8 +204,9 @@ class Draft:
             return 0
         place = min(max(after + 1, 0), len(layers) - 1)
         beside = layers[place - 1] if place else None
-        activation = beside.activation if beside is not None and beside.activation != "identity" else "relu"
-        units = beside.units if beside is not None else NEW_UNITS
+        activation = activation_of(beside) if beside is not None else "identity"
+        activation = "relu" if activation == "identity" else activation
+        units = int(getattr(beside, "units", NEW_UNITS))
         layers.insert(place, Dense(units=units, activation=activation))
         self.put(self._model(layers))
         return place
@@ -244,7 +246,8 @@ def _head_follows(before: State, after: State) -> tuple[State, str]:
     if not experiment.model or not before.experiment.model:
         return after, ""
     last, needed = experiment.model[-1], needed_units(experiment)
-    if not needed or last.units == needed or before.experiment.model[-1].units != needed_units(before.experiment):
+    was = getattr(before.experiment.model[-1], "units", 0)
+    if not isinstance(last, Dense) or not needed or last.units == needed or was != needed_units(before.experiment):
         return after, ""
     model = (*experiment.model[:-1], replace(last, units=needed))
     name = layer_names(model)[-1]

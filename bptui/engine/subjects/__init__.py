@@ -1,0 +1,16 @@
+"""The networks of ``bptui gradcheck --all``: a family of layers adds a file, and its row here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bptui.engine.subjects import graphs, plain
+from bptui.engine.subjects.base import Subject
+
+FAMILIES = (plain.subjects, graphs.subjects)
+
+
+def subjects() -> Iterator[Subject]:
+    """Every activation, loss and kind of layer."""
+    for family in FAMILIES:
+        yield from family()

@@ -1,0 +1,41 @@
+"""Branches and shapes: residual and skip connections, flatten, reshape, a target a step; every loss in a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bptui.engine.base import Batch
+from bptui.engine.gradcheck import made
+from bptui.engine.subjects.base import DATA, Subject, layers
+from bptui.engine.subjects.plain import LOSSES
+from bptui.spec.experiment import CrossEntropy, Dense, Experiment
+from bptui.spec.layers.shape import Add, Concat, Flatten, Reshape
+
+
+def subjects() -> Iterator[Subject]:
+    residual = (
+        Dense(units=5, activation="tanh"), Dense(units=5, activation="gelu", dropout=0.2),
+        Add(of=("dense1",), activation="tanh"), Dense(units=5, activation="silu"), Add(of=("add1", "dense2")),
+        Dense(units=3),
+    )  # fmt: skip
+    yield layers("add", residual, (4,))
+    skip = (
+        Dense(units=5, activation="tanh"), Dense(units=2, input="input", activation="sigmoid"),
+        Concat(of=("dense1", "input"), dropout=0.2), Dense(units=3),
+    )  # fmt: skip
+    yield layers("concat", skip, (4,))
+    yield layers("flatten, reshape", (Reshape(shape=(3, -1)), Dense(units=4, activation="tanh"), Flatten(),
+                                      Dense(units=3)), (2, 3, 2))  # fmt: skip
+    channels = (Concat(of=("input",)), Reshape(shape=(-1,)), Dense(units=3))
+    yield layers("concat of channels", channels, (2, 2, 2))
+    steps = (Dense(units=4, activation="tanh"), Dense(units=3))
+    batch = made(CrossEntropy(), (4, 2), (4, 3))
+    y = np.where(np.arange(4) < np.array([4, 2, 3, 1, 4, 4])[:, None], batch.y, -1)  # the padding has no target
+    for name, loss in LOSSES:
+        if isinstance(loss, CrossEntropy):
+            experiment = Experiment(data=DATA, model=steps, loss=loss)
+            yield Subject(f"loss {name}, a target a step", experiment, (4, 2), Batch(batch.x, y))
+        graph = (Flatten(), Dense(units=3, activation="tanh"), Dense(units=3))
+        yield Subject(f"loss {name}, in a graph", Experiment(data=DATA, model=graph, loss=loss), (2, 2))
