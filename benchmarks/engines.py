@@ -130,7 +130,7 @@ class Probed(Contestant):
     EPOCH = 900
 
     def __init__(self, case: Case, batches: list[Batch]) -> None:
-        super().__init__(lambda i: None, threads.fitting(case.units, ROWS, CORES))
+        super().__init__(lambda i: None, threads.fitting(threads.of_widths(case.units), ROWS, CORES))
         set_threads(self.threads)
         self._lr, self._batches = case.lr, batches
         self._engine = create(case.experiment(), case.units[0], case.units[-1], engine="numpy", dtype="f32", seed=0)
@@ -186,7 +186,7 @@ class Probed(Contestant):
 
 def contestants(case: Case) -> dict[str, Contestant]:
     """Every loop of a case, by name and number of threads."""
-    batches, ours = case.batches(), threads.fitting(case.units, ROWS, CORES)
+    batches, ours = case.batches(), threads.fitting(threads.of_widths(case.units), ROWS, CORES)
     loops: dict[str, Contestant] = {
         "bptui numpy": Probed(case, batches),
         "bptui numpy bare": Contestant(engine_step(case, batches, "numpy"), ours),
@@ -474,7 +474,8 @@ def sklearn_against(source: str, hidden: tuple[int, ...], batch: int, epochs: in
     layers = (*(Dense(units=n, activation="relu") for n in hidden), Dense(units=data.outputs))
     experiment = Experiment(data=Data(source=source), model=layers, loss=CrossEntropy(), optimizer=Adam(lr=ADAM_LR))
     engine = create(experiment, data.features, data.outputs, engine="numpy", dtype="f32", seed=0)
-    batches, ours = Batches(data.train, batch, 0), threads.fitting((data.features, *hidden, data.outputs), batch, CORES)
+    batches = Batches(data.train, batch, 0)
+    ours = threads.fitting(threads.of_widths((data.features, *hidden, data.outputs)), batch, CORES)
 
     def their_epoch() -> None:
         set_threads(CORES)

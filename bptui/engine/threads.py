@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 
 from bptui.engine.base import Engine
 from bptui.spec.layers.base import size
@@ -31,6 +32,11 @@ def products(engine: Engine) -> list[int]:
         places = 1 if layer.kind in STEP_BY_STEP else size(layer.shape) // max(1, layer.units)
         found.append(sum(each.size for each in layer.weights if len(each.shape) > 1) * places)
     return found
+
+
+def of_widths(widths: Sequence[int]) -> list[int]:
+    """The same for a chain of dense layers of these ``widths``, features first."""
+    return [inputs * units for inputs, units in pairwise(widths)]
 
 
 def fitting(work: Sequence[int], rows: int, cores: int) -> int:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-from bptui.engine.threads import fitting
+from bptui.engine.threads import fitting, of_widths
 from bptui.export.errors import ExportError
 from bptui.export.script_text import AFTER_EPOCH, DROPOUT, HEAD, MODEL_STATE, PLATEAU, TRAIN, WITHOUT_LABELS
 from bptui.export.trained import dense_layers
@@ -128,8 +127,7 @@ def _why_so_many(facts: Facts) -> str:
 
 
 def _threads(experiment: Experiment, facts: Facts, batch: int) -> str:
-    work = [inputs * units for inputs, units in pairwise(_widths(experiment, facts.features))]
-    if fitting(work, batch, cores=2) > 1:
+    if fitting(of_widths(_widths(experiment, facts.features)), batch, cores=2) > 1:
         return ""
     return "torch.set_num_threads(1)  # for a model of this size more threads only cost\n"
 

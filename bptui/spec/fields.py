@@ -67,13 +67,17 @@ def fields_of(struct: type[msgspec.Struct]) -> tuple[Field, ...]:
     return tuple(found)
 
 
+#: Of every layer: what few of them set.
+_SELDOM = ("input",)
+
+
 def _own_first(struct: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:
-    """Of a layer, what its kind alone has comes before what every kind has."""
+    """Of a layer, what its kind alone has comes before what every kind has, and what is seldom set comes last."""
     fields = list(msgspec.structs.fields(struct))
     if not issubclass(struct, LayerBase):
         return fields
     shared = {field.name for field in msgspec.structs.fields(struct.__bases__[0])}
-    return sorted(fields, key=lambda field: field.name in shared)
+    return sorted(fields, key=lambda field: (field.name in _SELDOM, field.name in shared))
 
 
 def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...], bool]:

@@ -103,19 +103,19 @@ def test_who_looks_at_the_gradient_changes_no_bit(network: Any, batches: Any, ru
 
 
 def test_threads_fit_the_network_unless_the_environment_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert threads.fitting([64, 32, 16, 10], 32, cores=16) == 1
-    assert threads.fitting([784, 256, 128, 10], 64, cores=2) == 2
-    assert threads.fitting([784, 256, 128, 10], 64, cores=64) == threads.MOST
+    assert threads.fitting(threads.of_widths([64, 32, 16, 10]), 32, cores=16) == 1
+    assert threads.fitting(threads.of_widths([784, 256, 128, 10]), 64, cores=2) == 2
+    assert threads.fitting(threads.of_widths([784, 256, 128, 10]), 64, cores=64) == threads.MOST
     before = BLAS.threads()
     if before is None:
         pytest.skip("this BLAS does not tell its threads")
     for name in threads.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     try:
-        threads.set_threads("numpy", [4, 4], 8)
+        threads.set_threads("numpy", [16], 8)
         assert threads.threads("numpy") == 1
         monkeypatch.setenv("OMP_NUM_THREADS", "2")
-        threads.set_threads("numpy", [784, 256], 64)
+        threads.set_threads("numpy", [784 * 256], 64)
         assert threads.threads("numpy") == 1
     finally:
         BLAS.set_threads(before)

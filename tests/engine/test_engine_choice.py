@@ -31,7 +31,7 @@ def test_auto_takes_torch_with_cuda(network: Any, monkeypatch: pytest.MonkeyPatc
 
 def test_auto_takes_torch_for_a_layer_that_numpy_lacks(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "cuda_seen", lambda: False)
-    monkeypatch.setattr(engines, "NUMPY_LAYERS", frozenset())
+    monkeypatch.setattr(engines, "TORCH_ALONE", frozenset({"dense"}))
     monkeypatch.setattr(engines, "torch_installed", lambda: True)
     assert choose(network((4, 3)))[:2] == ("torch", "cpu")
     with pytest.raises(EngineError, match="numpy engine cannot run a layer of type 'dense'"):

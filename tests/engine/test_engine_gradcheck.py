@@ -9,12 +9,16 @@ import pytest
 
 from bptui.engine.gradcheck import check_all, check_experiment
 from bptui.engine.numpy import losses
+from bptui.engine.subjects import subjects
 from bptui.spec.experiment import Dense, Experiment, MeanAbsoluteError
+from bptui.spec.layers import GEOMETRY
 
 
 def test_every_gradient_is_a_central_difference(engine_name: Any) -> None:
     rows = check_all([engine_name])
-    assert len({row.subject for row in rows}) == 18
+    assert {row.subject for row in rows} == {subject.name for subject in subjects()}
+    kinds = {str(layer.__struct_config__.tag) for subject in subjects() for layer in subject.experiment.model}
+    assert kinds == set(GEOMETRY)
     assert {row.engine for row in rows} == {engine_name}
     assert [row for row in rows if not row.ok] == []
     assert max(row.worst for row in rows) < 1e-8
@@ -30,7 +34,7 @@ def test_a_wrong_gradient_is_found(network: Any, monkeypatch: pytest.MonkeyPatch
         return prepared
 
     monkeypatch.setitem(losses.LOSSES, "cross_entropy", wrong)
-    rows = check_experiment(network((4, 3)), 5, 3, engines=["numpy"])
+    rows = check_experiment(network((4, 3)), (5,), engines=["numpy"])
     assert [row.tensor for row in rows if not row.ok] == [
         "dense1.weight", "dense1.bias", "dense2.weight", "dense2.bias",
     ]  # fmt: skip
@@ -45,7 +49,7 @@ def test_places_next_to_a_kink_are_left_out(network: Any, engine_name: Any) -> N
     experiment = Experiment(
         data=base.data, loss=MeanAbsoluteError(), model=(Dense(units=4, activation="relu"), base.model[1])
     )
-    rows = check_experiment(experiment, 5, 3, engines=[engine_name], batch=Batch(np.zeros((2, 5)), np.ones((2, 3))))
+    rows = check_experiment(experiment, (5,), engines=[engine_name], batch=Batch(np.zeros((2, 5)), np.ones((2, 3))))
     by_name = {row.tensor: row for row in rows}
     assert by_name["dense1.bias"].skipped == 4 and by_name["dense2.bias"].skipped == 0
     assert all(row.ok for row in rows)

@@ -59,7 +59,7 @@ def test_a_large_network_takes_threads_and_a_replay_as_many(tmp_path: Path, monk
         monkeypatch.delenv(name, raising=False)
     wide = ("--set", "model.dense1.units=400", "--set", "model.dense2.units=200", "--set", "data.batch_size=64")
     run = trained(tmp_path, "digits", "--steps", "12", "--engine", "numpy", *wide)
-    fitting = threads.fitting([64, 400, 200, 10], 64, threads.cores())
+    fitting = threads.fitting(threads.of_widths([64, 400, 200, 10]), 64, threads.cores())
     told = read_info(run).actual["threads"]
     assert told == str(fitting) or not BLAS.found
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of another shell: the run's own number counts

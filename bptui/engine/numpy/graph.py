@@ -93,7 +93,8 @@ class GraphEngine(Engine):
             weights = vectors.weights(vectors.values, index)
             gradients = vectors.weights(vectors.gradient, index)
             for weight, gradient in zip(weights, gradients, strict=True):
-                found.append(Penalised(weight, gradient, *penalties_of(place.layer)))
+                if weight.ndim > 1:
+                    found.append(Penalised(weight, gradient, *penalties_of(place.layer)))
         return found
 
     # -- one update, piece by piece ---------------------------------------------------------------
@@ -101,7 +102,7 @@ class GraphEngine(Engine):
         self._first = self._first + len(self._x) if part else 0
         self._part, self._parts, self._step = part, parts, step
         self._batch, self._x = batch, self._taken(batch.x)
-        self._context = Context(training=True, lengths=batch.lengths)
+        self._context = Context(training=True, lengths=_counts(batch.lengths))
         for station in self._stations:
             station.forget()
             if not part:
@@ -210,7 +211,7 @@ class GraphEngine(Engine):
         for first in range(0, max(len(x), 1), PREDICT_ROWS):
             piece = slice(first, first + PREDICT_ROWS)
             taken = self._taken(x[piece])
-            context = Context(training=False, lengths=None if lengths is None else lengths[piece])
+            context = Context(training=False, lengths=None if lengths is None else _counts(lengths[piece]))
             for layer, station in enumerate(self._twins):
                 station.forward(self._sources(self._twins, taken, layer), context, None)
             out = _there(self._twins[-1].a)
@@ -317,6 +318,11 @@ class GraphEngine(Engine):
 
     def _dropout_changed(self) -> None:
         self._reached.plain_output = plain_output(self._model)
+
+
+def _counts(lengths: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64] | None:
+    """Of a sequence without steps, the first (it is padding) stands for it."""
+    return None if lengths is None else np.maximum(lengths, 1)
 
 
 def _there(array: Array | None) -> Array:

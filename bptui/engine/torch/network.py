@@ -107,7 +107,7 @@ class TorchEngine(Engine):
         return torch.tensor(x, **self._kind)
 
     def _counts(self, lengths: npt.NDArray[np.int64] | None) -> Tensor | None:
-        return None if lengths is None else torch.tensor(lengths, device=self.device)
+        return None if lengths is None else torch.tensor(lengths, device=self.device).clamp(min=1)
 
     def forward(self, layer: int) -> None:
         x, run = self._x, self._runs[layer]
@@ -149,7 +149,7 @@ class TorchEngine(Engine):
             run = self._runs[index]
             for each in self.layers[index].weights:
                 weight = run.values[each.name]
-                if run.gradients is not None:
+                if run.gradients is not None and weight.dim() > 1:
                     run.gradients[each.name].add_(l1 * weight.sign() + 2.0 * l2 * weight)
         by_value, by_norm = self._settings["clip_value"], self._settings["clip_norm"]
         if by_value == by_norm == math.inf:
