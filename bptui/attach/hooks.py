@@ -8,6 +8,7 @@ after it. Nothing here draws random numbers, starts a thread, or changes a tenso
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
     from bptui.attach.session import Session
+    from bptui.attach.tape import Tape
 
 Optimizer = torch.optim.Optimizer
 
@@ -40,6 +42,8 @@ class Hooks:
         """How many calls of ``backward`` are under way: checkpointing calls it from within."""
         self.raw_norm: Tensor | None = None
         """The gradient's norm before ``clip_grad_norm_`` cut it, of this update; None: it was not called."""
+        self.tape: Tape | None = None
+        """What records the update under way, where it may be done again (see ``rerun``)."""
         self.last_loss = float("nan")
         self.due = 0
         """The first update after which the session wants to be asked, whatever the flag says."""
@@ -52,6 +56,7 @@ class Hooks:
         self._wrap(torch.autograd, "backward", self._backward)
         for place in (torch.nn.utils, torch.nn.utils.clip_grad):
             self._wrap(place, "clip_grad_norm_", self._clip)
+            self._wrap(place, "clip_grad_value_", self._clip_value)
         self.watch_before(True)  # until the models are known
 
     def remove(self) -> None:
@@ -88,6 +93,8 @@ class Hooks:
         def backward(tensors: Any, *arguments: Any, **options: Any) -> None:
             if self.depth:
                 return real(tensors, *arguments, **options)
+            if self.tape is not None:
+                self.tape.backward(tensors, arguments, options)
             self.depth = 1
             try:
                 real(tensors, *arguments, **options)
@@ -96,18 +103,24 @@ class Hooks:
             if type(tensors) is Tensor and tensors.numel() == 1 and not tensors.is_cuda:
                 roots.append(tensors.item())  # read at once: a reference would keep its graph alive
             else:
-                roots.append(_total(tensors, *arguments, **options))
+                roots.append(total(tensors, *arguments, **options))
             return None
 
         return backward
 
     def _clip(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def clip_grad_norm_(*arguments: Any, **options: Any) -> Any:
-            norm = real(*arguments, **options)
+            norm = real(*arguments, **options) if self.tape is None else self.tape.clip(real, arguments, options)
             self.raw_norm = norm
             return norm
 
         return clip_grad_norm_
+
+    def _clip_value(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def clip_grad_value_(*arguments: Any, **options: Any) -> Any:
+            return real(*arguments, **options) if self.tape is None else self.tape.clip(real, arguments, options)
+
+        return clip_grad_value_
 
     def _ask_before(self, optimizer: Optimizer, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         session = self.session
@@ -183,7 +196,13 @@ def closure_of(arguments: tuple[Any, ...], options: dict[str, Any]) -> Callable[
     return closure if callable(closure) else None
 
 
-def _total(tensors: Any, gradient: Any = None, *_: Any, grad_tensors: Any = None, **__: Any) -> Tensor:
+def plain_backward() -> Callable[..., None]:
+    """``torch.autograd.backward`` as torch made it: what it is called on is no loss of the script's."""
+    found: Callable[..., None] = inspect.unwrap(torch.autograd.backward)
+    return found
+
+
+def total(tensors: Any, gradient: Any = None, *_: Any, grad_tensors: Any = None, **__: Any) -> Tensor:
     """One scalar of several roots, or of one that is no scalar: the sum of root × given gradient."""
     roots = tensors if isinstance(tensors, (tuple, list)) else [tensors]
     gradient = gradient if gradient is not None else grad_tensors

@@ -17,6 +17,7 @@ from bptui.attach.capture import Captured
 from bptui.attach.discover import Model, find_models
 from bptui.attach.hooks import Hooks, Optimizer, closure_of
 from bptui.attach.interventions import Interventions
+from bptui.attach.onebatch import OneBatch
 from bptui.attach.rerun import Rerun
 from bptui.attach.rows import Rows
 from bptui.attach.sampling import Sampler
@@ -67,6 +68,10 @@ class Observer:
         self.captured: Captured | None = None
         self.breaks = Breaks(session.info.breaks)
         self.rerun: Rerun | None = None
+        self.one_batch: OneBatch | None = None
+        """The paused step as it can be done again; None while it runs."""
+        self._closes = False
+        """The update under way was given a closure."""
         self.interventions = Interventions(self)
         self.snapshots = Snapshots(self)
         self.budget = budget = session.info.probe_budget
@@ -96,7 +101,10 @@ class Observer:
         if self.rows is None:
             self._find(optimizer)
             return None
+        if self.rerun is not None:
+            self.rerun.tape.close()
         closure = closure_of(arguments, options)
+        self._closes = closure is not None
         if closure is None:
             self._at_update(optimizer)
             return None
@@ -150,6 +158,8 @@ class Observer:
             self.captured = self.rerun.again(self.rows, session.step, loss)
         else:
             self.captured = None
+        if self.rerun is not None:
+            self.one_batch = OneBatch(self.rerun, self.models, self.rows, optimizer, session.step, closure=self._closes)
         started = time.perf_counter()
         self.governor.end(started)
         self.pausing = False
@@ -159,6 +169,7 @@ class Observer:
         session.ring.set_step(session.step)
         session.enter("PAUSED", f"{text} at step {session.step:,}" if text else "", "clip")
         session.wait_until_released()
+        self.one_batch = None
         if self.rerun is not None and not self.breaks and not self.pausing:
             self.rerun.remove()
         now = time.perf_counter()
@@ -186,6 +197,8 @@ class Observer:
             unsampled = UNSAMPLED / max(self.governor.step_time, 1e-6)
             self.governor.budget = max(self.budget - unsampled, self.budget * _LEAST)
         self.captured = None
+        if self.rerun is not None:
+            self.rerun.tape.clear()
         if not math.isfinite(loss) and not self._told_non_finite:
             self._told_non_finite = True
             session.fact("non-finite", loss=repr(loss), step=step, **self._first_non_finite())

@@ -30,6 +30,8 @@ from bptui.protocol.messages import (
     Step,
     Stop,
     TrainerReply,
+    Tried,
+    Try,
 )
 
 if TYPE_CHECKING:
@@ -70,6 +72,9 @@ def answer(session: Session, asked: Asked) -> None:
             return
         if isinstance(request, Shadow):
             control.reply(link, _shadow(session, request))
+            return
+        if isinstance(request, Try):
+            control.reply(link, _try(session, request))
             return
         handler = _HANDLERS.get(type(request))
         if handler is None:
@@ -215,6 +220,21 @@ def _shadow(session: Session, request: Shadow) -> Shadowed:
     return Shadowed(
         id=request.id, step=captured.step, micro="clip", dtype=observer.dtype, loss=captured.loss, exact_loss=exact,
         errors=tuple(errors.get(row.name) for row in observer.rows.all()),
+    )  # fmt: skip
+
+
+def _try(session: Session, request: Try) -> Tried:
+    from bptui.attach.variations import Variation
+
+    observer = _observer(session)
+    if observer.one_batch is None or session.state != "PAUSED":
+        raise NotNow("pause first: what-if does the update again that is paused in")
+    variation = Variation([(one.key, one.value) for one in request.wanted]) if request.wanted else None
+    result = observer.one_batch.attempt(variation)
+    return Tried(
+        id=request.id, step=session.step, loss=result.loss, after=result.after, grad_norm=result.grad_norm,
+        silent=result.silent, units=result.units, update_ratio=result.update_ratio,
+        made=() if variation is None else tuple(variation.made), note=observer.one_batch.note,
     )  # fmt: skip
 
 

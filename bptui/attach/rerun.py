@@ -19,6 +19,7 @@ from bptui.attach.discover import Model
 from bptui.attach.interventions import Impossible
 from bptui.attach.rows import Rows, first_tensor
 from bptui.attach.sampling import Sampler
+from bptui.attach.tape import Tape, kept_generators
 
 if TYPE_CHECKING:
     from bptui.attach.hooks import Hooks
@@ -47,6 +48,8 @@ class Rerun:
         self._roots = {model.root: model for model in rows.models}
         self._calls: dict[nn.Module, Call] = {}
         self._handles: list[RemovableHandle] = []
+        self.tape = Tape()
+        """The update under way, with what the script does outside of its models."""
 
     def install(self) -> None:
         """Keep from now on what a re-run needs; a second time does nothing."""
@@ -54,25 +57,36 @@ class Rerun:
             return
         for root in self._roots:
             self._handles.append(root.register_forward_pre_hook(self._enter, with_kwargs=True))
-            self._handles.append(root.register_forward_hook(self._leave))
+            self._handles.append(root.register_forward_hook(self._leave, always_call=True))
+        self._hooks.tape = self.tape
 
     def remove(self) -> None:
-        self._take_off()
+        self.take_off()
+        self._hooks.tape = None
+        self.tape.clear()
         self._calls.clear()
 
-    def _take_off(self) -> None:
+    def take_off(self) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
 
     def _enter(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
-        if not torch.is_grad_enabled() or self._hooks.depth:
+        if self._hooks.depth:
+            return
+        self.tape.enter(root, inputs, options)
+        if not torch.is_grad_enabled():
             return
         call = Call(inputs, options)
         call.buffers = {name: buffer.detach().clone() for name, buffer in root.named_buffers()}
         self._calls[root] = call
 
     def _leave(self, root: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if self._hooks.depth:
+            return
+        self.tape.leave(root, output)
+        if not torch.is_grad_enabled():
+            return
         call, tensor = self._calls.get(root), first_tensor(output)
         if call is None or tensor is None or not tensor.requires_grad:
             return
@@ -93,7 +107,7 @@ class Rerun:
                 note = note or f"{model.name} was not called, or gave no output with a gradient"
                 continue
             try:
-                with _kept_random():
+                with kept_generators():
                     captured, problem = self._one(model, call, step, loss)
             except Exception as error:
                 captured, problem = None, f"{type(error).__name__}: {error}".splitlines()[0]
@@ -119,7 +133,7 @@ class Rerun:
             call = self._calls.get(root)
             if call is None or call.output is None or call.delta is None:
                 continue
-            with _kept_random():
+            with kept_generators():
                 plain, problem = self._one(model, call, captured.step, loss)
                 if plain is None:
                     raise Impossible(f"this step cannot be done again: {problem}")
@@ -145,7 +159,7 @@ class Rerun:
             return None, "its inputs were changed in place since"
         if call.output is None or call.delta is None:
             return None, "no output with a gradient"
-        self._take_off()  # the copy shall not have our hooks, nor copy what hangs on them
+        self.take_off()  # the copy shall not have our hooks, nor copy what hangs on them
         try:
             root = copy.deepcopy(model.root)
         finally:
@@ -185,19 +199,6 @@ def _cast(nested: Any, dtype: torch.dtype) -> Any:
     if isinstance(nested, (tuple, list)):
         return type(nested)(_cast(part, dtype) for part in nested) if type(nested) in (tuple, list) else nested
     return nested
-
-
-class _kept_random:
-    """The generators are afterwards as they were: the script must not notice."""
-
-    def __enter__(self) -> None:
-        self._cpu = torch.get_rng_state()
-        self._device = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_rng_state(self._cpu)
-        if self._device:
-            torch.cuda.set_rng_state_all(self._device)
 
 
 def _tensors(nested: Any) -> list[Tensor]:

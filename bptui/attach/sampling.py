@@ -29,7 +29,7 @@ from bptui.runs.records import TABLE_COLUMNS
 WINDOW_SAMPLES = 3000
 #: The most bytes of weights that are copied to see how far an update moves them.
 COPIED_BYTES = 32 << 20
-_ACTIVATIONS = {
+ACTIVATIONS = {
     "relu": "relu", "relu_": "relu", "relu6": "relu6", "leaky_relu": "leaky_relu", "leaky_relu_": "leaky_relu",
     "elu": "elu", "elu_": "elu", "selu": "selu", "gelu": "gelu", "silu": "silu", "mish": "mish", "sigmoid": "sigmoid",
     "sigmoid_": "sigmoid", "tanh": "tanh", "tanh_": "tanh", "softplus": "softplus", "hardswish": "hardswish",
@@ -342,7 +342,7 @@ class _Functions(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        kind = _ACTIVATIONS.get(getattr(func, "__name__", ""))
+        kind = ACTIVATIONS.get(getattr(func, "__name__", ""))
         if kind is not None and self._sampler._stack:
             try:
                 self._sampler.function(kind, output)

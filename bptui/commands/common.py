@@ -90,9 +90,7 @@ def experiment_of(arguments: argparse.Namespace, default: str | None = None) -> 
 
         # asked for a number of updates, or of epochs: the file's number of the other does not cut it short
         other = "epochs" if arguments.epochs is None else "steps"
-        experiment = msgspec.structs.replace(
-            experiment, stop=msgspec.structs.replace(experiment.stop, **{other: None})
-        )
+        experiment = msgspec.structs.replace(experiment, stop=msgspec.structs.replace(experiment.stop, **{other: None}))
     return experiment
 
 

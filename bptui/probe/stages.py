@@ -1,8 +1,8 @@
 """From the raw gradient to the step that is taken: raw → regularised → clipped → applied Δ, a layer at a time.
 
-    regularised = raw + l1·sign W + 2·l2·W      (the penalties of the layers; an optimiser's weight decay is in Δ)
-    clipped     = what clipping by value and by norm leaves of it
-    Δ           = the change of W that the optimiser makes of that
+regularised = raw + l1·sign W + 2·l2·W      (the penalties of the layers; an optimiser's weight decay is in Δ)
+clipped     = what clipping by value and by norm leaves of it
+Δ           = the change of W that the optimiser makes of that
 """
 
 from __future__ import annotations

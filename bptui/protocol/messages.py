@@ -165,6 +165,22 @@ class Shadow(Request, frozen=True, kw_only=True):
     """The paused step again in float64; answered by ``Shadowed``."""
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """A change of a branch, or of a step that is tried: key and value as in ``Set``."""
+
+    key: str
+    value: float | str
+
+
+class Try(Request, frozen=True, kw_only=True):
+    """The paused step of a script again on a copy, with these changes, and its update; answered by ``Tried``.
+
+    Keys as in ``attach.variations``; nothing wanted: unchanged. Refused where the step cannot be reproduced.
+    """
+
+    wanted: tuple[Wanted, ...] = ()
+
+
 class Armed(msgspec.Struct, frozen=True):
     """A breakpoint: its condition, and whether it is looked at."""
 
@@ -194,13 +210,6 @@ class Set(Request, frozen=True, kw_only=True):
     ``dense1.bias[4]``), units that begin again (``dense1.units[3,7]`` = an initialiser), ``dense1.init``,
     ``dense1.activation``, ``dense1.bias+`` (a nudge), ``optimizer``.
     """
-
-    key: str
-    value: float | str
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """A change of a branch: key and value as in ``Set``."""
 
     key: str
     value: float | str
@@ -424,6 +433,23 @@ class Shadowed(Request, frozen=True, kw_only=True):
     exact_loss: float
 
 
+class Tried(Request, frozen=True, kw_only=True):
+    """``loss`` of the batch before the update and ``after`` it; NaN where it is none."""
+
+    step: int
+    loss: float
+    after: float
+    grad_norm: float
+    silent: int
+    """Units that gave 0 for the whole batch, of the ``units`` that can."""
+    units: int
+    update_ratio: float
+    """‖Δ‖ ∕ ‖θ‖ of what the optimiser changes."""
+    made: tuple[str, ...] = ()
+    """What was changed, in words."""
+    note: str = ""
+
+
 class PartRow(msgspec.Struct, frozen=True):
     """A part of a condition: what it is now. ``limit``: what a comparison holds it against; ``holds`` of that."""
 
@@ -577,11 +603,11 @@ class Goodbye(Message, frozen=True, kw_only=True):
     reason: str
 
 
-Looking = Inspect | Look | Lens | Sheet | Ledger | Ranked | Stages | Shadow | Check
+Looking = Inspect | Look | Lens | Sheet | Ledger | Ranked | Stages | Shadow | Check | Try
 """What changes nothing: an observer may ask it, and no event tells of it."""
 TrainerRequest = Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Set | Keep | Arm | Branch | Looking
 """What a hub passes on."""
-Sight = Inspection | Looked | LensSeen | Sheeted | Ledgered | RankedRows | Staged | Shadowed | Checked
+Sight = Inspection | Looked | LensSeen | Sheeted | Ledgered | RankedRows | Staged | Shadowed | Checked | Tried
 TrainerReply = Ok | Refused | Branched | Sight
 AnyRequest = Hello | TrainerRequest | TakeControl | Leave
 AnyReply = Welcome | TrainerReply

@@ -31,8 +31,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return self.fault, self.layer
 
 
-
-
 def encode(finding: Finding, position: int, *, withdrawn: bool = False) -> bytes:
     """One line."""
     fields: dict[str, Any] = {**msgspec.to_builtins(finding), "position": position}

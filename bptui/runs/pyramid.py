@@ -175,9 +175,7 @@ class Pyramid:
             start, stop = np.where(inside, up_start, 0), np.where(inside, up_stop, 0)
             depth += 1
 
-    def _merge(
-        self, result: Reduced, depth: int, start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64]
-    ) -> None:
+    def _merge(self, result: Reduced, depth: int, start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64]) -> None:
         """Merge entries ``start`` ≤ i < ``stop`` of a depth into each column."""
         some = np.flatnonzero(stop > start)
         if not len(some):

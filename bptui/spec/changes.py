@@ -21,8 +21,10 @@ class Change(NamedTuple):
 
     def __str__(self) -> str:
         if not self.after:
-            return f"{self.path}: removed" if self.path.startswith("model.") and "." not in self.path[6:] else (
-                f"{self.path}: {self.before} → –"
+            return (
+                f"{self.path}: removed"
+                if self.path.startswith("model.") and "." not in self.path[6:]
+                else (f"{self.path}: {self.before} → –")
             )
         return f"{self.path}: {self.before or '–'} → {self.after}"
 

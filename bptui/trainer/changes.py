@@ -187,9 +187,7 @@ def with_structure(experiment: Experiment, wanted: dict[str, Any]) -> Experiment
     for place, activation in wanted.get("activation", {}).items():
         if activation not in known:
             hint = nearest(activation, known)
-            raise ValueError(
-                f"{names[int(place)]}: no activation {activation[:40]!r}{hint}"
-            )
+            raise ValueError(f"{names[int(place)]}: no activation {activation[:40]!r}{hint}")
         layers[int(place)] = msgspec.structs.replace(layers[int(place)], activation=activation)
     optimizer = experiment.optimizer
     tag = wanted.get("optimizer", str(optimizer.__struct_config__.tag))

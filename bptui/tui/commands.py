@@ -19,7 +19,7 @@ class KeyCommands(Provider):
             return []
         script = screen.snapshot.script
         rows = [key for key in keys_of(screen.PLACE) if not (key.script if script else key.native)]
-        return [(f"{key.label}  ({key.shown})", key) for key in rows if key.action != "palette"]
+        return [(f"{key.named(script)}  ({key.shown})", key) for key in rows if key.action != "palette"]
 
     async def discover(self) -> Hits:
         for name, key in self._rows():

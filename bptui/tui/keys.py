@@ -10,10 +10,10 @@ from typing import Literal
 import msgspec
 
 Place = Literal[
-    "main", "inspector", "breakpoints", "lens", "whatif", "runs", "builder", "form", "charts", "lesson"
+    "main", "inspector", "breakpoints", "lens", "whatif", "onebatch", "runs", "builder", "form", "charts", "lesson"
 ]
 MAIN: tuple[Place, ...] = ("main",)
-BOTH: tuple[Place, ...] = ("main", "inspector", "charts", "breakpoints", "lens", "whatif")
+BOTH: tuple[Place, ...] = ("main", "inspector", "charts", "breakpoints", "lens", "whatif", "onebatch")
 DRAWN: tuple[Place, ...] = ("main", "charts")
 
 
@@ -43,6 +43,12 @@ class Key(msgspec.Struct, frozen=True):
     """Why it is not there under a script of the user's own; empty: it is."""
     native: str = ""
     """Why it is not there for a network of bptui's own; empty: it is."""
+    script_label: str = ""
+    """What it is called in the key bar and the palette under a script, where that is another."""
+
+    def named(self, script: bool) -> str:
+        """Its label for this kind of run."""
+        return (script and self.script_label) or self.label
 
 
 _NO_MICRO = "a script's update is one step: s does it; micro-steps are for bptui's own networks"
@@ -63,13 +69,13 @@ KEYS: tuple[Key, ...] = (
     Key(("S", "comma"), "S", "step_back", "step back",
         "One whole update back, bit for bit; from inside an update, to its beginning. Also: comma. A script cannot "
         "rewind: its kept snapshots are offered.",
-        BOTH, "Back", "you have control", 6, transport=True),
+        BOTH, "Back", "you have control", 6, transport=True, script_label="snapshots"),
     Key(("N",), "N", "micro_back", "micro back",
-        "One micro-step back, also into the update before.",
-        BOTH, "Back", "you have control", 0, transport=True),
+        "One micro-step back, also into the update before. A script cannot rewind: its kept snapshots are offered.",
+        BOTH, "Back", "you have control", 0, transport=True, script_label="snapshots"),
     Key(("g",), "g", "screen('go_to')", "go to",
         "Go to any step of what was recorded: 1284, +100, -10, epoch 3, end. Under a script: to a kept snapshot.",
-        BOTH, "GoTo", "you have control", 8),
+        BOTH, "GoTo", "you have control", 8, script_label="roll back"),
     Key(("K",), "K", "keep", "keep",
         "Keep a snapshot of the weights and the optimiser as they are now; under a script, g rolls back to it.",
         BOTH, "Keep", "you have control"),
@@ -87,9 +93,9 @@ KEYS: tuple[Key, ...] = (
         MAIN, "Lens", "the run is bptui's own", 6,
         script="a script's samples are its own: how many of its units are dead stands in pane 3"),
     Key(("x",), "x", "screen('whatif')", "what if",
-        "What if: the run from this step on with another rate, activation, optimiser …, beside its own future.",
-        ("main", "lens"), "Branch", "the run is bptui's own", 6,
-        script="a script cannot be done again: what-if needs a network that bptui trains itself"),
+        "What if: the run from this step on with another rate, activation, optimiser …, beside its own future. Of a "
+        "script, the paused step on its own batch.",
+        ("main", "lens"), "Branch / Try", "the run is bptui's own, or a script is paused", 6),
     Key(("e",), "e", "screen('builder')", "edit",
         "Build the model: layers, loss, optimiser, data; apply it as a new run, or keep the weights that fit.",
         MAIN, "Stop", "the run is bptui's own", 6, script=_OWN_MODEL),
@@ -271,6 +277,18 @@ WHATIF_KEYS: tuple[Key, ...] = (
     Key(("escape",), "esc", "back", "back", "Back; what still runs here is cancelled.", ("whatif",), "", "", 1),
 )  # fmt: skip
 
+ONE_BATCH_KEYS: tuple[Key, ...] = (
+    Key(("enter",), "enter", "enter", "try, apply",
+        "Try what is selected; once it is done: make the change in the script itself, where it can take it.",
+        ("onebatch",), "Try / Set", "paused", 2),
+    Key(("a",), "a", "add", "add", "Another change: lr=0.03, or several that are made together.",
+        ("onebatch",), "Try", "paused", 3),
+    Key(("A",), "A", "all", "try all", "Try every row that has not been tried yet.",
+        ("onebatch",), "Try", "paused", 4),
+    Key(("backspace", "delete"), "backspace", "remove", "remove", "Remove the row.", ("onebatch",), "", "", 5),
+    Key(("escape",), "esc", "back", "back", "Back to the panes.", ("onebatch",), "", "", 1),
+)  # fmt: skip
+
 FORM_KEYS: tuple[Key, ...] = (
     Key(("enter", "down", "tab"), "enter", "next", "next", "The next field; what was typed is taken as it is typed.",
         ("form",), "", "", 2),
@@ -332,7 +350,7 @@ LESSON_KEYS: tuple[Key, ...] = (
 #: The rows of each screen's own, before those that it shares with others.
 OWN: dict[Place, tuple[Key, ...]] = {
     "main": (), "inspector": INSPECTOR_KEYS, "breakpoints": BREAKPOINTS_KEYS, "runs": RUNS_KEYS,
-    "lens": LENS_KEYS, "whatif": WHATIF_KEYS,
+    "lens": LENS_KEYS, "whatif": WHATIF_KEYS, "onebatch": ONE_BATCH_KEYS,
     "charts": CHARTS_KEYS, "builder": BUILDER_KEYS, "form": FORM_KEYS,
     "lesson": LESSON_KEYS,
 }  # fmt: skip

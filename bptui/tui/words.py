@@ -153,6 +153,19 @@ LENS = (
     "A death certificate names the update after which the unit fired no more. The change of its highest z is taken "
     "apart into what the bias did, what the weights did, and what the layers before did: Δz = Δb + a·ΔW + Δa·W."
 )
+ONE_BATCH = (
+    "The script stands between gradient and update. Each row does this step again on a copy of its models and its "
+    "optimiser, with something changed: the same batch, random numbers, buffers and criterion. Then it makes the "
+    "update by the optimiser's own rule and computes the loss of the same batch once more. The first row is "
+    "unchanged; nothing is shown unless it gives the script's own loss and gradients, bit for bit.\n\n"
+    "    loss     of this batch, before the update\n"
+    "    then     of the same batch after it\n"
+    "    silent   units that give 0 for the whole batch, of those that can\n\n"
+    "    lr=/10  lr=0.03  momentum=0  weight_decay=0.01  clip_norm=1  optimizer=adam lr=0.001\n"
+    "    activation=gelu  LAYER.activation=tanh  LAYER.bias+=0.1  dropout=0\n"
+    "    revive=uniform  revive.LAYER=1  freeze.LAYER=1\n\n"
+    "Enter on a row that is done makes a change of settings in the script itself."
+)
 WHATIF = (
     "Each row is this run from the step above on, with something changed, over the same batches; the first one is "
     "unchanged, and is held against the record bit for bit. They are computed aside, in processes that leave the run "

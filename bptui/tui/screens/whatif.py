@@ -214,7 +214,11 @@ async def adopt_from_files(app: BptuiApp, step: int, changes: Sequence[Change]) 
 def open_whatif(below: TransportScreen) -> None:
     """From the step that is shown."""
     snapshot = below.snapshot
-    if below.face.session is None or snapshot.state == "STARTING":
+    if snapshot.script:
+        from bptui.tui.screens.onebatch import open_one_batch
+
+        open_one_batch(below)
+    elif below.face.session is None or snapshot.state == "STARTING":
         below.notice("not yet: the run has not begun")
     elif snapshot.state == "RUNNING":
         below.notice("pause first (space): what-if begins at the step at which the run stands")

@@ -53,6 +53,8 @@ class KeyBar(Drawn):
         line: Line = [(" ", "text")]
         script = self.snapshot.script
         rows = tuple(key for key in keys_of(self.place) if not (key.script if script else key.native))
+        if script:
+            rows = tuple(replace(key, label=key.named(True)) for key in rows)
         if getattr(self.app, "glyphs", None) is ASCII:
             rows = tuple(replace(key, label=spell(key.label)) for key in rows)
         for key in fitting(rows, width):

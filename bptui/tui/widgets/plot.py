@@ -194,7 +194,6 @@ class _Scale:
         share = (value - self._from) / self._span
         return 0 if share >= 1 else rows - 1 if share <= 0 else round((1 - share) * (rows - 1))
 
-
     def rows(self, values: Sequence[float], rows: int) -> list[int]:
         """``row`` of each value at once; −1 for what is not finite."""
         import numpy as np  # late: the first frame has no curve

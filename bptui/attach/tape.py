@@ -1,0 +1,464 @@
+"""What a script did between the first call of a model and its update, so that it can be done again on a copy.
+
+A script's criterion lies outside its models. While an update is kept (see ``rerun``), each call of a model, each
+torch function between a model's output and ``backward`` that its result depends on, ``backward`` itself and clipping
+are entries of a tape. Parameters and what was computed from them are slots; everything else (inputs, targets, noise)
+is a constant, held by reference. Played again, parameters may be those of a copy.
+
+What torch does not tell of (a custom ``autograd.Function``, numbers that were taken out of a tensor) is not on it: the
+tape then has a ``problem``, or ``reads``, and nothing is shown that was not first reproduced bit for bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import re
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+#: Functions that draw random numbers, by what their names contain: the generators' state is kept before them.
+_RANDOM = re.compile(r"rand|dropout|bernoulli|normal|multinomial|gumbel|poisson|exponential_|uniform_|rrelu|attention")
+#: Functions that take a value out of a tensor, which a tape cannot follow.
+_READS = frozenset({"item", "tolist", "numpy", "__float__", "__int__", "__bool__", "__index__", "__array__"})
+#: Most entries: a script that never updates must not fill the memory.
+MOST_ENTRIES = 20_000
+
+
+class Lost(ValueError):
+    """This step cannot be played again; one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A tensor that depends on parameters: the value of this number when the tape is played."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A parameter."""
+
+    tensor: Tensor
+
+
+@dataclass(slots=True)
+class Place:
+    """Under what a call was made: gradients, autocast, and the generators where they matter."""
+
+    grad: bool
+    autocast: tuple[tuple[str, bool, torch.dtype], ...]
+    random: list[Tensor]
+
+    @classmethod
+    def here(cls, random: bool) -> Place:
+        return cls(torch.is_grad_enabled(), autocasts(), generators() if random else [])
+
+    @contextlib.contextmanager
+    def again(self) -> Iterator[None]:
+        if self.random:
+            set_generators(self.random)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.set_grad_enabled(self.grad))
+            for device, on, dtype in self.autocast:
+                stack.enter_context(torch.autocast(device, enabled=on, dtype=dtype))
+            yield
+
+
+@dataclass(slots=True)
+class ModelCall:
+    """A model was called. ``buffers``: as they were before, where it is its first call."""
+
+    root: nn.Module
+    inputs: tuple[Any, ...]
+    options: dict[str, Any]
+    place: Place
+    buffers: dict[str, Tensor] | None
+    outputs: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class FunctionCall:
+    """A torch function of what depends on parameters."""
+
+    func: Callable[..., Any]
+    inputs: tuple[Any, ...]
+    options: dict[str, Any]
+    place: Place
+    outputs: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Filled:
+    """A tensor of the script that is changed in place from here on, as it was before."""
+
+    number: int
+    before: Tensor
+
+
+@dataclass(slots=True)
+class Backward:
+    """``backward`` was called on this; ``values``: what it was called on."""
+
+    roots: Any
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+    values: list[Tensor]
+
+
+@dataclass(slots=True)
+class Clip:
+    """Gradients were clipped."""
+
+    real: Callable[..., Any]
+    parameters: list[Tensor]
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+Entry = ModelCall | FunctionCall | Filled | Backward | Clip
+
+
+class Tape:
+    """Records one update; ``clear`` begins the next. Nothing that fails in it reaches the script."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.constants: list[tuple[Tensor, int]] = []
+        """Tensors of the script's own that entries hold, each with its version then."""
+        self.problem = ""
+        """Why it cannot be played; empty: nothing is known against it."""
+        self.reads = 0
+        """Numbers that the script took out of what depends on parameters."""
+        self.raw: dict[int, Tensor] | None = None
+        """Gradients before they were first clipped, by the parameters' identities; None: not clipped, or not kept."""
+        self.keep_raw = False
+        self._slots: dict[int, tuple[weakref.ref[Tensor], int]] = {}
+        self._wants: dict[int, bool] = {}
+        self._held: set[int] = set()
+        self._count = 0
+        self._inside = 0
+        self._backward = False
+        """It has been called."""
+        self._called: set[nn.Module] = set()
+        self._mode: _Recorder | None = None
+
+    def clear(self) -> None:
+        """Forget the update that has been made."""
+        self.close()
+        self.entries, self.constants = [], []
+        self.problem, self.reads, self.raw = "", 0, None
+        self._slots.clear()
+        self._wants.clear()
+        self._held.clear()
+        self._called.clear()
+        self._inside, self._backward = 0, False
+
+    # -- models ------------------------------------------------------------------------------------
+    def enter(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """A model is about to be called by the script, or by another model."""
+        self.close()
+        self._inside += 1
+        if self._inside > 1 or not torch.is_grad_enabled():
+            return
+        with self._guarded():
+            buffers = None
+            if root not in self._called:
+                self._called.add(root)
+                buffers = {name: buffer.detach().clone() for name, buffer in root.named_buffers()}
+            self._add(ModelCall(root, self._kept(inputs), self._kept(options), Place.here(True), buffers))
+
+    def leave(self, root: nn.Module, output: Any) -> None:
+        """The model has given this (None: it has raised); from here to ``backward`` torch's functions are seen."""
+        self._inside = max(self._inside - 1, 0)
+        if self._inside:
+            return
+        last = self.entries[-1] if self.entries else None
+        if torch.is_grad_enabled() and isinstance(last, ModelCall) and last.root is root and not last.outputs:
+            with self._guarded():
+                last.outputs = self._given(output)
+                if not last.outputs:
+                    self.entries.pop()
+        if self.entries:
+            self._open()
+
+    # -- functions between them ----------------------------------------------------------------------
+    def _open(self) -> None:
+        if self._mode is not None or torch.compiler.is_compiling():
+            return
+        device = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)  # of set_default_device: it stays
+        if any(mode is not device for mode in _modes()):
+            # one that is left before the update would take ours off in the place of its own
+            self.problem = self.problem or "the model is called under a function mode (with torch.device(…))"
+            return
+        self._mode = _Recorder(self)
+        _push(self._mode)
+
+    def close(self) -> None:
+        """See no more functions; whatever the script has put on the stack since stays there."""
+        mode, self._mode = self._mode, None
+        if mode is None:
+            return
+        if mode not in _modes():
+            return
+        above = []
+        while (top := _pop()) is not mode:
+            above.append(top)
+        for other in reversed(above):
+            _push(other)
+
+    def function(self, func: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Called in the place of a torch function, which it calls."""
+        if self._mode is None or self._inside:
+            return func(*inputs, **options)
+        name = getattr(func, "__name__", "")
+        if name in ("backward", "zero_grad"):
+            return func(*inputs, **options)
+        call: FunctionCall | None = None
+        with self._guarded():
+            call = self._before(func, name, inputs, options)
+        output = func(*inputs, **options)
+        if call is not None:
+            with self._guarded():
+                if name in _READS:
+                    self.reads += 1
+                elif any(True for _ in tensors_in(output)):
+                    self._add(call)
+                    call.outputs = self._given(output)
+                elif _in_place(name):
+                    self._add(call)
+        return output
+
+    def _before(
+        self, func: Callable[..., Any], name: str, inputs: tuple[Any, ...], options: dict[str, Any]
+    ) -> FunctionCall | None:
+        if not any(self._moves(tensor) for tensor in tensors_in((inputs, options))):
+            return None
+        if not self._backward and func == _GRADIENT:
+            return None  # it is of an update before, and about to be zeroed
+        changed = inputs[0] if _in_place(name) and inputs and isinstance(inputs[0], Tensor) else options.get("out")
+        if isinstance(changed, Tensor) and not self._moves(changed):
+            number = self._number(changed)
+            self._add(Filled(number, changed.detach().clone()))
+        place = Place.here(_RANDOM.search(name) is not None)
+        return FunctionCall(func, self._kept(inputs), self._kept(options), place)
+
+    # -- the end of it -------------------------------------------------------------------------------
+    def backward(self, roots: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """``backward`` is about to be called by the script."""
+        with self._guarded():
+            if not all(self._moves(root) for root in tensors_in(roots)):
+                self.problem = self.problem or _UNSEEN
+            self._backward = True
+            values = [tensor.detach().clone() for tensor in tensors_in(roots)]
+            self._add(Backward(self._kept(roots), self._kept(arguments), self._kept(options), values))
+
+    def clip(self, real: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Clip the script's gradients by ``real``, which returns what it returns."""
+        with self._guarded():
+            given = arguments[0] if arguments else options["parameters"]
+            parameters = [given] if isinstance(given, Tensor) else list(given)
+            rest = {key: value for key, value in options.items() if key != "parameters"}
+            arguments, options = (parameters, *arguments[1:]), rest  # a generator can be read once only
+            if self.keep_raw and self.raw is None:
+                self.raw = {id(p): p.grad.detach().clone() for p in parameters if p.grad is not None}
+            self._add(Clip(real, parameters, arguments[1:], rest))
+        self._inside += 1
+        try:
+            return real(*arguments, **options)
+        finally:
+            self._inside -= 1
+
+    # -- slots and constants -------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.problem = self.problem or f"{type(error).__name__}: {error}".splitlines()[0]
+
+    def _add(self, entry: Entry) -> None:
+        if len(self.entries) >= MOST_ENTRIES:
+            self.problem = f"more than {MOST_ENTRIES:,} functions were called in it"
+            self.entries.clear()
+            return
+        self.entries.append(entry)
+
+    def _moves(self, tensor: Tensor) -> bool:
+        """Whether it depends on parameters, as far as the tape knows."""
+        found = self._slots.get(id(tensor))
+        return (found is not None and found[0]() is tensor) or (tensor.requires_grad and tensor.is_leaf)
+
+    def _number(self, tensor: Tensor) -> int:
+        found = self._slots.get(id(tensor))
+        if found is not None and found[0]() is tensor:
+            return found[1]
+        self._count += 1
+        self._slots[id(tensor)] = (weakref.ref(tensor), self._count)
+        return self._count
+
+    def _given(self, output: Any) -> list[int]:
+        """The numbers of what a call has given; how each stands to gradients is remembered."""
+        numbers = []
+        for tensor in tensors_in(output):
+            numbers.append(self._number(tensor))
+            self._wants[numbers[-1]] = tensor.requires_grad
+        return numbers
+
+    def _kept(self, nested: Any) -> Any:
+        """The same, with a Slot or a Leaf for each tensor that depends on parameters."""
+
+        def keep(tensor: Tensor) -> Any:
+            found = self._slots.get(id(tensor))
+            if found is not None and found[0]() is tensor:
+                if tensor.requires_grad and not self._wants.get(found[1], True):
+                    self.problem = self.problem or _UNSEEN  # made in a custom function's forward, which has no gradient
+                return Slot(found[1])
+            if tensor.requires_grad and tensor.is_leaf:
+                return Leaf(tensor)
+            if tensor.requires_grad:
+                self.problem = self.problem or _UNSEEN
+            if id(tensor) not in self._held:
+                self._held.add(id(tensor))
+                self.constants.append((tensor, _version(tensor)))
+            return tensor
+
+        return mapped(nested, keep, Tensor)
+
+    @property
+    def changed(self) -> bool:
+        """A constant is another now: it was changed in place."""
+        return any(_version(tensor) != version for tensor, version in self.constants)
+
+
+_UNSEEN = (
+    "between a model's output and the loss stands what torch does not tell of (a custom autograd function, "
+    "or something computed before the last update)"
+)  # fmt: skip
+
+
+class _Recorder(TorchFunctionMode):
+    """Sees torch's functions; changes nothing."""
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()
+        self._tape = tape
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self._tape.function(func, args, kwargs or {})
+
+
+# There is no public name for a mode that outlives the block in which it began.
+_push: Any = torch.overrides._push_mode
+_pop: Any = torch.overrides._pop_mode
+_modes: Any = torch.overrides._get_current_function_mode_stack
+
+
+def _in_place(name: str) -> bool:
+    """``add_``, ``__iadd__``, ``__setitem__``."""
+    if name.startswith("__"):
+        return name in ("__setitem__", "__set__") or name in _AUGMENTED
+    return name.endswith("_")
+
+
+_GRADIENT: Any = cast(Any, torch.Tensor.grad).__get__
+_AUGMENTED = frozenset(
+    f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
+)
+
+
+def _version(tensor: Tensor) -> int:
+    try:
+        return tensor._version
+    except RuntimeError:  # of inference tensors none is kept
+        return 0
+
+
+def tensors_in(nested: Any) -> Iterator[Tensor]:
+    """The tensors in nested tuples, lists, mappings, slices and objects like dataclasses, in order."""
+    if isinstance(nested, Tensor):
+        yield nested
+    elif isinstance(nested, dict):
+        yield from tensors_in(tuple(nested.values()))
+    elif isinstance(nested, (tuple, list)):
+        for part in nested:
+            yield from tensors_in(part)
+    elif isinstance(nested, slice):
+        yield from tensors_in((nested.start, nested.stop, nested.step))
+    elif _is_record(nested):
+        yield from tensors_in([part for part in vars(nested).values() if isinstance(part, (Tensor, tuple, list, dict))])
+
+
+def _is_record(thing: Any) -> bool:
+    """An object of the script's that may hold tensors, such as a dataclass."""
+    return hasattr(thing, "__dict__") and not isinstance(thing, (type, nn.Module)) and not callable(thing)
+
+
+def mapped(nested: Any, of: Callable[[Any], Any], kinds: type | tuple[type, ...]) -> Any:
+    """The same nesting with ``of`` of everything that is one of ``kinds``; containers of it are new ones."""
+    if isinstance(nested, kinds):
+        return of(nested)
+    if isinstance(nested, dict):
+        made = {} if type(nested) is dict else copy.copy(nested)
+        for key, value in nested.items():
+            made[key] = mapped(value, of, kinds)
+        return made
+    if isinstance(nested, (tuple, list)):
+        parts = [mapped(part, of, kinds) for part in nested]
+        if type(nested) in (tuple, list):
+            return type(nested)(parts)
+        return type(nested)(*parts) if hasattr(nested, "_fields") else nested
+    if isinstance(nested, slice):
+        return slice(*(mapped(part, of, kinds) for part in (nested.start, nested.stop, nested.step)))
+    if _is_record(nested) and any(
+        isinstance(part, (*_CONTAINERS, *_as_tuple(kinds))) for part in vars(nested).values()
+    ):
+        record = copy.copy(nested)
+        for name, part in vars(nested).items():
+            object.__setattr__(record, name, mapped(part, of, kinds))
+        return record
+    return nested
+
+
+_CONTAINERS = (tuple, list, dict)
+
+
+def _as_tuple(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
+    return kinds if isinstance(kinds, tuple) else (kinds,)
+
+
+# -- the state of torch that a call depends on -------------------------------------------------------------------------
+def autocasts() -> tuple[tuple[str, bool, torch.dtype], ...]:
+    devices = ("cpu", "cuda") if torch.cuda.is_initialized() else ("cpu",)  # type: ignore[no-untyped-call]
+    return tuple((one, torch.is_autocast_enabled(one), torch.get_autocast_dtype(one)) for one in devices)
+
+
+def generators() -> list[Tensor]:
+    """The states of torch's global generators: of the CPU, then of each CUDA device."""
+    found = [torch.get_rng_state()]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        found += torch.cuda.get_rng_state_all()
+    return found
+
+
+def set_generators(states: list[Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if len(states) > 1:
+        torch.cuda.set_rng_state_all(states[1:])
+
+
+@contextlib.contextmanager
+def kept_generators() -> Iterator[None]:
+    """The generators are afterwards as they were: the script must not notice."""
+    states = generators()
+    try:
+        yield
+    finally:
+        set_generators(states)
