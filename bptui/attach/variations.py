@@ -61,7 +61,7 @@ class Variation:
         self._copy = copied
         for key, value in self._wanted:
             layer, _, what = key.rpartition(".")
-            rule = _RULES.get(what)
+            rule = RULES.get(what)
             if rule is not None:
                 rule(self, copied, layer, value)
             elif key.startswith("revive."):
@@ -218,14 +218,14 @@ def _activates(module: nn.Module) -> bool:
 
 
 def _replace(copied: Copy, old: nn.Module, new: nn.Module) -> None:
-    """Put a module in every place where the copy has another; its row stays its own."""
+    """Put a module in every place where the copy has another; its row, and whether silent units are counted, stay."""
     new.train(old.training)
     for parent in list(copied.rows.names):
         for name, child in list(parent._modules.items()):
             if child is old:
                 parent._modules[name] = new
     row, told = copied.rows.of_module.pop(old), copied.rows.names.pop(old)
-    row.module, row.kind = new, type(new).__name__
+    row.module = new
     copied.rows.of_module[new], copied.rows.names[new] = row, told
 
 
@@ -245,7 +245,7 @@ def _number(key: str, value: float | str, before: Any, least: float | None = 0.0
     return float(value)
 
 
-_RULES: dict[str, Callable[[Variation, Copy, str, float | str], None]] = {
+RULES: dict[str, Callable[[Variation, Copy, str, float | str], None]] = {
     "optimizer": Variation._optimizer, "clip_norm": Variation._clip, "bias+": Variation._bias,
     "activation": Variation._activation, "revive": Variation._revive, "dropout": Variation._drop,
 }  # fmt: skip

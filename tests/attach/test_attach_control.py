@@ -33,6 +33,9 @@ from bptui.protocol.messages import (
     Status,
     Step,
     Stop,
+    Tried,
+    Try,
+    Wanted,
 )
 from bptui.runs.events import read_events
 
@@ -54,13 +57,14 @@ for step in range({steps}):
 """
 
 
-def truth(step: int, scale: float = 0.1) -> dict[str, Any]:
-    """Plain torch: loss, δ and gradient of state ``step`` of the script."""
+def truth(step: int, again: bool = False) -> dict[str, Any]:
+    """Plain torch: loss, δ and gradient of state ``step`` of the script; ``again``: the same batch after its update."""
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.25), nn.Linear(8, 3))
-    optimizer = torch.optim.SGD(model.parameters(), lr=scale, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     x, y = torch.randn(40, 6), torch.randint(0, 3, (40,))
     for _ in range(step + 1):
+        random = torch.get_rng_state()
         optimizer.zero_grad()
         z = model[0](x)
         z.retain_grad()
@@ -71,6 +75,9 @@ def truth(step: int, scale: float = 0.1) -> dict[str, Any]:
             "W": model[0].weight.detach().T.clone(),
         }  # fmt: skip
         optimizer.step()
+    if again:
+        torch.set_rng_state(random)
+        found["loss"] = nn.functional.cross_entropy(model(x), y).item()
     return found
 
 
@@ -172,6 +179,16 @@ async def test_pause_step_settings_snapshot_and_roll_back(tmp_path: Path) -> Non
         assert isinstance(shadow, Shadowed)
         assert all(error is not None and 0 < error < 1e-5 for error in shadow.errors[:-1]), shadow.errors
         assert shadow.errors[-1] == 0.0  # what the loss gave it is taken as it was
+        plain = (await face.session.request(Try())).message
+        assert isinstance(plain, Tried)
+        assert (plain.step, plain.loss) == (first.step, known["loss"])
+        assert plain.after == pytest.approx(truth(first.step, again=True)["loss"], abs=0)
+        other = (await face.session.request(Try(wanted=(Wanted("lr", "*2"), Wanted("1.activation", "tanh"))))).message
+        assert isinstance(other, Tried)
+        assert (other.made[0], other.units) == ("lr 0.1 → 0.2", 8)
+        assert other.loss != plain.loss
+        with pytest.raises(RequestRefused, match="expected one of"):
+            await face.session.request(Try(wanted=(Wanted("activation", "cubic"),)))
         with pytest.raises(RequestRefused, match="cannot rewind"):
             await face.session.request(GoTo(step=first.step))
         await face.session.request(Keep())

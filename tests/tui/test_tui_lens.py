@@ -239,13 +239,12 @@ async def test_all_rows_run_and_one_is_cancelled(jobs: Jobs) -> None:
         await until(pilot, lambda: app.screen is app.main)
 
 
-@pytest.mark.parametrize(("key", "words"), [("d", "a script's samples are its own"), ("x", "cannot be done again")])
-async def test_a_script_is_told_why_not(key: str, words: str) -> None:
+async def test_a_script_is_told_why_not() -> None:
     model, *rest = story(SPEC)
     script = Frame(msgspec.structs.replace(model.message, engine="script", spec=msgspec.Raw(b"null")))
     async with shown(Session([script, *rest]), None) as (app, pilot):
-        await pilot.press(key)
-        await until(pilot, lambda: words in text(app))
+        await pilot.press("d")
+        await until(pilot, lambda: "a script's samples are its own" in text(app))
         assert app.screen is app.main
 
 

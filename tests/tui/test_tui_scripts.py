@@ -9,7 +9,20 @@ from fake_session import FakeSession, LogWriter, histograms, losses, table
 from screen_text import SIZES, check, lines, shown, text, until
 
 from bptui.protocol.framing import Frame
-from bptui.protocol.messages import Keep, LayerRow, ModelInfo, Output, Pause, Set, Status
+from bptui.protocol.messages import (
+    Keep,
+    LayerRow,
+    ModelInfo,
+    Output,
+    Pause,
+    Request,
+    Set,
+    Status,
+    Tried,
+    Try,
+    Wanted,
+)
+from bptui.tui.ports import RequestRefused
 
 LAYERS = (
     LayerRow("features.0", "Conv2d", 1, (6, 8, 8), "", 60),
@@ -89,3 +102,72 @@ async def test_a_scripts_status_2_is_its_own_affair() -> None:
     frames = [told("FAILED", code=2, text="the script ended with exit status 2"), Frame(Output(lines=("usage: me",)))]
     async with shown(FakeSession(frames), relaunch=lambda _: None) as (app, _):
         assert app.is_running and "usage: me" in text(app)
+
+
+class Trying(FakeSession):
+    """Answers what-if as a script does; ``why``: its step cannot be done again."""
+
+    why = ""
+
+    async def request(self, message: Request) -> Frame:
+        if not isinstance(message, Try):
+            return await super().request(message)
+        self.sent.append(message)
+        if self.why:
+            raise RequestRefused("bad-request", self.why)
+        if message.wanted[:1] == (Wanted("revive", "uniform"),):
+            raise RequestRefused("bad-request", "no dead units (of those that gave 0 for 3,000 samples)")
+        made = ("lr 0.01 → 0.001",) if message.wanted else ()
+        after = 2.21875 if not message.wanted else 2.4375
+        return Frame(Tried(step=300, loss=2.3125, after=after, grad_norm=1.5, silent=4, units=18, update_ratio=1e-3,
+                           made=made))  # fmt: skip
+
+
+def paused() -> list[Frame]:
+    return story("PAUSED", micro="clip")
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_what_if_on_one_batch(size: tuple[int, int]) -> None:
+    session = Trying(paused())
+    async with shown(session, None, size) as (app, pilot):
+        await pilot.press("x")
+        await until(pilot, lambda: "bit for bit" in text(app))
+        await pilot.press("A")
+        await until(pilot, lambda: text(app).count("2.4375") == 9)
+        await pilot.press("down")
+        await until(pilot, lambda: "lr 0.01 → 0.001" in text(app))
+        check(f"one-batch-{size[0]}", app)
+
+
+async def test_a_change_that_was_tried_is_made_in_the_script() -> None:
+    session = Trying(paused())
+    async with shown(session) as (app, pilot):
+        await pilot.press("x")
+        await until(pilot, lambda: "bit for bit" in text(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "2.4375" in text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: Set(key="lr", value=0.001) in session.sent)
+        await pilot.press("a", *"activation", "equals_sign", *"gelu", "enter")
+        await until(pilot, lambda: Try(wanted=(Wanted("activation", "gelu"),)) in session.sent)
+        await until(pilot, lambda: text(app).count("2.4375") == 2)
+        await pilot.press("enter")
+        await until(pilot, lambda: "cannot take this change" in lines(app)[-1])
+        await pilot.press("backspace")
+        await until(pilot, lambda: "activation=gelu" not in text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.main)
+
+
+async def test_a_step_that_cannot_be_done_again_says_why_and_offers_the_next() -> None:
+    session = Trying(paused())
+    session.why = "this step cannot be done again: its inputs were changed in place since"
+    async with shown(session) as (app, pilot):
+        await pilot.press("x")
+        await until(pilot, lambda: session.why in lines(app)[1])
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: "s does the next one" in lines(app)[-1])
+        session.why = ""
+        await pilot.press("s")
+        await until(pilot, lambda: "bit for bit" in lines(app)[1])

@@ -69,9 +69,9 @@ class OneBatchScreen(TransportScreen):
             self.claim.put(claim(self.snapshot.step, self.plain))
         else:
             self.claim.put([(" pause first (space): what-if does the update again that is paused in", "warn")])
-        result = self.table.selected.result
-        text = "; ".join(clean(word, 120) for word in result.made) if result is not None else ""
-        self.made.put([(" ", "text"), (text, "first")])
+        row = self.table.selected
+        text = "; ".join(clean(word, 120) for word in row.result.made) if row.result is not None else row.error
+        self.made.put([(" ", "text"), (text, "bad" if row.error else "first")])
         self.table.show()
 
     def on_tried_pane_moved(self) -> None:

@@ -45,7 +45,7 @@ class TriedPane(Pane):
 
     def inside(self, width: int, height: int) -> list[Line]:
         wide = width >= 84
-        columns = 56 if wide else 34
+        columns = 62 if wide else 34
         name = max(12, width - columns - 2)
         head = f"  {'':<{name}}{'loss':>11}{'then':>11}{'change':>11}"
         if wide:
@@ -117,7 +117,7 @@ def claim(step: int, plain: Row) -> Line:
     if plain.state == "done":
         note = plain.result.note if plain.result is not None else ""
         return [
-            *begin, ("done again on a copy: its loss and every gradient are the script's, bit for bit", "good"),
+            *begin, ("its loss and gradients are the script's, bit for bit", "good"),
             *([(f" · {clean(note, 120)}", "warn")] if note else []),
         ]  # fmt: skip
     if plain.state == "failed":
