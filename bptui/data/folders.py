@@ -25,7 +25,13 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "text": (".txt", ".text", ".pos", ".neg"),
 }
 #: Keys of ``[data]`` that only one kind of folder can have.
-KEYS: dict[str, Kind] = {"level": "text", "vocabulary": "text", "sample_rate": "sound", "size": "picture"}
+KEYS: dict[str, Kind] = {
+    "level": "text",
+    "vocabulary": "text",
+    "sample_rate": "sound",
+    "height": "picture",
+    "width": "picture",
+}
 PARTS: dict[PartName, tuple[str, ...]] = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),

@@ -23,9 +23,11 @@ from bptui.spec.experiment import Data
 def read_images(found: Listing, data: Data) -> Raw:
     """The pictures of a folder as bytes, ``(N, C·H·W)``, colours first."""
     first = decoded(found.samples[0].path)
-    height, width = data.size if data.size is not None else first.shape[:2]
+    scale = data.height is not None or data.width is not None
+    height, width = (data.height or data.width, data.width or data.height) if scale else first.shape[:2]
+    assert height is not None and width is not None
     if min(height, width) < 1:
-        raise DataError(f"data.size = [{height}, {width}]: expected a height and a width of at least 1")
+        raise DataError(f"data.height = {height}, data.width = {width}: expected at least 1")
     channels = 1 if data.grey or all(_grey(sample.path) for sample in found.samples) else 3
     shape = (channels, height, width)
     parts: dict[PartName, Rows] = {}
@@ -38,7 +40,7 @@ def read_images(found: Listing, data: Data) -> Raw:
 
         def fill(into: Values, paths: list[Path] = paths) -> None:
             for row, path in enumerate(paths):
-                into[row] = _fitted(path, shape, scale=data.size is not None).reshape(-1)
+                into[row] = _fitted(path, shape, scale=scale).reshape(-1)
 
         x, large = cache.made(
             lambda paths=paths: cache.key_of(paths, "images", shape),  # type: ignore[misc]
@@ -47,7 +49,7 @@ def read_images(found: Listing, data: Data) -> Raw:
         mapped = mapped or large
         parts[part] = Rows(x, np.array([sample.label for sample in samples]))
     size = f"{height}×{width}" + ("" if channels == 1 else " in colour")
-    notes = [*found.notes, f"pictures of {size}{', scaled' if data.size is not None else ''}"]
+    notes = [*found.notes, f"pictures of {size}{', scaled' if scale else ''}"]
     return Raw(
         name=found.folder.name, train=parts["train"], validation=parts.get("validation"), test=parts.get("test"),
         task="classification", shape=shape, label="class", mapped=mapped, notes=tuple(notes),
@@ -63,7 +65,7 @@ def _fitted(path: Path, shape: tuple[int, int, int], *, scale: bool) -> Bytes:
             high, wide = picture.shape[:2]
             raise DataError(
                 f"{path}: {high}×{wide} pixels, the first picture has {height}×{width};"
-                f" data.size = [{height}, {width}] scales them all"
+                f" data.height = {height} and data.width = {width} scale them all"
             )
         picture = np.clip(np.round(resized(picture[None], height, width)[0]), 0, 255).astype(np.uint8)
     if channels == 1:

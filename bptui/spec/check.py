@@ -66,7 +66,11 @@ def _data(experiment: Experiment) -> Iterator[Problem]:
     data = experiment.data
     if not data.source:
         yield Problem("data", "source", f"expected a name or a path{nearest('', SOURCES)}")
-    yield from _positive("data", batch_size=data.batch_size, samples=data.samples)
+    yield from _positive(
+        "data", batch_size=data.batch_size, samples=data.samples, window=data.window, stride=data.stride,
+        horizon=data.horizon, vocabulary=data.vocabulary, height=data.height, width=data.width,
+        sample_rate=data.sample_rate, mels=data.mels,
+    )  # fmt: skip
     yield from _within("data", 0, 1, validation=data.validation, test=data.test)
     if data.validation + data.test >= 1:
         yield Problem("data", "test", "validation and test leave no rows to train on")

@@ -42,7 +42,7 @@ class Data(Spec, frozen=True, kw_only=True):
     source: str
     """A built-in name, or the path of a file."""
     task: Task = "auto"
-    """What is to be learned; ``auto`` finds it out from the labels. ``autoencoder``: each sample itself."""
+    """What is to be learned; ``auto`` finds out by the labels. ``autoencoder``: each sample itself."""
     batch_size: int = 32
     """Rows whose mean gradient makes one update."""
     validation: float = 0.2
@@ -66,19 +66,21 @@ class Data(Spec, frozen=True, kw_only=True):
     noise: float | None = None
     """How far generated points are scattered; empty: the source's own."""
     window: int | None = None
-    """Steps of a sample: rows of a series, tokens of a text, frames of a sound; longer ones are cut, shorter padded."""
+    """Steps of a sample: rows of a series, tokens of a text, frames of a sound; longer samples are cut."""
     stride: int | None = None
     """Steps from one window of a long text or series to the next; empty: as many as the window (a series: 1)."""
     horizon: int = 1
     """How many of the rows after a window of a series are to be predicted."""
     level: Literal["char", "word"] | None = None
-    """What the tokens of a text are; setting it makes tokens of a table's column of text. Empty: found out."""
+    """What the tokens of a text are; if it is set, a table's column of text becomes tokens too."""
     vocabulary: int | None = None
-    """Most tokens that are known, the frequent ones first; others are unknown. Empty: 20,000 words, all characters."""
+    """Most tokens that are known, the commonest; others are unknown. Empty: 20,000 words, all characters."""
     encoding: str = "utf-8"
     """How a text is stored."""
-    size: tuple[int, int] | None = None
-    """Height and width that pictures of a folder are scaled to; empty: they must all be alike."""
+    height: int | None = None
+    """Height that pictures of a folder are scaled to; empty: the width, or they must all be alike."""
+    width: int | None = None
+    """Width that pictures of a folder are scaled to; empty: the height, or they must all be alike."""
     grey: bool = False
     """Whether pictures of a folder lose their colours."""
     sample_rate: int | None = None

@@ -78,10 +78,10 @@ def test_colours_come_first_and_grey_takes_them_away(tmp_path: Path) -> None:
 def test_another_size_is_told_and_scaled_when_asked(pets: Path) -> None:
     picture(pets / "dog" / "big.png", grey(210, 8, 10))
     with pytest.raises(
-        DataError, match=r"big.png: 8×10 pixels, the first picture has 4×5; data.size = \[4, 5\] scales"
+        DataError, match=r"big.png: 8×10 pixels, the first picture has 4×5; data.height = 4 and data.width = 5 scale"
     ):
         load(Data(source=str(pets)))
-    data = load(Data(source=str(pets), size=(2, 2), scale="none", validation=0))
+    data = load(Data(source=str(pets), height=2, scale="none", validation=0))
     assert data.shape == (1, 2, 2) and len(data.train) == 21
     assert np.asarray(data.train.x).max() == 210
 
