@@ -84,37 +84,42 @@ class History:
 
     def add(self, blocks: Iterable[Block]) -> set[str]:
         changed: set[str] = set()
+        runs: dict[str, list[Block]] = {}
         for block in blocks:
-            changed |= self._add(block)
+            if block.kind == BlockKind.TABLE:
+                when = block.times()[0]
+                self._keep(self.tables.setdefault(block.rank, []), TableAt(block.step, when, block.values()))
+                changed.add("tables")
+            elif block.kind == BlockKind.HISTOGRAM and block.index < len(QUANTITIES):
+                entry = HistogramAt(block.step, block.times()[0], block.values())
+                self._keep(self.histograms.setdefault((block.rank, QUANTITIES[block.index]), []), entry)
+                changed.add("histograms")
+            elif block.kind in (BlockKind.SERIES, BlockKind.SPARSE) and block.index < len(SERIES) and block.count:
+                name = SERIES[block.index] + (f"@{block.rank}" if block.rank else "")
+                run = runs.setdefault(name, [])
+                if run and not _goes_on(run[-1], block):
+                    self._append(name, run)
+                    run.clear()
+                run.append(block)
+                changed.add(name)
+        for name, run in runs.items():
+            self._append(name, run)
         return changed
 
-    def _add(self, block: Block) -> set[str]:
-        if block.kind in (BlockKind.SERIES, BlockKind.SPARSE) and block.index < len(SERIES) and block.count:
-            return self._add_series(block)
-        if block.kind == BlockKind.TABLE:
-            when = block.times()[0]
-            self._keep(self.tables.setdefault(block.rank, []), TableAt(block.step, when, block.values()))
-            return {"tables"}
-        if block.kind == BlockKind.HISTOGRAM and block.index < len(QUANTITIES):
-            entry = HistogramAt(block.step, block.times()[0], block.values())
-            self._keep(self.histograms.setdefault((block.rank, QUANTITIES[block.index]), []), entry)
-            return {"histograms"}
-        return set()
-
-    def _add_series(self, block: Block) -> set[str]:
-        name = SERIES[block.index] + (f"@{block.rank}" if block.rank else "")
-        first, last = block.times()
+    def _append(self, name: str, run: list[Block]) -> None:
+        """Blocks of one series that follow each other: a log that grows has many small ones."""
+        first, last = run[0].times()[0], run[-1].times()[1]
         self.first_time = first if self.first_time is None else min(self.first_time, first)
         self.last_time = last if self.last_time is None else max(self.last_time, last)
-        dense = block.kind == BlockKind.SERIES
+        head, values = run[0], np.concatenate([block.values() for block in run])
+        dense = head.kind == BlockKind.SERIES
         found = self.series.get(name)
         if found is None:
-            found = self.series[name] = Pyramid(block.step) if dense else Sparse()
+            found = self.series[name] = Pyramid(head.step) if dense else Sparse()
         if isinstance(found, Sparse):
-            found.append(block.steps(), block.values())
-        elif dense and (not len(found) or block.step - found.end <= MAX_GAP):
-            found.append(block.step, block.values())
-        return {name}
+            found.append(np.concatenate([block.steps() for block in run]), values)
+        elif dense and (not len(found) or head.step - found.end <= MAX_GAP):
+            found.append(head.step, values)
 
     @staticmethod
     def _keep(kept: list[At], entry: At) -> None:
@@ -123,3 +128,12 @@ class History:
         if len(kept) >= MAX_TABLES:
             del kept[1::2]
         kept.append(entry)
+
+
+def _goes_on(before: Block, block: Block) -> bool:
+    """Whether ``block`` has the steps that come after those of ``before``: none again, and none left out."""
+    if before.kind != block.kind:
+        return False
+    if block.kind == BlockKind.SERIES:
+        return block.step == before.step + before.count
+    return block.step > int(before.steps()[-1])

@@ -12,18 +12,42 @@ from bptui.runs.pyramid import Pyramid, Sparse
 from bptui.runs.records import TABLE_COLUMNS
 from bptui.tui.ports import Columns, Heat, Trace
 
+MOST_WAITING = 1 << 17
+"""Bytes: a long log is taken in while it comes, not all at once when it is looked at."""
+
 
 class HistoryCurves:
-    """``ports.Curves`` over ``runs.history.History``."""
+    """``ports.Curves`` over ``runs.history.History``. A log grows ten times a second and is looked at four times: what
+    came waits until then, and small pieces are taken in as one."""
 
     def __init__(self) -> None:
-        self._history = History()
+        self._taken = History()
+        self._waiting: list[bytes] = []
+        self._offset = 0
 
     def feed(self, offset: int, data: bytes) -> None:
         """Bytes of the log from ``offset``; what is known already is skipped, a hole is left out until it comes."""
-        known = self._history.offset
-        if offset <= known < offset + len(data):
-            self._history.feed(memoryview(data)[known - offset :])
+        if not offset <= self._offset < offset + len(data):
+            return
+        self._waiting.append(data[self._offset - offset :])
+        self._offset = offset + len(data)
+        if sum(map(len, self._waiting)) >= MOST_WAITING:
+            self._take()
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the log that are known."""
+        return self._offset
+
+    @property
+    def _history(self) -> History:
+        if self._waiting:
+            self._take()
+        return self._taken
+
+    def _take(self) -> None:
+        data, self._waiting = b"".join(self._waiting), []
+        self._taken.feed(data)
 
     @property
     def last_step(self) -> int:

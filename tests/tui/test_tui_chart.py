@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from fake_session import LogWriter, histograms, losses
@@ -10,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.strip import Strip
 
 from bptui.protocol.framing import Frame
 from bptui.protocol.messages import LogChunk
 from bptui.tui.axis import Range, log_ticks, nice_above, steps_end, ticks
+from bptui.tui.cells import cells, changed
 from bptui.tui.curves import HistoryCurves
 from bptui.tui.glyphs import ASCII, BLOCK, BRAILLE
 from bptui.tui.store import Store, exponents
 from bptui.tui.text import clean, count, fit, loss_text, small, wrap
 from bptui.tui.widgets.gradients import columns
-from bptui.tui.widgets.pane import cells, changed
 from bptui.tui.widgets.raster import FIRST, SECOND, Raster
 
 STYLES = ("text", "first", "second")
@@ -75,18 +77,18 @@ def test_no_finite_values_break_an_axis(values: list[float]) -> None:
 
 
 def test_dots_of_each_glyph_set() -> None:
-    assert Raster(1, 1, BRAILLE).row(0, STYLES) == [(" ", "text")]
+    assert Raster(1, 1, BRAILLE).drawn(STYLES) == [[(" ", "text")]]
     braille = Raster(1, 1, BRAILLE)
     for place in ((0, 0), (1, 3)):
         braille.dot(*place, FIRST)
-    assert braille.row(0, STYLES) == [("⢁", "first")]
+    assert braille.drawn(STYLES)[0] == [("⢁", "first")]
     block = Raster(1, 1, BLOCK)
     block.dot(0, 1, SECOND)
-    assert block.row(0, STYLES) == [("▄", "second")]
+    assert block.drawn(STYLES)[0] == [("▄", "second")]
     plain = Raster(2, 1, ASCII)
     plain.dot(0, 0, FIRST)
     plain.dot(1, 0, SECOND)
-    assert plain.row(0, STYLES) == [("*", "first"), ("o", "second")]
+    assert plain.drawn(STYLES)[0] == [("*", "first"), ("o", "second")]
 
 
 def test_the_second_series_shows_over_the_first() -> None:
@@ -94,14 +96,14 @@ def test_the_second_series_shows_over_the_first() -> None:
     raster.span(0, 0, 3, FIRST)
     raster.dot(1, 2, SECOND)
     raster.span(0, 0, 3, FIRST)
-    assert raster.row(0, STYLES) == [("⠠", "second")]
+    assert raster.drawn(STYLES)[0] == [("⠠", "second")]
 
 
 @given(st.integers(0, 19), st.integers(0, 11), st.integers(0, 19), st.integers(0, 11))
 def test_a_line_has_no_holes(x0: int, y0: int, x1: int, y1: int) -> None:
     raster = Raster(20, 12, ASCII)
     raster.line((min(x0, x1), y0), (max(x0, x1), y1), FIRST)
-    rows = [{x for x, c in enumerate("".join(t for t, _ in raster.row(y, STYLES))) if c != " "} for y in range(12)]
+    rows = [{x for x, c in enumerate("".join(t for t, _ in row)) if c != " "} for row in raster.drawn(STYLES)]
     dots = {(x, y) for y, row in enumerate(rows) for x in row}
     assert (min(x0, x1), y0) in dots and (max(x0, x1), y1) in dots
     for x in range(min(x0, x1), max(x0, x1)):
@@ -122,14 +124,35 @@ def test_curves_take_a_log_cut_anywhere_and_skip_what_they_know() -> None:
     assert curves.latest("val_loss") is None and curves.points("val_loss") == ([], [])
 
 
-def test_changed_spans_are_the_cells_that_differ() -> None:
-    def strip(text: str) -> Strip:
-        return Strip([Segment(text)])
+def strip(*pieces: tuple[str, str]) -> Strip:
+    return Strip([Segment(text, Style.parse(colour)) for text, colour in pieces])
 
-    assert changed(cells(strip("abc")), cells(strip("abc"))) == []
-    assert changed(cells(strip("a" * 30)), cells(strip("ab" + "a" * 27 + "b"))) == [(1, 2), (29, 30)]
-    assert changed(cells(strip("step 1")), cells(strip("step 2"))) == [(5, 6)]
-    assert changed(cells(strip("日本")), cells(strip("日木"))) == [(2, 3)]
+
+def test_changed_spans_are_the_cells_that_differ() -> None:
+    def spans(before: str, after: str) -> list[tuple[int, int]]:
+        return changed(cells(strip((before, "red"))), cells(strip((after, "red"))))
+
+    assert spans("abc", "abc") == []
+    assert spans("a" * 30, "ab" + "a" * 27 + "b") == [(1, 2), (29, 30)]
+    assert spans("step 1", "step 2") == [(5, 6)]
+    assert spans("日本", "日木") == [(2, 3)]
+
+
+row_of_cells = st.lists(st.tuples(st.sampled_from("a⠁█─ \u0400"), st.sampled_from(("red", "blue"))), min_size=1)
+
+
+@given(row_of_cells, st.data())
+def test_changed_spans_are_those_of_a_look_at_each_cell(before: list[tuple[str, str]], data: st.DataObject) -> None:
+    after = list(before)
+    for place in data.draw(st.lists(st.integers(0, len(before) - 1), max_size=6)):
+        after[place] = data.draw(st.tuples(st.sampled_from("b⣿ "), st.sampled_from(("red", "blue"))))
+    spans = changed(cells(strip(*before)), cells(strip(*after)))
+    differ = {at for at, (one, other) in enumerate(zip(before, after, strict=True)) if one != other}
+    covered = {at for first, end in spans for at in range(first, end)}
+    assert differ <= covered and all(first in differ and end - 1 in differ for first, end in spans)
+    inside = sorted(differ)
+    assert all(b - a <= 9 for first, end in spans for a, b in pairwise([d for d in inside if first <= d < end]))
+    assert all(right[0] - left[1] > 8 for left, right in pairwise(spans))
 
 
 @given(st.integers(6, 250), st.integers(1, 60))

@@ -7,9 +7,7 @@ and asks for the spans that differ.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from operator import and_, eq, is_
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -21,6 +19,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from bptui.tui.cells import Cells, cells, changed, width_of_text
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.store import Snapshot
 from bptui.tui.text import fit
@@ -34,48 +33,10 @@ STYLES = (
     "text", "dim", "strong", "title", "border", "first", "second", "good", "warn", "bad", "info", "cursor", "key",
     "caret",
 )  # fmt: skip
-_GAP = 8  # changed spans nearer than this are one: moving the cursor and setting a colour again costs more
 
 
 def width_of(line: Sequence[Piece]) -> int:
-    return cell_len("".join([text for text, _ in line]))  # widths add up, and one look at a row is quicker
-
-
-#: Text whose characters are one cell each: what nearly every line is made of.
-_NARROW = re.compile(
-    "[\x20-\x7e\xa1-\xac\xae-\xff\u0370-\u03ff\u2010-\u2027\u2070-\u209c\u2190-\u22ff\u2500-\u25fc\u2800-\u28ff]*"
-)
-
-
-_SPANS = re.compile(rb"\x00(?:\x01{0,%d}\x00)*" % _GAP)
-_STYLES: dict[Style | None, Style | None] = {}
-
-
-Cells = tuple[Sequence[str], list[Style | None]]
-
-
-def cells(strip: Strip) -> Cells:
-    """Characters and styles, cell by cell: a wide one is itself and an empty cell; equal styles are one object."""
-    characters: list[str] = []
-    styles: list[Style | None] = []
-    for text, style, _ in strip:
-        style = _STYLES.setdefault(style, style)
-        if _NARROW.fullmatch(text):
-            characters.extend(text)
-            styles += [style] * len(text)
-            continue
-        for character in text:
-            width = cell_len(character)
-            if width:
-                characters += [character] + [""] * (width - 1)
-                styles += [style] * width
-    return characters, styles
-
-
-def changed(old: Cells, new: Cells) -> list[tuple[int, int]]:
-    """Spans [first, end) of cells that differ; those with at most ``_GAP`` equal cells between are one."""
-    same = bytes(map(and_, map(eq, old[0], new[0]), map(is_, old[1], new[1])))
-    return [found.span() for found in _SPANS.finditer(same)]
+    return width_of_text("".join([text for text, _ in line]))  # widths add up, and one look at a row is quicker
 
 
 class Drawn(Widget):

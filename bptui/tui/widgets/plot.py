@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,6 +16,9 @@ from bptui.tui.smooth import smoothed
 from bptui.tui.text import small
 from bptui.tui.widgets.pane import Line
 from bptui.tui.widgets.raster import FAINT, FIRST, SECOND, Raster, joined, overlaid
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 LABEL = 7
 _LIMIT = 1e300  # axes stay within what doubles can round up
@@ -76,9 +79,7 @@ class Plot:
         if beneath is not None:
             parent = beneath.trace(family.first or family.second, frame.first, frame.last, raster.columns)
         mean = smoothed(first.low, first.high, first.bad, frame.smooth) if frame.smooth else None
-        parts = [first, second] if parent is None else [first, second, parent]
-        finite = [v for part in parts for ends in (part.low, part.high) for v in ends if math.isfinite(v)]
-        low, high = self._ends(finite, frame.log, frame.tight)
+        low, high = self._ends((first, second) if parent is None else (first, second, parent), frame.log, frame.tight)
         scale = _Scale(low, high, frame.log)
         if parent is not None:
             self._thin(raster, parent, scale, FAINT)
@@ -100,13 +101,15 @@ class Plot:
             lines.append([(" " * LABEL, "text"), (corner, "border"), *joined(cells)])
         return lines
 
-    def _ends(self, finite: list[float], log: bool, tight: bool) -> tuple[float, float]:
-        if log:
-            finite = [v for v in finite if v > 0]
-        if not finite:
+    def _ends(self, traces: tuple[Trace, ...], log: bool, tight: bool) -> tuple[float, float]:
+        import numpy as np  # late: the first frame has no curve
+
+        values = np.concatenate([ends for trace in traces for ends in (trace.low, trace.high)], dtype=np.float64)
+        values = values[np.isfinite(values) & (values > 0) if log else np.isfinite(values)]
+        if not len(values):
             self._range = Range()
             return self._range.include(1.0, 10.0, True) if log else self._range.include(0.0, 1.0, False)
-        low, high = max(min(finite), -_LIMIT), min(max(finite), _LIMIT)
+        low, high = max(float(values.min()), -_LIMIT), min(float(values.max()), _LIMIT)
         if log:
             low, high = max(low, 1e-300), max(high, 1e-300)
         return self._range.include(low, high, log, tight)
@@ -133,10 +136,11 @@ class Plot:
     @staticmethod
     def _thin(raster: Raster, trace: Trace, scale: _Scale, series: int, stride: int = 1) -> None:
         """The middle of each column as one line; ``stride`` > 1 dots it."""
+        import numpy as np
+
         before: tuple[int, int] | None = None
         span = raster.span
-        middle = [least / 2 + most / 2 for least, most in zip(trace.low, trace.high, strict=True)]
-        rows = scale.rows(middle, raster.rows)
+        rows = scale.rows(np.divide(trace.low, 2) + np.divide(trace.high, 2), raster.rows)
         for at, row, bad in zip(trace.places, rows, trace.bad, strict=True):
             if row < 0:
                 if bad:
@@ -165,10 +169,9 @@ class Plot:
         marks = dict.fromkeys(gaps, (self.glyphs.gap, "bad"))
         side = self.glyphs.frame[3]
         lines: list[Line] = []
-        for y in range(height):
+        for y, cells in enumerate(raster.drawn(_STYLES)):
             text = _label(labels[y]) if y in labels else ""
             lead: Line = [(f"{text:>{LABEL - 1}} ", "dim"), (self.glyphs.tick if y in labels else side, "border")]
-            cells = raster.row(y, _STYLES)
             if cross:
                 cells = overlaid(cells, cross, blank_only=True)
             if y == height - 1 and marks:
@@ -194,9 +197,9 @@ class _Scale:
         share = (value - self._from) / self._span
         return 0 if share >= 1 else rows - 1 if share <= 0 else round((1 - share) * (rows - 1))
 
-    def rows(self, values: Sequence[float], rows: int) -> list[int]:
+    def rows(self, values: npt.ArrayLike, rows: int) -> list[int]:
         """``row`` of each value at once; −1 for what is not finite."""
-        import numpy as np  # late: the first frame has no curve
+        import numpy as np
 
         given = np.asarray(values, np.float64)
         known = np.isfinite(given)

@@ -1,23 +1,27 @@
 """Dots in cells: lines of several series on a grid of braille, block or ASCII cells.
 
-A column of dots is one integer, a bit a dot, so that a band of a hundred dots is one operation and a
-column's cells are the digits of its number: a full screen is drawn in a few milliseconds.
+A column of dots is one integer, a bit a dot, so that a band of a hundred dots is one operation. Drawn, the bytes of
+these integers are one array, whose half bytes are what a column has in a cell: a full screen takes a millisecond.
 """
 
 from __future__ import annotations
 
-import re
-from itertools import groupby
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from bptui.tui.glyphs import Glyphs
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 FIRST, SECOND, FAINT = 1, 2, 3
 _ORDER = (FAINT, FIRST, SECOND)
 """A later one covers those before it where they share a cell: a thin line over a wide band."""
+_JOINED = 2
+"""So many blank cells between two of one series are of its style: a piece less, and its colour set once."""
 
 Runs = list[tuple[str, str]]
-_PIECES = re.compile(r" +|[^ ]+")
-_DRAWN = re.compile(r"[^ ]+")
 _LEFT, _RIGHT = (0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80)  # braille bits from the top
 
 
@@ -25,16 +29,10 @@ def _bits(digit: int, bits: tuple[int, ...]) -> int:
     return sum(bit for row, bit in enumerate(bits) if digit >> (3 - row) & 1)
 
 
-_BRAILLE = {
-    (f"{left:x}", f"{right:x}"): chr(0x2800 + _bits(left, _LEFT) + _bits(right, _RIGHT)) if left or right else " "
-    for left in range(16)
-    for right in range(16)
-}
-_BLOCK = {f"{digit:x}": " ▄▀█"[digit >> 2] + " ▄▀█"[digit & 3] for digit in range(16)}
-_ASCII = {
-    series: {f"{digit:x}": f"{digit:04b}".replace("0", " ").replace("1", mark) for digit in range(16)}
-    for series, mark in ((FIRST, "*"), (SECOND, "o"), (FAINT, "."))
-}
+_BRAILLE = " " + "".join(chr(0x2800 + _bits(code >> 4, _LEFT) + _bits(code & 15, _RIGHT)) for code in range(1, 256))
+"""By the dots of the left and of the right column, four bits each, the highest at the top."""
+_BLOCK = " ▄▀█"
+_ASCII = {FIRST: " *", SECOND: " o", FAINT: " ."}
 
 
 class Raster:
@@ -45,10 +43,9 @@ class Raster:
         self.glyphs = glyphs
         across, down = glyphs.dots
         self.columns, self.rows = width * across, height * down
-        self._digits = -(-self.rows // 4)
-        self._top = 4 * self._digits - 1
+        self._bytes = -(-self.rows // 8)
+        self._top = 8 * self._bytes - 1
         self._series: dict[int, list[int]] = {}
-        self._drawn: list[tuple[int, list[str]]] | None = None
 
     def dot(self, column: int, row: int, series: int) -> None:
         """One dot."""
@@ -67,7 +64,6 @@ class Raster:
         if columns is None:
             columns = self._series[series] = [0] * self.columns
         columns[column] |= ((1 << (bottom - top + 1)) - 1) << (self._top - bottom)
-        self._drawn = None
 
     def line(self, start: tuple[int, int], end: tuple[int, int], series: int, stride: int = 1) -> None:
         """Dots from one place to another, joined upright; with ``stride`` only every so many columns."""
@@ -86,47 +82,56 @@ class Raster:
                 self.span(x, min(y, joint) if joint != before else y, max(y, joint) if joint != before else y, series)
             before = y
 
-    def row(self, y: int, styles: tuple[str, ...]) -> Runs:
-        """One row of cells as runs of (text, style): styles of blank cells, then of each series."""
-        if self._drawn is None:
-            self._drawn = [(series, self._draw(series)) for series in _ORDER if series in self._series]
-        used = [(series, rows[y]) for series, rows in self._drawn if not rows[y].isspace()]
-        if not used:
-            return [(" " * self.width, styles[0])] if self.width else []
-        if len(used) == 1:
-            series, text = used[0]
-            pieces = _PIECES.findall(text)
-            return [(piece, styles[0] if piece[0] == " " else styles[series]) for piece in pieces]
-        characters, owner = list(used[0][1]), [styles[0]] * self.width
-        for series, text in used:
-            style = styles[series]
-            for found in _DRAWN.finditer(text):
-                start, stop = found.span()
-                characters[start:stop] = found[0]
-                owner[start:stop] = [style] * (stop - start)
-        row = "".join(characters)
-        runs: Runs = []
-        at = 0
-        for style, group in groupby(owner):
-            end = at + len(list(group))
-            runs.append((row[at:end], style))
-            at = end
-        return runs
+    def drawn(self, styles: tuple[str, ...]) -> list[Runs]:
+        """Rows of cells as runs of (text, style): styles of blank cells, then of each series."""
+        import numpy as np  # late: the first frame has no curve
 
-    def _draw(self, series: int) -> list[str]:
-        """The rows of one series alone."""
-        form = f"0{self._digits}x"
-        digits = [format(column, form) for column in self._series[series]]
+        shape = self.height, self.width
+        if not self.width:
+            return [[] for _ in range(self.height)]
+        shown, owner = np.full(shape, ord(" "), np.uint32), np.zeros(shape, np.uint8)
+        for series in _ORDER:
+            if series in self._series:
+                codes, glyphs = self._cells(series)
+                there = codes > 0
+                np.copyto(shown, np.frombuffer(glyphs.encode("utf-32-le"), "<u4")[codes], where=there)
+                owner[there] = series
+        _close(owner)
+        starts = np.ones(shape, np.bool_)
+        np.not_equal(owner[:, 1:], owner[:, :-1], out=starts[:, 1:])
+        at = np.flatnonzero(starts)
+        names = [styles[series] for series in owner.ravel()[at].tolist()]
+        text, begin = shown.astype("<u4").tobytes().decode("utf-32-le"), at.tolist()
+        pieces = [(text[a:b], name) for a, b, name in zip(begin, [*begin[1:], len(text)], names, strict=True)]
+        rows = np.searchsorted(at, np.arange(self.height + 1) * self.width).tolist()
+        return [pieces[a:b] for a, b in pairwise(rows)]
+
+    def _cells(self, series: int) -> tuple[npt.NDArray[np.integer[Any]], str]:
+        """What the series has in each cell, (height, width), as indices of the glyphs that come with them."""
+        import numpy as np
+
+        size = self._bytes
+        data = b"".join([column.to_bytes(size, "big") for column in self._series[series]])
+        columns = np.frombuffer(data, np.uint8).reshape(self.columns, size)
+        bits = self.glyphs.dots[1]
+        digits = np.empty((self.columns, size * (8 // bits)), np.uint8)
+        for index in range(8 // bits):
+            digits[:, index :: 8 // bits] = columns >> (8 - bits * (index + 1)) & ((1 << bits) - 1)
         if self.glyphs.name == "braille":
-            nothing, blank = tuple("0" * self.columns), " " * self.width
-            return [
-                blank if row == nothing
-                else "".join(map(_BRAILLE.__getitem__, zip(row[::2], row[1::2], strict=True)))
-                for row in zip(*digits, strict=True)
-            ]  # fmt: skip
-        table = _BLOCK if self.glyphs.name == "block" else _ASCII[series]
-        columns = ["".join(map(table.__getitem__, column)) for column in digits]
-        return ["".join(row) for row in zip(*columns, strict=True)][: self.height]
+            return (digits[0::2] << 4 | digits[1::2]).T[: self.height], _BRAILLE
+        return digits.T[: self.height], _BLOCK if self.glyphs.name == "block" else _ASCII[series]
+
+
+def _close(owner: npt.NDArray[np.uint8]) -> None:
+    """Give narrow blanks within a series to it."""
+    for gap in range(1, _JOINED + 1):
+        left, right = owner[:, : -gap - 1], owner[:, gap + 1 :]
+        inside = (left == right) & (left > 0)
+        for cell in range(1, gap + 1):
+            inside &= owner[:, cell : cell - gap - 1] == 0
+        for cell in range(1, gap + 1):
+            middle = owner[:, cell : cell - gap - 1]
+            middle[inside] = left[inside]
 
 
 def joined(cells: list[tuple[str, str]]) -> Runs:
