@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from rich.color import ColorSystem
 from rich.console import Console
-from rich.control import Control
+from rich.style import Style
 from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from bptui.tui.cells import is_narrow
 from bptui.tui.widgets.pane import Drawn
 
 Places = Mapping[Widget, tuple[Region, Region]]
@@ -32,9 +34,30 @@ class SpanUpdate(ChopsUpdate):
                 start, stop = max(first, x), min(last, end)
                 if strip is None or start >= stop:
                     continue
-                piece = strip.crop(start - x, stop - x).simplify()
-                out += (Control.move_to(start, y).segment.text, piece.render(console))
+                out += (f"\x1b[{y + 1};{start + 1}H", written(strip, start - x, stop - x, console))
         return "".join(out)
+
+
+def written(strip: Strip, start: int, stop: int, console: Console) -> str:
+    """Cells ``start`` to ``stop`` of a row for the terminal, without a strip for them: they are written once."""
+    pieces: list[tuple[str, Style | None]] = []
+    at = 0
+    for text, style, _ in strip:
+        if not is_narrow(text):
+            return strip.crop(start, stop).simplify().render(console)
+        end = at + len(text)
+        if end > start:
+            piece = text[max(0, start - at) : stop - at]
+            if pieces and pieces[-1][1] is style:
+                pieces[-1] = (pieces[-1][0] + piece, style)
+            else:
+                pieces.append((piece, style))
+        at = end
+        if at >= stop:
+            break
+    colours = console._color_system or ColorSystem.TRUECOLOR
+    render = Strip.render_style
+    return "".join([text if style is None else render(style, text, color_system=colours) for text, style in pieces])
 
 
 class SpanCompositor(Compositor):

@@ -34,6 +34,9 @@ class FindingsPane(Pane):
         total = len(self.snapshot.findings)
         return [(-1, f" {total} ", "dim")] if total else []
 
+    def drawn_from(self) -> object:
+        return self.snapshot.findings, self.snapshot.state in ("STARTING", "READY")
+
     def inside(self, width: int, height: int) -> list[Line]:
         findings = self.snapshot.findings
         if not findings:

@@ -47,6 +47,9 @@ class KeyBar(Drawn):
             self.text = ""
             self.show()
 
+    def drawn_from(self) -> object:
+        return self.place, self.snapshot.script
+
     def build(self, width: int, height: int) -> list[Line]:
         if self.text:
             return [[(" ", "text"), (fit(self.text, width - 2), self._tone)]]

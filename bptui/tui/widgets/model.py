@@ -49,6 +49,11 @@ class ModelPane(LayerPane):
             facts.append(("data", live_data(self.snapshot)))
         return facts
 
+    def drawn_from(self) -> object:
+        snapshot = self.snapshot
+        of_step = (snapshot.step, snapshot.findings) if self.picture else None
+        return snapshot.model, snapshot.settings, snapshot.lr, snapshot.micro, snapshot.link, of_step
+
     def inside(self, width: int, height: int) -> list[Line]:
         model = self.snapshot.model
         if self.picture and model.layers:

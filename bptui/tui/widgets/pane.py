@@ -53,12 +53,18 @@ class Drawn(Widget):
         self._cells: dict[int, tuple[Strip, Cells]] = {}
         """Of the rows that changed the last time: they will again."""
         self._built_for: Size | None = None
+        self._made_of: object = None
+        """Of what ``drawn_from`` named the lines are made."""
         self._palette: dict[str, Style] = {}
         self._ground: tuple[str, Style] | None = None
 
     def build(self, width: int, height: int) -> list[Line]:
         """The lines of ``snapshot``; shorter ones are filled up with blanks."""
         raise NotImplementedError
+
+    def drawn_from(self) -> object:
+        """What of the snapshot the lines are made of, where that seldom changes; None: of anything."""
+        return None
 
     def show(self, snapshot: Snapshot | None = None) -> None:
         """Draw another snapshot (or the same one after a change of the widget's own), changed spans only."""
@@ -67,6 +73,10 @@ class Drawn(Widget):
         if not self.is_mounted or not self.size or not self.display:
             self._built_for = None  # when it comes into sight at the same size, these lines are old ones
             return
+        if snapshot is not None and self._built_for == self.size:
+            made_of = self.drawn_from()
+            if made_of is not None and made_of == self._made_of:
+                return
         old, size = self._strips, self._built_for
         self._build()
         if size != self.size or len(old) != len(self._strips):
@@ -104,7 +114,7 @@ class Drawn(Widget):
     def _build(self) -> None:
         width, height = size = self.size
         before = list(zip(self._lines, self._strips, strict=False)) if size == self._built_for else []
-        self._built_for = size
+        self._built_for, self._made_of = size, self.drawn_from()
         self._lines = self.build(width, height)[:height]
         strips = []
         for y, line in enumerate(self._lines):
