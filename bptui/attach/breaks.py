@@ -1,16 +1,20 @@
-"""``--break`` on a script: conditions on loss, step, lr and on what is sampled of layers."""
+"""Breakpoints of a script: conditions on loss, step, lr and what is sampled of layers, armed live or at its start."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bptui.expr import Condition, parse
-from bptui.expr.language import FUNCTIONS
+from bptui.expr import Condition, ConditionError, parse
+from bptui.expr.language import FUNCTIONS, Remembered, Scalars, said
+from bptui.protocol.messages import Armed, CheckedRow, PartRow
 from bptui.runs.records import TABLE_COLUMNS
 
 if TYPE_CHECKING:
     from bptui.attach.sampling import Sampler
+
+LayerFunctions = Mapping[str, Callable[[str], float | None]]
+MOST_ARMED = 100
 
 
 class Hit(NamedTuple):
@@ -20,54 +24,110 @@ class Hit(NamedTuple):
     said: str
 
 
+class _Watched:
+    """A condition, whether it is looked at, and whether it held the last time."""
+
+    def __init__(self, condition: Condition, enabled: bool, held: bool = False) -> None:
+        self.condition, self.enabled, self.held = condition, enabled, held
+
+
 class Breaks:
-    """Armed conditions; true where there are any. One that holds does not hit again until it has ceased to."""
+    """Armed conditions; true where one is looked at. One that holds does not hit again until it has ceased to."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._held: dict[Condition, bool] = {parse(text): False for text in texts}
-        self.of_layers = any(condition.calls for condition in self._held)
-        """Some are about a layer: every update must be sampled, or the very step would be missed."""
+        self._all = [_Watched(parse(text, script=True), True) for text in texts]
+        self._past = Remembered(0)
         self.unknown: list[str] = []
         """Layers that conditions name and the script has not."""
+        self._settle()
+
+    def arm(self, conditions: Sequence[Armed], layers: Iterable[str]) -> None:
+        """These from now on; ConditionError, and nothing changed, where one cannot be read."""
+        if len(conditions) > MOST_ARMED:
+            raise ConditionError(f"at most {MOST_ARMED} conditions")
+        names, before = tuple(layers), {one.condition.text: one for one in self._all}
+        now = []
+        for each in {one.text: one for one in conditions}.values():
+            old = before.get(each.text)  # it may name a layer that is yet to be called
+            condition = old.condition if old is not None else parse(each.text, layers=names, script=True)
+            now.append(_Watched(condition, each.enabled, old is not None and old.enabled and old.held))
+        self._all = now
+        self._settle()
+        self.bind(names)
+
+    def _settle(self) -> None:
+        self._enabled = [one for one in self._all if one.enabled]
+        self.of_layers = any(one.condition.calls for one in self._enabled)
+        """Some are about a layer: every update must be sampled, or the very step would be missed."""
+        reach = max((one.condition.reach for one in self._enabled), default=0)
+        if reach != self._past.reach:
+            self._past = Remembered(reach)
 
     def __bool__(self) -> bool:
-        return bool(self._held)
+        return bool(self._enabled)
+
+    @property
+    def armed(self) -> tuple[Armed, ...]:
+        return tuple(Armed(one.condition.text, one.enabled) for one in self._all)
 
     def bind(self, layers: Iterable[str]) -> None:
         """The script's layers are known: a condition that names none of them will never hold, which is told."""
         names = set(layers)
-        self.unknown = sorted({layer for one in self._held for _, layer in one.calls if layer not in names})
+        calls = (call for one in self._enabled for call in one.condition.calls)
+        self.unknown = sorted({layer for _, layer in calls if layer not in names})
 
-    def hit(
-        self, scalars: Mapping[str, float | None], functions: Mapping[str, Callable[[str], float | None]]
-    ) -> Hit | None:
+    # -- looking -----------------------------------------------------------------------------------
+    def hit(self, scalars: Scalars, functions: LayerFunctions) -> Hit | None:
+        """The first that has come to hold in the update under way. To be asked once an update."""
+        self._past.add(scalars)
         found = None
-        for condition, held in self._held.items():
-            try:
-                holds = condition.holds(scalars, functions)
-            except KeyError:  # a layer that has not been called yet
-                continue
-            self._held[condition] = holds
-            if holds and not held and found is None:
-                parts = {name: scalars.get(name) for name in sorted(condition.names)}
-                parts |= {f'{name}("{layer}")': functions[name](layer) for name, layer in condition.calls}
-                values = ", ".join(f"{name} = {value:.6g}" for name, value in parts.items() if value is not None)
-                found = Hit(condition.text, f"{condition.text}  ({values})" if values else condition.text)
+        for one in self._enabled:
+            holds = one.condition.holds(scalars, functions, self._past)
+            if holds and not one.held and found is None:
+                found = Hit(one.condition.text, said(one.condition, scalars, functions, self._past))
+            one.held = holds
         return found
 
-    @staticmethod
-    def functions(sampler: Sampler) -> dict[str, Callable[[str], float | None]]:
-        """The language's functions of a layer, over the values of the update under way."""
+    def check(
+        self, texts: Sequence[str], scalars: Scalars, functions: LayerFunctions, layers: Iterable[str]
+    ) -> tuple[tuple[CheckedRow, ...], tuple[CheckedRow, ...]]:
+        """What conditions are now: those of ``texts``, then the armed ones."""
+        names = tuple(layers)
 
-        def column(name: str) -> Callable[[str], float | None]:
-            def value(layer: str) -> float | None:
-                found = sampler.rows.by_name[layer].values.get(name)
-                return None if found is None else float(found)
+        def row(condition: Condition) -> CheckedRow:
+            parts = condition.parts(scalars, functions, self._past)
+            return CheckedRow(
+                condition.text, condition.value(scalars, functions, self._past),
+                tuple(
+                    PartRow(f"{part.text} {part.sign}".strip(), part.value, part.limit, part.holds) for part in parts
+                ),
+            )  # fmt: skip
 
-            return value
+        def tried(text: str) -> CheckedRow:
+            try:
+                return row(parse(text, layers=names, script=True))
+            except ConditionError as error:
+                return CheckedRow(text, error=str(error), at=error.at)
 
-        def dead(layer: str) -> float | None:
-            row = sampler.rows.by_name[layer]
-            return None if row.dead is None or not row.units else len(row.dead) / row.units
+        return tuple(map(tried, texts[:MOST_ARMED])), tuple(row(one.condition) for one in self._all)
 
-        return {name: column(name) for name in FUNCTIONS if name in TABLE_COLUMNS} | {"dead": dead}
+
+def functions(sampler: Sampler) -> dict[str, Callable[[str], float | None]]:
+    """The language's functions of a layer: of the update under way where it is sampled, else as last known.
+
+    None of a layer that the script has not, or has not called yet.
+    """
+
+    def column(name: str) -> Callable[[str], float | None]:
+        def value(layer: str) -> float | None:
+            row = sampler.rows.by_name.get(layer)
+            found = None if row is None else row.values.get(name)
+            return sampler.known(layer, name) if found is None else float(found)
+
+        return value
+
+    def dead(layer: str) -> float | None:
+        row = sampler.rows.by_name.get(layer)
+        return None if row is None or row.dead is None or not row.units else len(row.dead) / row.units
+
+    return {name: column(name) for name in FUNCTIONS if name in TABLE_COLUMNS} | {"dead": dead}

@@ -6,13 +6,13 @@ import contextlib
 import math
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
 
-from bptui.attach.breaks import Breaks
+from bptui.attach.breaks import Breaks, functions
 from bptui.attach.capture import Captured
 from bptui.attach.discover import Model, find_models
 from bptui.attach.hooks import Hooks, Optimizer, closure_of
@@ -29,6 +29,7 @@ from bptui.runs.ring import Record
 
 if TYPE_CHECKING:
     from bptui.attach.session import Session
+    from bptui.protocol.messages import Armed
 
 #: A budget from which on every update is sampled.
 EVERYTHING = 1.0
@@ -91,6 +92,8 @@ class Observer:
         self._named: dict[str, tuple[int, ...]] = {}
         self._counted = 0
         self._told_non_finite = False
+        self.known_at = 0
+        """The update whose layers were measured last."""
         self.probes_off: list[dict[str, Any]] = []
         """Probes that failed and were switched off: name, error, step."""
         self._lr: float | None = None
@@ -268,7 +271,7 @@ class Observer:
         """A breakpoint on a layer that the script has not will never hit: said once its functional ones are known."""
         assert self.rows is not None
         if self.breaks:
-            self.breaks.bind([row.name for row in self.rows.all()])
+            self.breaks.bind(self.layer_names)
             if self.breaks.unknown:
                 names = ", ".join(self.breaks.unknown)
                 self.session.enter(self.session.state, f"--break: this script has no layer {names}: it will never hit")
@@ -278,6 +281,7 @@ class Observer:
         assert sampler is not None and self.rows is not None
         now = time.time()
         table = sampler.table()
+        self.known_at = step
         ring.write(Record.TABLE, step, table.tobytes(), now)
         norm = sampler.grad_norm()
         if math.isfinite(norm):
@@ -388,7 +392,7 @@ class Observer:
             self.rerun.remove()
         self.rerun = Rerun(self.rows, self.hooks)
         if self.breaks:
-            self.breaks.bind([row.name for row in self.rows.all()])
+            self.breaks.bind(self.layer_names)
             self.rerun.install()
         self.describe()
         self.session.enter("RUNNING")
@@ -437,7 +441,19 @@ class Observer:
         return {"loss": loss, "step": float(self.session.step), "epoch": None, "lr": lr}
 
     def functions(self) -> dict[str, Callable[[str], float | None]]:
-        return self.breaks.functions(self.sampler) if self.sampler is not None else {}
+        return functions(self.sampler) if self.sampler is not None else {}
+
+    def arm(self, conditions: Sequence[Armed]) -> None:
+        """These breakpoints from the coming update on. ConditionError: one cannot be read."""
+        self.breaks.arm(conditions, self.layer_names)
+        if self.rerun is not None and self.breaks:
+            self.rerun.install()
+        elif self.rerun is not None and not self.pausing and self.session.state == "RUNNING":
+            self.rerun.remove()  # on a pause its end sees to that: the paused step can still be done again
+
+    @property
+    def layer_names(self) -> list[str]:
+        return [] if self.rows is None else [row.name for row in self.rows.all()]
 
     def settings(self) -> dict[str, float]:
         return self.interventions.settings()

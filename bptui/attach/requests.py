@@ -11,8 +11,11 @@ import numpy as np
 
 from bptui.protocol.framing import MAX_BODY, Body
 from bptui.protocol.messages import (
+    Arm,
     ArrayRef,
     Back,
+    Check,
+    Checked,
     GoTo,
     Inspect,
     Inspection,
@@ -46,8 +49,6 @@ _NOT = {
     "Ranked": "rows of the batch are ranked for dense layers of bptui's own networks only",
     "Stages": "the stages of the gradient are bptui's own training's; a script's clipping is told with ‖∇‖ above",
     "Lens": "the lens needs fixed training samples, which a script keeps to itself; dead units stand in pane 3",
-    "Check": "a script's conditions are given with bptui run --break",
-    "Arm": "a script's conditions are given with bptui run --break",
     "Branch": "a script cannot be branched: its past is its own",
     "MicroStep": "a script's update is one step: s does it; micro-steps are for bptui's own networks",
     "Pace": "a script keeps its own pace",
@@ -76,12 +77,15 @@ def answer(session: Session, asked: Asked) -> None:
         if isinstance(request, Try):
             control.reply(link, _try(session, request))
             return
+        if isinstance(request, Check):
+            control.reply(link, _check(session, request))
+            return
         handler = _HANDLERS.get(type(request))
         if handler is None:
             raise NotNow(_NOT.get(type(request).__name__, "a script does not do that"))
         handler(session, request)
     except Exception as error:
-        known = type(error).__name__ in ("NotNow", "Impossible")
+        known = type(error).__name__ in ("NotNow", "Impossible", "ConditionError")
         text = str(error) if known else f"{type(error).__name__}: {error}"
         control.reply(link, Refused(id=request.id, code="bad-request", message=(text.splitlines() or [""])[0]))
     else:
@@ -137,6 +141,25 @@ def _set(session: Session, request: Set) -> None:
     if request.key == "lr":
         observer.write_lr()
     session.enter(session.state)
+
+
+def _arm(session: Session, request: Arm) -> None:
+    observer = _observer(session)
+    observer.arm(request.conditions)
+    if observer.breaks.of_layers and not observer.everything:
+        session.enter(session.state, "a breakpoint on a layer: every update is measured from now on")
+
+
+def _check(session: Session, request: Check) -> Checked:
+    observer = _observer(session)
+    loss = observer.hooks.current_loss()
+    rows, armed_rows = observer.breaks.check(
+        request.texts, observer.known(loss), observer.functions(), observer.layer_names
+    )
+    return Checked(
+        id=request.id, step=session.step, rows=rows, armed=observer.breaks.armed, armed_rows=armed_rows,
+        known_at=observer.known_at,
+    )  # fmt: skip
 
 
 def _keep(session: Session, request: Keep) -> None:
@@ -243,4 +266,5 @@ _LOOKS: dict[type[Request], Callable[[Session, Any], tuple[TrainerReply, bytes]]
 }  # fmt: skip
 _HANDLERS: dict[type[Request], Callable[[Session, Any], None]] = {
     Run: _run, Pause: _pause, Step: _step, Stop: _stop, Set: _set, Keep: _keep, GoTo: _go_to, Back: _back,
+    Arm: _arm,
 }  # fmt: skip

@@ -310,6 +310,12 @@ class Sampler:
             self._table[row.name] = table[index].copy()
         return table
 
+    def known(self, layer: str, column: str) -> float | None:
+        """A column of the table as it was last known; None: not yet, or not of this layer."""
+        values = self._table.get(layer)
+        found = math.nan if values is None else float(values[TABLE_COLUMNS.index(column)])
+        return None if math.isnan(found) else found
+
     @staticmethod
     def _census(row: Row) -> None:
         """Close the window if it is full; before the first has closed, what is known so far counts."""

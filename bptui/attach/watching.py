@@ -12,6 +12,7 @@ from torch import nn
 from bptui.attach.discover import models_of
 from bptui.attach.session import Session
 from bptui.client.launch import launch_script
+from bptui.expr import parse
 
 _watching: Watch | None = None
 
@@ -60,6 +61,8 @@ def watch(
         return _Already(running)
     if _watching is not None:
         return _watching
+    for condition in breaks:
+        parse(condition, script=True)
     program = sys.argv[0] if sys.argv and sys.argv[0] else "python"
     directory = launch_script(
         [program, *sys.argv[1:]], headless=True, probe_budget=probe_budget, breaks=breaks,

@@ -74,7 +74,7 @@ def _check(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     if not 0 <= arguments.probe_budget <= 100:
         raise UsageError(f"--probe-budget: expected a percentage from 0 to 100, got {arguments.probe_budget:g}")
     for condition in arguments.breaks:
-        parse(condition)
+        parse(condition, script=True)
     if arguments.report:
         check_output("--report", arguments.report)
     make_runs_root()

@@ -166,9 +166,7 @@ def _sides(engine: Engine, experiment: Experiment, batch: Batch) -> npt.NDArray[
     return np.concatenate([side.reshape(-1) for side in sides]) if sides else np.zeros(0, dtype=bool)
 
 
-def made(
-    loss: Loss, shape: Shape, output: Shape, seed: int = 0, rows: int = 6, vocabulary: int = 0
-) -> Batch:
+def made(loss: Loss, shape: Shape, output: Shape, seed: int = 0, rows: int = 6, vocabulary: int = 0) -> Batch:
     """Normal samples (ids below ``vocabulary`` where there is one) and targets that fit outputs of shape ``output``."""
     draw, features = Stream(seed, "gradcheck"), size(shape)
     x: Any = draw.normal(0, rows * features).reshape(rows, features)

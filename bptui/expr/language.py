@@ -43,8 +43,21 @@ from bptui.expr.tree import (
     walk,
 )
 
-__all__ = ["FUNCTIONS", "SCALARS", "Condition", "ConditionError", "LayerFunction", "Part", "Remembered", "Scalars",
-           "names_for", "parse"]  # fmt: skip
+__all__ = [
+    "FUNCTIONS",
+    "SCALARS",
+    "SCRIPT_FUNCTIONS",
+    "SCRIPT_SCALARS",
+    "Condition",
+    "ConditionError",
+    "LayerFunction",
+    "Part",
+    "Remembered",
+    "Scalars",
+    "names_for",
+    "parse",
+    "said",
+]  # fmt: skip
 
 MAX_LENGTH = 2000
 MAX_DEPTH = 50
@@ -59,6 +72,9 @@ FUNCTIONS = (
     "grad_norm", "update_ratio", "dead", "saturated", "weight_norm", "activation_mean", "delta_norm"
 )  # fmt: skip
 """Functions of a layer's name. ``dead`` and ``saturated`` (|z| ≥ 5) are shares, 0 to 1."""
+SCRIPT_SCALARS = ("loss", "step", "lr")
+SCRIPT_FUNCTIONS = tuple(name for name in FUNCTIONS if name != "saturated")
+"""What is known of a user's own script."""
 _VALUED = (*PLAIN, "delta")
 
 
@@ -137,6 +153,7 @@ class Remembered:
     """Scalars of the last ``reach`` steps, for ``delta``."""
 
     def __init__(self, reach: int) -> None:
+        self.reach = reach
         self._kept: deque[Scalars] = deque(maxlen=reach + 1)
 
     def add(self, scalars: Scalars) -> None:
@@ -147,12 +164,29 @@ class Remembered:
         return self._kept[-1 - steps] if steps < len(self._kept) else None
 
 
-def parse(text: str, *, layers: Iterable[str] | None = None) -> Condition:
-    """Parse a condition; ``layers`` (where known) are checked too. Raises ConditionError."""
-    return _Parser(text, None if layers is None else tuple(layers)).parse()
+def parse(text: str, *, layers: Iterable[str] | None = None, script: bool = False) -> Condition:
+    """Parse a condition; ``layers`` (where known) are checked too, and what is known of a ``script`` of the user's own.
+
+    Raises ConditionError.
+    """
+    return _Parser(text, None if layers is None else tuple(layers), script).parse()
 
 
-def names_for(typed: str, layers: Iterable[str] = ()) -> list[str]:
+def said(
+    condition: Condition, scalars: Scalars, functions: Mapping[str, LayerFunction], past: Past | None = None
+) -> str:
+    """``loss > 3  (loss = 3.2 > 3)``: a condition with the parts that hold, their values and what they are held to."""
+    parts = condition.parts(scalars, functions, past)
+    told = [part for part in parts if part.holds and part.value is not None]
+    told = told or [part for part in parts if part.value is not None]
+    words = [
+        f"{part.text} = {part.value:.6g}" + (f" {part.sign} {part.limit:.6g}" if part.limit is not None else "")
+        for part in told
+    ]
+    return f"{condition.text}  ({', '.join(words)})" if words else condition.text
+
+
+def names_for(typed: str, layers: Iterable[str] = (), script: bool = False) -> list[str]:
     """What the last word of ``typed`` may become: names and functions, or, behind a function's bracket, layers."""
     found = _IN_CALL.search(typed)
     if found:
@@ -161,16 +195,18 @@ def names_for(typed: str, layers: Iterable[str] = ()) -> list[str]:
     start = word[0] if word else ""
     if not start:
         return []
-    words = [*SCALARS, *(f'{name}("' for name in FUNCTIONS), *(f"{name}(" for name in _VALUED), "and", "or", "not"]
+    scalars, functions = (SCRIPT_SCALARS, SCRIPT_FUNCTIONS) if script else (SCALARS, FUNCTIONS)
+    words = [*scalars, *(f'{name}("' for name in functions), *(f"{name}(" for name in _VALUED), "and", "or", "not"]
     return [name for name in words if name.startswith(start) and name != start]
 
 
 class _Parser:
-    def __init__(self, text: str, layers: tuple[str, ...] | None) -> None:
+    def __init__(self, text: str, layers: tuple[str, ...] | None, script: bool = False) -> None:
         if len(text) > MAX_LENGTH:
             raise ConditionError(f"condition longer than {MAX_LENGTH} characters")
         self.text = text
         self.layers = layers
+        self.script = script
         self.tokens = self._scan()
         self.at = 0
         self.depth = 0
@@ -328,7 +364,14 @@ class _Parser:
         if token.text not in SCALARS:
             known = [*SCALARS, *(f"{name}(…)" for name in (*FUNCTIONS, *_VALUED))]
             raise ConditionError(f"{self._quote()}: unknown name {token.text!r}{_near(token.text, known)}", token.at)
+        self._of_script(token, SCRIPT_SCALARS)
         return Name((token.at, self._end), token.text)
+
+    def _of_script(self, token: _Token, known: tuple[str, ...]) -> None:
+        if self.script and token.text not in known:
+            raise ConditionError(
+                f"{self._quote()}: {token.text} is not known of a script (known: {', '.join(known)})", token.at
+            )
 
     def _close(self) -> None:
         if not self._next(")"):
@@ -345,6 +388,7 @@ class _Parser:
         if name not in FUNCTIONS:
             near = _near(name, [*FUNCTIONS, *_VALUED])
             raise ConditionError(f"{self._quote()}: unknown function {name!r}{near}", token.at)
+        self._of_script(token, SCRIPT_FUNCTIONS)
         if self.at >= len(self.tokens) or self.tokens[self.at].kind != "text":
             raise self._fail('a layer\'s name in quotes, such as "dense1"')
         quoted = self.tokens[self.at]

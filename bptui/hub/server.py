@@ -23,6 +23,7 @@ from bptui.protocol.messages import (
     Back,
     Branch,
     GoTo,
+    Keep,
     Looking,
     MicroStep,
     Ok,
@@ -256,14 +257,14 @@ class Hub:
     def _note(self, message: Request) -> None:
         """An intervention is on file before it acts."""
         recorder = self._recorder
-        if isinstance(message, Looking):
-            return
+        if isinstance(message, Looking | Set):
+            return  # a change is the trainer's to tell, as it makes it: with what was before, and not if it refuses
+        if isinstance(message, (Keep, GoTo)) and recorder.info.mode == "script":
+            return  # a script tells of its snapshots itself
         before: Any = None
         after: Any = None
         change = type(message).__name__.lower()
         match message:
-            case Set(key=change, value=after):
-                before = recorder.digest.last.get(change)
             case Branch(step=after):
                 pass
             case Arm(conditions=armed):

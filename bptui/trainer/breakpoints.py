@@ -19,8 +19,7 @@ import numpy.typing as npt
 
 from bptui.expr import Condition, ConditionError, parse
 from bptui.expr.columns import Column, truths
-from bptui.expr.language import LayerFunction, Scalars
-from bptui.expr.tree import Past
+from bptui.expr.language import LayerFunction, Scalars, said
 from bptui.protocol.messages import Armed, Check, Checked, CheckedRow, PartRow
 from bptui.trainer.epochs import Epochs
 
@@ -279,20 +278,6 @@ def _joined(before: Column, after: Column) -> Column:
             [np.ones(len(each.values), bool) if each.known is None else each.known for each in (before, after)]
         )
     return Column(np.concatenate([before.values, after.values]), known)
-
-
-def said(
-    condition: Condition, scalars: Scalars, functions: Mapping[str, LayerFunction], past: Past | None = None
-) -> str:
-    """``loss > 3  (loss = 3.2 > 3)``: a condition with the parts that hold, their values and what they are held to."""
-    parts = condition.parts(scalars, functions, past)
-    told = [part for part in parts if part.holds and part.value is not None]
-    told = told or [part for part in parts if part.value is not None]
-    words = [
-        f"{part.text} = {part.value:.6g}" + (f" {part.sign} {part.limit:.6g}" if part.limit is not None else "")
-        for part in told
-    ]
-    return f"{condition.text}  ({', '.join(words)})" if words else condition.text
 
 
 def check(trainer: Trainer, request: Check) -> Checked:

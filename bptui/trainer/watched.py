@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bptui.expr import Condition, parse
-from bptui.expr.language import LayerFunction
+from bptui.expr.language import LayerFunction, said
 from bptui.protocol.messages import Armed
 from bptui.runs.info import RunInfo
 from bptui.runs.ring import Record, Ring
-from bptui.trainer.breakpoints import EACH_STEP, Breakpoints, Hit, said
+from bptui.trainer.breakpoints import EACH_STEP, Breakpoints, Hit
 from bptui.trainer.course import Course
 from bptui.trainer.rewind import cut, go_to
 from bptui.trainer.setup import Setup

@@ -216,7 +216,7 @@ BREAKPOINTS_KEYS: tuple[Key, ...] = (
         ("breakpoints",), "Arm", "you have control", 5),
     Key(("B",), "B", "first", "first step",
         "Bisect: the first step at which the condition under the cursor held, and go there; again: leave off.",
-        ("breakpoints",), "GoTo", "", 6),
+        ("breakpoints",), "GoTo", "", 6, script="a script cannot be done again from its record: no first step"),
     Key(("r",), "r", "recheck", "check again", "What the conditions are in the present state.",
         ("breakpoints",), "Check", "", 7),
     Key(("escape",), "esc", "back", "back", "Leave what is typed, or go back.", ("breakpoints",), "", "", 1),

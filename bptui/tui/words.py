@@ -85,6 +85,8 @@ LAST_DELTA: dict[str, str] = {
 BREAKPOINTS: dict[str, str] = {
     "examples": "loss > 3\nnot is_finite(loss)\nval_accuracy >= 0.96\ndelta(loss, 100) > 0.5\n"
     'dead("dense1") > 0.5 and step > 100\ngrad_norm("dense2") < 1e-6',
+    "script": "loss > 3\nnot is_finite(loss)\ndelta(loss, 100) > 0.5\nstep >= 1000\nlr < 1e-6\n"
+    'grad_norm("LAYER") < 1e-6',
     "help": "A breakpoint pauses the run where its condition comes to hold: before the update, in the very state. One "
     "that held the last time it was looked at does not hit again until it has ceased to.\n\n"
     "    loss step epoch lr val_loss val_accuracy …      what is recorded\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,10 @@ from torch import nn
 from bptui.client.connect import connect
 from bptui.client.session import RequestRefused, Session
 from bptui.protocol.messages import (
+    Arm,
+    Armed,
+    Check,
+    Checked,
     GoTo,
     Inspect,
     Inspection,
@@ -222,7 +227,49 @@ async def test_pause_step_settings_snapshot_and_roll_back(tmp_path: Path) -> Non
         await face.session.request(Stop())
         await asyncio.to_thread(child.wait, 60)
         changes = [event.change for event in read_events(directory)]
-        assert [name for name in ("lr", "momentum", "freeze.0") if name in changes] == ["lr", "momentum", "freeze.0"]
+        assert changes == ["snapshot", "roll back", "lr", "momentum", "freeze.0", "lr", "stop"]
+        told = [json.loads(line)["change"] for line in (directory / "events.jsonl").read_text().splitlines()]
+        kept = [change for change in told if change not in ("pause", "step", "run")]
+        assert kept == changes, "an intervention has one line"
+
+
+async def test_breakpoints_are_armed_and_checked_while_the_script_runs(tmp_path: Path) -> None:
+    async with scripted(tmp_path) as (face, child, directory):
+
+        async def check(*texts: str) -> Checked:
+            reply = (await face.session.request(Check(texts=texts))).message
+            assert isinstance(reply, Checked)
+            return reply
+
+        status = await face.until(lambda status: status.state == "RUNNING" and status.step > 20)
+        seen = await check("loss < 100", 'grad_norm("0") > 0', "val_loss < 1", 'grad_norm("nope") > 1', "loss <")
+        assert [row.holds for row in seen.rows] == [True, True, None, None, None]
+        assert "is not known of a script" in seen.rows[2].error
+        assert "no layer 'nope'" in seen.rows[3].error and seen.rows[4].error
+        with pytest.raises(RequestRefused, match="no layer"):
+            await face.session.request(Arm(conditions=(Armed('dead("nope") > 0'),)))
+        off = Armed("step >= 0", enabled=False)
+        await face.session.request(Arm(conditions=(off, Armed("delta(loss, 1) < 0 and step >= 30"))))
+        status = await face.until(lambda status: status.state == "PAUSED")
+        known, before = truth(status.step), truth(status.step - 1)
+        assert known["loss"] < before["loss"]
+        assert "delta(loss, 1) = " in status.text
+        seen = await check("loss > 0")
+        assert (seen.step, seen.armed[0], seen.rows[0].parts[0].value) == (status.step, off, known["loss"])
+        assert [row.holds for row in seen.armed_rows] == [True, True]
+        assert isinstance((await face.session.request(Try())).message, Tried)  # the hit step can be done again
+
+        await face.session.request(Arm(conditions=(Armed('grad_norm("0") > 0'),)))
+        await face.session.request(Run())
+        after = await face.until(lambda now: now.state == "PAUSED" and now.step > status.step)
+        assert after.step == status.step + 1, "a condition on a layer is looked at in each update"
+        await face.session.request(Arm(conditions=()))
+        await face.session.request(Run())
+        await face.until(lambda status: status.state == "RUNNING" and status.step > after.step + 100)
+        await face.session.request(Stop())
+        await asyncio.to_thread(child.wait, 60)
+        told = [json.loads(line)["change"] for line in (directory / "events.jsonl").read_text().splitlines()]
+        assert told.count("break") == 2 and told.count("arm") >= 3
 
 
 async def test_an_exception_is_held_until_someone_has_looked(tmp_path: Path) -> None:

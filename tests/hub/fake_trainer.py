@@ -146,7 +146,9 @@ class FakeTrainer:
             case Stop(id=number):
                 self.enter("STOPPED")
                 reply = Ok(id=number, step=self.step)
-            case Set(id=number):
+            case Set(id=number, key=key, value=value):
+                told = {"step": self.step, "phase": "", "change": key, "before": 0.1, "after": value}
+                self.ring.write(Record.EVENT, self.step, json.dumps(told).encode())
                 reply = Ok(id=number, step=self.step)
             case Inspect(id=number, layer=layer):
                 import numpy as np

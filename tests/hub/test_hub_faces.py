@@ -21,10 +21,10 @@ from bptui.protocol.messages import (
     Hello,
     Inspect,
     LogChunk,
+    Pace,
     Pause,
     Refused,
     Run,
-    Set,
     Status,
     Stop,
     TakeControl,
@@ -209,7 +209,7 @@ async def test_requests_that_wait_are_answered_when_the_trainer_dies(start, watc
     run = start(rate=300, deaf=True)
     face = await watch(run)
     await face.until(lambda: face.state == "RUNNING")
-    waiting = asyncio.create_task(face.session.request(Set(key="lr", value=0.5)))
+    waiting = asyncio.create_task(face.session.request(Pace(steps_per_second=5.0)))
     await face.until(lambda: _lines(run))
     os.kill(read_info(run).trainer_pid, 9)
     with pytest.raises(RequestRefused) as refused:

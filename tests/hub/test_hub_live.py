@@ -47,5 +47,7 @@ async def test_a_run_from_ready_to_stopped(start, watch):
     assert content["losses"][:2] == [2.0, 1.0]
     assert content["exit"] == {"reason": "stopped", "code": 0, "error": None}
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-    assert [event["change"] for event in events] == ["run", "pause", "step", "lr", "stop"]
-    assert events[3]["before"] == 0.1 and events[3]["after"] == 0.01 and events[3]["step"] == step + 3
+    assert sorted(event["change"] for event in events) == ["lr", "pause", "run", "step", "stop"]
+    (changed,) = [event for event in events if event["change"] == "lr"]
+    assert changed["source"] == "trainer"
+    assert (changed["before"], changed["after"], changed["step"]) == (0.1, 0.01, step + 3)

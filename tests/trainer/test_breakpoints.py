@@ -18,11 +18,11 @@ from pseudo_terminal import Terminal
 
 from bptui.expr import ConditionError, parse
 from bptui.expr.columns import Column, truths
-from bptui.expr.language import Remembered
+from bptui.expr.language import Remembered, said
 from bptui.protocol.messages import Armed
 from bptui.runs.events import read_events
 from bptui.spec.experiment import Constant
-from bptui.trainer.breakpoints import Breakpoints, said
+from bptui.trainer.breakpoints import Breakpoints
 from bptui.trainer.epochs import Epochs
 from bptui.trainer.schedule import LearningRate
 

@@ -28,8 +28,9 @@ MOST_TYPED = 400
 class Typing:
     """A line that is typed, with a cursor and the word that completes it."""
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", script: bool = False) -> None:
         self.text, self.at = text, len(text)
+        self._script = script
         self._turn = 0
         self._before = ""
         """What stood before the cursor when Tab was first pressed."""
@@ -63,7 +64,7 @@ class Typing:
 
     def words(self, layers: list[str]) -> list[str]:
         """What may stand at the cursor."""
-        return names_for(self._before or self.text[: self.at], layers)
+        return names_for(self._before or self.text[: self.at], layers, self._script)
 
     def complete(self, layers: list[str]) -> None:
         """The next of them in the place of what was typed of it."""
@@ -121,7 +122,7 @@ class BreakpointsPane(Pane):
         if not self.armed and not typed:
             texts = ["No breakpoint is armed." if not self.note else self.note, "", "a types a condition, such as:"]
             lines += [[(text, "text" if at == 0 else "dim")] for at, text in enumerate(texts)]
-            return [*lines, *([(f"    {example}", "first")] for example in BREAKPOINTS["examples"].splitlines())]
+            return [*lines, *([(f"    {example}", "first")] for example in self._examples())]
         blocks = [self._block(at, width) for at in range(len(self.armed))]
         room = height - len(typed)
         self.row = max(0, min(self.row, len(blocks) - 1))
@@ -131,6 +132,12 @@ class BreakpointsPane(Pane):
         for block in blocks[self._first :]:
             lines += block
         return lines[: max(0, room)] + typed
+
+    def _examples(self) -> list[str]:
+        if not self.snapshot.script:
+            return BREAKPOINTS["examples"].splitlines()
+        layers = [layer.name for layer in self.snapshot.model.layers if layer.parameters] or ["LAYER"]
+        return BREAKPOINTS["script"].replace("LAYER", clean(layers[0])).splitlines()
 
     def _block(self, at: int, width: int) -> list[Line]:
         one = self.armed[at]
@@ -319,13 +326,13 @@ class BreakpointsScreen(TransportScreen):
         return pane.armed[pane.row] if 0 <= pane.row < len(pane.armed) else None
 
     def action_add(self) -> None:
-        self.pane.typing, self.pane.draft, self._editing = Typing(), None, ""
+        self.pane.typing, self.pane.draft, self._editing = Typing(script=self.snapshot.script), None, ""
         self.pane.show()
 
     def action_change(self) -> None:
         one = self._selected()
         if one is not None:
-            self.pane.typing, self.pane.draft, self._editing = Typing(one.text), None, one.text
+            self.pane.typing, self.pane.draft, self._editing = Typing(one.text, self.snapshot.script), None, one.text
             self._check()
 
     def action_enable(self) -> None:
@@ -345,6 +352,8 @@ class BreakpointsScreen(TransportScreen):
 
     def action_first(self) -> None:
         """Look for the first step at which the condition under the cursor holds, and go there; again: leave off."""
+        if not self.has("first"):
+            return
         if self._search is not None:
             self._search.cancel()
             return
