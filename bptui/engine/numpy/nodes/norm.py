@@ -1,0 +1,121 @@
+"""Batch and group normalisation in NumPy: each a line through x whose slope and height follow from sums.
+
+    z = γ·x̂ + β      x̂ = (x − μ)/σ      ∂L/∂x = (γ/σ)·(δ − mean(δ) − x̂·mean(δ·x̂))
+
+(a group norm has γ inside both means, since its groups hold several channels)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bptui.engine.numpy.buffers import Buffers
+from bptui.engine.numpy.nodes.base import Array, Context, Node
+
+
+class Normalising(Node):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._outputs: Buffers[Array] = Buffers(lambda rows, dtype: np.empty((rows, *self.geometry.output), dtype))
+        self._centred: Buffers[Array] = Buffers(lambda rows, dtype: np.empty((rows, *self.geometry.output), dtype))
+        self._inputs: Buffers[Array] = Buffers(lambda rows, dtype: np.empty((rows, *self.inputs[0]), dtype))
+        self._products: Buffers[Array] = Buffers(lambda rows, dtype: np.empty((rows, *self.inputs[0]), dtype))
+
+
+class BatchNorm(Normalising):
+    """Everything is seen as ``(M, channels, S)``: pictures with S = H·W, features with S = 1."""
+
+    def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
+        x = self._seen(sources[0])
+        z, weight, bias = self._outputs.of(sources[0]), self.values["weight"], self.values["bias"]
+        if not context.training:
+            slope = weight / np.sqrt(self.buffers["running_var"] + self.layer.eps)
+            np.multiply(x, slope[:, None], self._seen(z))
+            self._seen(z)[:] += (bias - self.buffers["running_mean"] * slope)[:, None]
+            return z
+        count = x.shape[0] * x.shape[2]
+        mean = x.sum(axis=(0, 2)) / count
+        self._offsets = self._seen(self._centred.of(sources[0]))
+        np.subtract(x, mean[:, None], self._offsets)
+        variance = _products(self._offsets, self._offsets) / count
+        self._inverse = 1.0 / np.sqrt(variance + self.layer.eps)
+        np.multiply(self._offsets, (weight * self._inverse)[:, None], self._seen(z))
+        self._seen(z)[:] += bias[:, None]
+        m = self.layer.momentum
+        unbiased = variance * (count / max(count - 1, 1))
+        self.pending["running_mean"] = (1.0 - m) * self.buffer("running_mean") + m * mean
+        self.pending["running_var"] = (1.0 - m) * self.buffer("running_var") + m * unbiased
+        return z
+
+    def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
+        seen, inverse = self._seen(delta), self._inverse
+        np.sum(seen, axis=(0, 2), out=self.gradients["bias"])
+        np.multiply(_products(seen, self._offsets), inverse, self.gradients["weight"])  # Σ δ·x̂
+        if not wanted:
+            return (None,)
+        count = seen.shape[0] * seen.shape[2]
+        below = self._inputs.of(delta)
+        slope = self.values["weight"] * inverse
+        out, product = self._seen(below), self._seen(self._products.of(delta))
+        np.multiply(self._offsets, (inverse * self.gradients["weight"] / count)[:, None], product)
+        np.subtract(seen, product, out)
+        np.subtract(out, (self.gradients["bias"] / count)[:, None], out)
+        np.multiply(out, slope[:, None], out)
+        return (below,)
+
+    def _seen(self, x: Array) -> Array:
+        if x.ndim == 4:
+            return x.reshape(*x.shape[:2], -1)
+        return x.reshape(-1, x.shape[-1], 1)
+
+
+class GroupNorm(Normalising):
+    """Everything is seen as ``(N, channels, S)``; of a sequence all steps of a feature are normalised together."""
+
+    def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
+        x, z = _channels_first(sources[0]), self._outputs.of(sources[0])
+        out, normal = _channels_first(z), _channels_first(self._centred.of(sources[0]))
+        mean = self._group_mean(x.sum(axis=2), x.shape[2])
+        np.subtract(x, mean, normal)
+        variance = self._group_mean(np.einsum("ncs,ncs->nc", normal, normal), x.shape[2])
+        self._inverse = 1.0 / np.sqrt(variance + self.layer.eps)  # (N, channels, 1)
+        np.multiply(normal, self._inverse, normal)
+        self._normal = normal  # x̂
+        np.multiply(normal, self.values["weight"][:, None], out)
+        np.add(out, self.values["bias"][:, None], out)
+        return z
+
+    def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
+        seen, normal, weight = _channels_first(delta), self._normal, self.values["weight"]
+        level = seen.sum(axis=2)  # Σ δ, (N, channels)
+        along = np.einsum("ncs,ncs->nc", seen, normal)  # Σ δ·x̂
+        np.sum(level, axis=0, out=self.gradients["bias"])
+        np.sum(along, axis=0, out=self.gradients["weight"])
+        if not wanted:
+            return (None,)
+        below = self._inputs.of(delta)
+        out, product = _channels_first(below), _channels_first(self._products.of(delta))
+        np.multiply(seen, weight[:, None] * self._inverse, out)
+        np.multiply(normal, self._group_mean(along * weight, seen.shape[2]) * self._inverse, product)
+        np.add(product, self._group_mean(level * weight, seen.shape[2]) * self._inverse, product)
+        np.subtract(out, product, out)
+        return (below,)
+
+    def _group_mean(self, sums: Array, places: int) -> Array:
+        """Sums a channel ``(N, channels)`` → the mean of each one's group, ``(N, channels, 1)``."""
+        rows, channels = sums.shape
+        members = channels // self.layer.groups
+        means = sums.reshape(rows, -1, members).sum(axis=2) / (members * places)
+        return np.repeat(means, members, axis=1)[..., None]
+
+
+def _channels_first(x: Array) -> Array:
+    """A view ``(N, channels, S)`` of pictures, sequences (features are channels) or rows."""
+    return x.swapaxes(1, 2) if x.ndim == 3 else x.reshape(*x.shape[:2], -1)
+
+
+def _products(a: Array, b: Array) -> Array:
+    """Σ a·b a channel, of two ``(M, channels, S)``."""
+    return np.asarray(np.einsum("mcs,mcs->c", a, b))
