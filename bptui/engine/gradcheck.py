@@ -2,13 +2,13 @@
 
     g ≈ (8(L(w+h) − L(w−h)) − (L(w+2h) − L(w−2h))) / 12h
 
-Places where a kink (relu at 0, mae at the target …) lies between the points are left out and counted: no
-difference is right there. The worst relative error of a tensor is max|g − ĝ| / max(max|g|, max|ĝ|).
+Places where a kink (relu at 0, another maximum of a window, mae at the target …) lies between the points are left out
+and counted: no difference is right there. The worst relative error of a tensor is max|g − ĝ| / max(max|g|, max|ĝ|).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from bptui.engine import create, torch_installed
 from bptui.engine.base import Batch, Engine
+from bptui.engine.threads import products, set_threads
 from bptui.philox import Stream
 from bptui.spec.experiment import (
     BinaryCrossEntropy,
@@ -27,12 +28,15 @@ from bptui.spec.experiment import (
     MeanAbsoluteError,
 )
 from bptui.spec.layers.base import Shape, activation_of, size
-from bptui.spec.shapes import infer, outputs_of
+from bptui.spec.layers.pool import GlobalPool, MaxPool, window
+from bptui.spec.shapes import BATCH, Placed, infer, outputs_of
 from bptui.spec.sources import SOURCES
 
 Name = Literal["numpy", "torch"]
 STEP = 1e-4
 TOLERANCE = 1e-6
+#: What rounding alone makes of a difference of losses near 1.
+ROUNDING = 64.0 * float(np.finfo(np.float64).eps) / (12.0 * STEP)
 #: Activations whose slope or curvature jumps at 0; softplus jumps at torch's threshold.
 KINKS: dict[str, float] = {"relu": 0.0, "leaky_relu": 0.0, "elu": 0.0, "selu": 0.0, "softplus": 20.0}
 
@@ -102,14 +106,21 @@ def check_experiment(
         engine = create(
             experiment, size(shape), outputs, engine=engine_name, dtype="f64", seed=seed, shape=shape, ids=ids
         )
-        rows += _check(engine, experiment, chosen, name, samples, tolerance)
+        set_threads(engine_name, products(engine), len(chosen.x))
+        rows += _check(engine, placed, experiment.loss, chosen, name, samples, tolerance)
     return rows
 
 
 def _check(
-    engine: Engine, experiment: Experiment, batch: Batch, subject: str, samples: int, tolerance: float
+    engine: Engine,
+    placed: Sequence[Placed],
+    rule: Loss,
+    batch: Batch,
+    subject: str,
+    samples: int,
+    tolerance: float,
 ) -> list[Row]:
-    _loss(engine, batch)
+    loss = _loss(engine, batch)
     for layer in reversed(range(len(engine.layers))):
         engine.backward(layer)
     gradients = {}
@@ -118,7 +129,8 @@ def _check(
             found = engine.tensor_of(each.name, index, "gradient")
             gradients[f"{info.name}.{each.name}"] = cast(npt.NDArray[Any], found)
     state = engine.state()
-    sides = _sides(engine, experiment, batch)
+    sides = _sides(engine, placed, rule, batch)
+    least = ROUNDING * max(1.0, abs(loss)) / tolerance  # of smaller gradients a difference shows rounding alone
     rows = []
     for name, gradient in gradients.items():
         places = Stream(0, f"gradcheck.{name}").permutation(0, gradient.size)[:samples]
@@ -131,10 +143,10 @@ def _check(
                 moved.reshape(-1)[place] += offset * STEP
                 engine.load_state({**state, name: moved})
                 losses[offset] = _loss(engine, batch)
-                kept[i] &= bool(np.array_equal(sides, _sides(engine, experiment, batch)))
+                kept[i] &= bool(np.array_equal(sides, _sides(engine, placed, rule, batch)))
             numeric[i] = (8.0 * (losses[1] - losses[-1]) - (losses[2] - losses[-2])) / (12.0 * STEP)
         exact = gradient.reshape(-1)[places]
-        scale = max(float(np.abs(gradient).max(initial=0.0)), float(np.abs(numeric[kept]).max(initial=0.0)), 1e-8)
+        scale = max(float(np.abs(gradient).max(initial=0.0)), float(np.abs(numeric[kept]).max(initial=0.0)), least)
         worst = float(np.abs(exact - numeric)[kept].max(initial=0.0)) / scale
         count = int(kept.sum())
         ok = bool(worst <= tolerance)  # nan is not
@@ -150,16 +162,19 @@ def _loss(engine: Engine, batch: Batch) -> float:
     return engine.loss()
 
 
-def _sides(engine: Engine, experiment: Experiment, batch: Batch) -> npt.NDArray[np.bool_]:
+def _sides(engine: Engine, placed: Sequence[Placed], loss: Loss, batch: Batch) -> npt.NDArray[np.generic]:
     """On which side of every kink the present step lies."""
-    sides = []
-    for index, layer in enumerate(experiment.model):
-        if (activation := activation_of(layer)) in KINKS:
+    sides: list[npt.NDArray[np.generic]] = []
+    for index, place in enumerate(placed):
+        if (activation := activation_of(place.layer)) in KINKS:
             sides.append(cast(npt.NDArray[Any], engine.tensor("z", index)) > KINKS[activation])
         sides += [view > 0 for name, view in engine.views(index).items() if name.startswith("side.")]
-    loss = experiment.loss
+        if (winners := WINNERS.get(place.kind)) is not None:
+            source = place.sources[0]
+            read = batch.x if source == BATCH else cast(npt.NDArray[Any], engine.tensor("a", source))
+            sides.append(winners(place.layer, read.reshape(-1, *place.inputs[0])))
     if isinstance(loss, MeanAbsoluteError | Huber):
-        out = cast(npt.NDArray[Any], engine.tensor("a", len(experiment.model) - 1))
+        out = cast(npt.NDArray[Any], engine.tensor("a", len(placed) - 1))
         difference = out - batch.y.reshape(out.shape)
         limits = (0.0,) if isinstance(loss, MeanAbsoluteError) else (-loss.delta, loss.delta)
         sides += [difference > limit for limit in limits]
@@ -177,3 +192,25 @@ def made(loss: Loss, shape: Shape, output: Shape, seed: int = 0, rows: int = 6, 
         return Batch(x, u.argmax(axis=-1))
     u = u.reshape(rows, -1)
     return Batch(x, (u > 0.5).astype(np.float64) if isinstance(loss, BinaryCrossEntropy) else 2.0 * u - 1.0)
+
+
+def _window_winners(layer: MaxPool, x: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
+    axes = (2, 3) if x.ndim == 4 else (1,)
+    its = window(layer, len(axes))
+    around = [(0, 0)] * x.ndim
+    for axis, padding in zip(axes, its.padding, strict=True):
+        around[axis] = (padding, padding)
+    padded = np.pad(x, around, constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, its.kernel, axes)
+    return np.asarray(windows.reshape(*windows.shape[: x.ndim], -1).argmax(axis=-1))
+
+
+def _picture_winners(layer: GlobalPool, x: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
+    return np.asarray(x.reshape(*x.shape[:2], -1).argmax(axis=2)) if layer.mode == "max" else np.zeros(0, np.int64)
+
+
+#: Kinds whose gradient jumps from one input to another: (layer, input) → which one it goes to.
+WINNERS: dict[str, Callable[[Any, npt.NDArray[Any]], npt.NDArray[np.generic]]] = {
+    "max_pool": _window_winners,
+    "global_pool": _picture_winners,
+}

@@ -34,7 +34,7 @@ class Axis(NamedTuple):
 
     begin: int
     """First place of the stream that holds a number of the picture."""
-    count: int
+    places: int
     first: int
     """Which place of the picture that is; the next ones are a stride apart."""
 
@@ -70,9 +70,9 @@ class Geometry:
         pitch = self.output[axis]
         taps = [self.tap(axis, place) for place in range(self.kernel[axis])]
         for phase in {phase for phase, _ in taps}:
-            begin, count, _ = self.phase(axis, phase)
+            begin, places, _ = self.phase(axis, phase)
             furthest = self.output[axis] - 1 + max(shift for its, shift in taps if its == phase)
-            pitch = max(pitch, begin + count, furthest - begin + 1)
+            pitch = max(pitch, begin + places, furthest - begin + 1)
         return pitch
 
     @cached_property
@@ -131,7 +131,7 @@ class Correlation:
         rows, columns = self.geometry.phase(0, phase[0]), self.geometry.phase(1, phase[1])
         s, t = self.geometry.stride
         part = pictures[..., rows.first :: s, columns.first :: t]
-        return part, (slice(rows.begin, rows.begin + rows.count), slice(columns.begin, columns.begin + columns.count))
+        return part, (slice(rows.begin, rows.begin + rows.places), slice(columns.begin, columns.begin + columns.places))
 
     def take(self, x: Array) -> None:
         """x ``(rows, inner, *size)``."""
@@ -205,7 +205,8 @@ class Correlation:
         by_tap = self._by_tap(weight)  # (groups, outer, inner, taps)
         for index, phase in enumerate(self.geometry.phases):
             mine = [tap for tap, (its, *_) in enumerate(self.geometry.taps) if its == index]
-            matrix = np.ascontiguousarray(by_tap[..., mine].transpose(0, 2, 3, 1)).reshape(self._groups, self._inner, -1)
+            matrix = np.ascontiguousarray(by_tap[..., mine].transpose(0, 2, 3, 1))
+            matrix = matrix.reshape(self._groups, self._inner, -1)
             offsets = [self.geometry.taps[tap][1] for tap in mine]
             into, place = self._cut(out, phase)
             for first, last in self._blocks:

@@ -6,11 +6,20 @@ A new one is a Struct and its geometry in a file here, its name in ``Layer`` and
 from __future__ import annotations
 
 from bptui.spec.layers.base import GeometryOf
+from bptui.spec.layers.conv import Conv1d, Conv2d, ConvTranspose2d, conv1d, conv2d, conv_transpose2d
 from bptui.spec.layers.dense import Dense as Dense
 from bptui.spec.layers.dense import dense
+from bptui.spec.layers.norm import BatchNorm, GroupNorm, batch_norm, group_norm
+from bptui.spec.layers.pool import AveragePool, GlobalPool, MaxPool, Upsample, global_pool, pool, upsample
 from bptui.spec.layers.shape import Add, Concat, Flatten, Reshape, add, concat, flatten, reshape
 
-Layer = Dense | Flatten | Reshape | Add | Concat
+Layer = (
+    Dense
+    | Flatten | Reshape | Add | Concat
+    | Conv1d | Conv2d | ConvTranspose2d
+    | MaxPool | AveragePool | GlobalPool | Upsample
+    | BatchNorm | GroupNorm
+)  # fmt: skip
 
 #: Kind → what it makes of the shapes of its inputs.
 GEOMETRY: dict[str, GeometryOf] = {
@@ -19,6 +28,15 @@ GEOMETRY: dict[str, GeometryOf] = {
     "reshape": reshape,
     "add": add,
     "concat": concat,
+    "conv1d": conv1d,
+    "conv2d": conv2d,
+    "conv_transpose2d": conv_transpose2d,
+    "max_pool": pool,
+    "average_pool": pool,
+    "global_pool": global_pool,
+    "upsample": upsample,
+    "batch_norm": batch_norm,
+    "group_norm": group_norm,
 }
 #: Kinds that read ids, ``(T,)`` whole numbers, instead of numbers that mean a size.
 TAKES_IDS: frozenset[str] = frozenset()

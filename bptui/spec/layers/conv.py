@@ -43,7 +43,7 @@ class Conv2d(Weighted, frozen=True, tag="conv2d", kw_only=True):
 
 
 class ConvTranspose2d(Weighted, frozen=True, tag="conv_transpose2d", kw_only=True):
-    """The backward of a convolution as a layer, which makes pictures larger; W is ``(C, units / groups, rows, columns)``."""
+    """The backward of a convolution as a layer: larger pictures; W is ``(C, units / groups, rows, columns)``."""
 
     units: int
     """Channels that come out."""

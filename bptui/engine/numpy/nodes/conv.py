@@ -10,7 +10,8 @@ import numpy as np
 from bptui.engine.numpy.buffers import Buffers
 from bptui.engine.numpy.correlation import Correlation, Geometry
 from bptui.engine.numpy.nodes.base import Array, Context, Node
-from bptui.spec.layers.conv import window
+from bptui.spec.layers.base import Shape
+from bptui.spec.layers.conv import Window, window
 
 
 class Sliding(Node):
@@ -46,15 +47,8 @@ class Convolution(Sliding):
     def _sizes(self) -> Geometry:
         shape, output, its = self.inputs[0], self.geometry.output, window(self.layer)
         if len(shape) == 3:
-            inner, outer, size, placed = shape[0], output[0], shape[1:], output[1:]
-        else:  # a sequence is a picture of one row
-            inner, outer, size, placed = shape[1], output[1], (1, shape[0]), (1, output[0])
-        one = len(its.kernel) == 1
-        kernel, stride, dilation = ((1, *sizes) if one else sizes for sizes in (its.kernel, its.stride, its.dilation))
-        padding = (0, *its.padding) if one else its.padding
-        return Geometry(
-            inner, outer, *_pairs(size, placed, kernel, stride, padding, dilation), groups=self.layer.groups
-        )
+            return _geometry(shape[0], output[0], shape[1:], output[1:], its, self.layer.groups)
+        return _geometry(shape[1], output[1], shape[:1], output[:1], its, self.layer.groups)
 
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
         (x,) = sources
@@ -81,8 +75,7 @@ class TransposedConvolution(Sliding):
 
     def _sizes(self) -> Geometry:
         shape, output, its = self.inputs[0], self.geometry.output, window(self.layer)
-        sizes = _pairs(output[1:], shape[1:], its.kernel, its.stride, its.padding, its.dilation)
-        return Geometry(output[0], shape[0], *sizes, groups=self.layer.groups)
+        return _geometry(output[0], shape[0], output[1:], shape[1:], its, self.layer.groups)
 
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
         (x,) = sources
@@ -112,5 +105,13 @@ def _as_pictures(weight: Array) -> Array:
     return weight if weight.ndim == 4 else weight[:, :, None, :]
 
 
-def _pairs(*sizes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    return tuple((rows, columns) for rows, columns in sizes)
+def _geometry(inner: int, outer: int, size: Shape, output: Shape, its: Window, groups: int) -> Geometry:
+    """A sequence is a picture of one row."""
+
+    def pair(sizes: Shape, rows: int = 1) -> tuple[int, int]:
+        return (rows, sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1])
+
+    return Geometry(
+        inner, outer, pair(size), pair(output), pair(its.kernel), pair(its.stride), pair(its.padding, 0),
+        pair(its.dilation), groups,
+    )  # fmt: skip

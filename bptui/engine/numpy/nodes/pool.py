@@ -6,6 +6,7 @@ Pictures and sequences are both seen as ``(M, H, W, B)``, and windows slide alon
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -134,7 +135,7 @@ class AveragePool(Pool):
 
     @property
     def _area(self) -> int:
-        return self._kernel[0] * self._kernel[1]
+        return math.prod(self._kernel)
 
 
 class GlobalPool(Node):

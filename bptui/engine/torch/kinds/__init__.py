@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bptui.engine.torch.kinds import dense, shape
+from bptui.engine.torch.kinds import conv, dense, norm, pool, shape
 from bptui.engine.torch.kinds.base import Backward, Forward
 
 FORWARD: dict[str, Forward] = {
@@ -11,6 +11,15 @@ FORWARD: dict[str, Forward] = {
     "reshape": shape.reshape,
     "add": shape.add,
     "concat": shape.concat,
+    "conv1d": conv.conv1d,
+    "conv2d": conv.conv2d,
+    "conv_transpose2d": conv.conv_transpose2d,
+    "max_pool": pool.max_pool,
+    "average_pool": pool.average_pool,
+    "global_pool": pool.global_pool,
+    "upsample": pool.upsample,
+    "batch_norm": norm.batch_norm,
+    "group_norm": norm.group_norm,
 }
 #: Where autograd costs more than the arithmetic; of kinds with one input.
 BACKWARD: dict[str, Backward] = {"dense": dense.backward}

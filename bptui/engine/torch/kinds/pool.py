@@ -1,0 +1,64 @@
+"""Pooling and upsampling by torch.nn.functional."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from bptui.engine.torch.kinds.base import Context
+from bptui.spec.layers.pool import window
+from bptui.spec.layers.windows import spread
+
+
+def max_pool(
+    layer: Any,
+    sources: tuple[Tensor, ...],
+    values: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    context: Context,
+) -> Tensor:
+    (x,) = sources
+    its = window(layer, x.dim() - 2)
+    if x.dim() == 4:
+        return functional.max_pool2d(x, its.kernel, its.stride, its.padding)
+    return functional.max_pool1d(x.transpose(1, 2), its.kernel, its.stride, its.padding).transpose(1, 2)
+
+
+def average_pool(
+    layer: Any,
+    sources: tuple[Tensor, ...],
+    values: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    context: Context,
+) -> Tensor:
+    (x,) = sources
+    its = window(layer, x.dim() - 2)
+    if x.dim() == 4:
+        return functional.avg_pool2d(x, its.kernel, its.stride, its.padding)
+    return functional.avg_pool1d(x.transpose(1, 2), its.kernel, its.stride, its.padding).transpose(1, 2)
+
+
+def global_pool(
+    layer: Any,
+    sources: tuple[Tensor, ...],
+    values: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    context: Context,
+) -> Tensor:
+    channels = sources[0].flatten(2)  # (N, C, H·W)
+    return channels.mean(2) if layer.mode == "average" else channels.max(2).values
+
+
+def upsample(
+    layer: Any,
+    sources: tuple[Tensor, ...],
+    values: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    context: Context,
+) -> Tensor:
+    (x,) = sources
+    size = tuple(n * factor for n, factor in zip(x.shape[2:], spread(layer.factor, 2, "factor"), strict=True))
+    return functional.interpolate(x, size=size, mode=layer.mode)
