@@ -62,7 +62,9 @@ def engines_here() -> tuple[Name, ...]:
     return ("numpy", "torch") if torch_installed() else ("numpy",)
 
 
-def check_all(engines: Sequence[Name] | None = None, *, tolerance: float = TOLERANCE) -> list[Row]:
+def check_all(
+    engines: Sequence[Name] | None = None, *, samples: int = 40, tolerance: float = TOLERANCE
+) -> list[Row]:
     """Every activation (hidden and last), loss and kind of layer, and a deep network, in each engine."""
     from bptui.engine.subjects import subjects
 
@@ -71,7 +73,7 @@ def check_all(engines: Sequence[Name] | None = None, *, tolerance: float = TOLER
         for subject in subjects():
             rows += check_experiment(
                 subject.experiment, subject.shape, engines=(engine,), batch=subject.batch, subject=subject.name,
-                tolerance=tolerance,
+                samples=samples, tolerance=tolerance,
             )  # fmt: skip
     return rows
 

@@ -19,8 +19,9 @@ from bptui.spec import experiment as tables
 from bptui.spec.base import nearest
 from bptui.spec.layers.base import LayerBase
 
-Kind = Literal["integer", "number", "flag", "choice", "text", "word", "numbers", "integers", "names"]
-"""``word``: a text, or a whole number where it looks like one. The last three are several, parted by commas."""
+Kind = Literal["integer", "number", "flag", "choice", "text", "word", "numbers", "integers", "names", "sizes"]
+"""``word``: a text, or a whole number where it looks like one. The next three are several, parted by commas;
+``sizes`` is one whole number or two, or one of the choices."""
 
 
 class Field(NamedTuple):
@@ -84,6 +85,9 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...], bool]:
     options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     optional = NoneType in options
     kinds = [option for option in options if option is not NoneType]
+    if int in kinds and any(get_origin(option) is tuple for option in kinds):
+        words = [word for option in kinds if get_origin(option) is Literal for word in get_args(option)]
+        return "sizes", tuple(words), optional
     for option in kinds:
         if get_origin(option) is Literal:
             return "choice", tuple(map(str, get_args(option))), optional
@@ -176,9 +180,13 @@ def read(field: Field, text: str) -> Any:
         return text == "yes" if field.kind == "flag" else text
     if field.kind == "numbers":
         return tuple(_read_number(part) for part in text.replace(";", ",").split(",") if part.strip())
-    if field.kind in ("integers", "names"):
+    if field.kind == "sizes" and text in field.choices:
+        return text
+    if field.kind in ("integers", "names", "sizes"):
         parts = [part.strip() for part in re.split(r"[,;×\s]+", text) if part.strip()]
-        return tuple(map(_read_integer, parts)) if field.kind == "integers" else tuple(parts)
+        if field.kind == "sizes" and len(parts) != 2:
+            return _read_integer(text)
+        return tuple(parts) if field.kind == "names" else tuple(map(_read_integer, parts))
     return _read_integer(text.replace(",", "")) if field.kind == "integer" else _read_number(text)
 
 

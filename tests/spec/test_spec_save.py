@@ -35,6 +35,8 @@ def values(field: Field) -> st.SearchStrategy[Any]:
         "word": st.integers(0, 9) | st.text("a1"),
         "numbers": st.lists(st.floats(allow_nan=False), max_size=3).map(tuple),
         "integers": st.lists(st.integers(-9, 99), max_size=3).map(tuple),
+        "sizes": st.one_of(st.integers(-9, 99), st.tuples(st.integers(-9, 99), st.integers(-9, 99)),
+                           *map(st.just, field.choices)),
         "names": st.lists(st.text("abc_1", min_size=1), max_size=3).map(tuple),
     }[field.kind]  # fmt: skip
     return st.none() | some if field.optional else some

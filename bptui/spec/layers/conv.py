@@ -89,7 +89,7 @@ def _grouped(layer: Conv1d | Conv2d | ConvTranspose2d, channels: int) -> None:
 def _parameters(layer: Conv1d | Conv2d, channels: int, kernel: tuple[int, ...]) -> tuple[Parameter, Parameter]:
     area = kernel[0] * kernel[-1] if len(kernel) == 2 else kernel[0]
     inner = channels // layer.groups
-    weight = Parameter("weight", (layer.units, inner, *kernel), inner * area, layer.units * area)
+    weight = Parameter("weight", (layer.units, inner, *kernel), inner * area, layer.units * area, unit_axis=0)
     return weight, Parameter("bias", (layer.units,), begins="bias")
 
 
@@ -122,5 +122,5 @@ def conv_transpose2d(layer: ConvTranspose2d, inputs: tuple[Shape, ...]) -> Geome
     if any(length < 1 for length in output):
         raise Misfit(f"leaves nothing of {words(size)}", "padding")
     outer, area = layer.units // layer.groups, kernel[0] * kernel[1]
-    weight = Parameter("weight", (channels, outer, *kernel), outer * area, channels * area)
+    weight = Parameter("weight", (channels, outer, *kernel), outer * area, channels * area, unit_axis=1)
     return Geometry((layer.units, *output), (weight, Parameter("bias", (layer.units,), begins="bias")), unit_axis=0)

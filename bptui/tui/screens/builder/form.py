@@ -17,6 +17,17 @@ from bptui.tui.widgets.pane import Line
 VALUE = 12
 #: Least cells of the words behind a value; where there are fewer, only problems are said there.
 NOTE = 24
+#: What may be typed into a field of each kind; one of its choices too, where it has any.
+TYPED = {
+    "integer": "a whole number",
+    "number": "a number, as 0.05 or 1e-3",
+    "text": "any text",
+    "word": "a name or a number",
+    "numbers": "numbers with commas between",
+    "integers": "whole numbers with commas between",
+    "names": "names with commas between",
+    "sizes": "a whole number, or two with a comma between",
+}
 
 
 class Form(BuilderPane):
@@ -146,8 +157,7 @@ class Form(BuilderPane):
             if (known := SOURCES.get(str(value))) is not None:
                 return f"source: {known.about}; {known.features} features, {known.outputs} outputs", what
         else:
-            what = {"integer": "a whole number", "number": "a number, as 0.05 or 1e-3", "text": "any text",
-                    "word": "a name or a number", "numbers": "numbers with commas between"}[field.kind]  # fmt: skip
+            what = "".join(f"{choice}, or " for choice in field.choices) + TYPED[field.kind]
             if field.optional:
                 what += ", or nothing"
         return f"{field.key}: {self._note(field, value)}", what + (f"   ·   {default}" if default else "")
