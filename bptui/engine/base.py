@@ -165,6 +165,15 @@ class Engine(ABC):
         """
 
     @abstractmethod
+    def passes(
+        self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[Array, Array]]:
+        """z and a, ``(N, *shape)``, of one layer after the other, dropout off, all rows at once.
+
+        Arrays hold until the next is asked for; the state of the step is kept.
+        """
+
+    @abstractmethod
     def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
         """The loss of outputs that ``predict`` gave (without label smoothing and class weights)."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterable
 from typing import get_args
@@ -36,7 +35,8 @@ class Probe:
             histogram=Allowance(part=0.35, most_often=8.0),
         )
         self._table = np.full((len(engine.layers), len(TABLE_COLUMNS)), np.nan, dtype=np.float32)
-        self._table[:, _UNITS] = [math.prod(layer.shape) for layer in engine.layers]
+        self._table[:, _UNITS] = [layer.units for layer in engine.layers]
+        self._weighted = np.array([bool(layer.weights) for layer in engine.layers])
         self._named: dict[int, tuple[int, ...]] = {}
         self._counting = 0.0  # seconds that the last census took
         self.known_at = 0
@@ -96,7 +96,7 @@ class Probe:
             self.ring.write(Record.SHOWN_TABLE, step, self._table.tobytes(), now)
             return
         self.ring.write(Record.TABLE, step, self._table.tobytes(), now)
-        squares = np.square(self._table[:, 0], dtype=np.float64)
+        squares = np.square(self._table[self._weighted, 0], dtype=np.float64)
         write_series(self.ring, step, "grad_norm", float(np.sqrt(squares.sum())), now)
 
     def count_units(self, state: int) -> None:

@@ -8,11 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.engine.base import Batch, Engine
+from bptui.spec.layers.base import size
 
 #: A unit that gives 0 for each of this many samples (or an epoch's, where that is less) is called dead. By the
 #: rule of three it then fires, with 95 % confidence, for fewer than 3 samples in as many.
 CENSUS_SAMPLES = 3000
 
+
+#: Values of the largest layer that are computed at once.
+MOST_VALUES = 1 << 22
 
 #: A pre-activation of this magnitude leaves a sigmoid or a tanh hardly any slope.
 SATURATED = 5.0
@@ -32,9 +36,13 @@ class Census:
         self._engine = engine
         self.samples = 0
         self._batches: list[Batch] = []
+        at_once = max(16, MOST_VALUES // max(size(layer.shape) for layer in engine.layers))
         for block in blocks:
             rows = min(len(block.x), CENSUS_SAMPLES - self.samples)
-            self._batches.append(Batch(block.x[:rows], block.y[:rows]))
+            for first in range(0, rows, at_once):
+                part = slice(first, min(first + at_once, rows))
+                lengths = None if block.lengths is None else block.lengths[part]
+                self._batches.append(Batch(block.x[part], block.y[part], lengths))
             self.samples += rows
             if self.samples >= CENSUS_SAMPLES:
                 break

@@ -496,6 +496,10 @@ class LayerRow(msgspec.Struct, frozen=True):
     shape: tuple[int, ...]
     activation: str
     parameters: int
+    sources: tuple[int, ...] = ()
+    """Indices of the layers it reads, −1 the batch; empty: the one before it (and scripts, where none is known)."""
+    unit_axis: int = -1
+    """Axis of ``shape`` along which units lie: 0 for pictures."""
 
 
 class ModelInfo(Message, frozen=True, kw_only=True):

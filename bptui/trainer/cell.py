@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from bptui.engine.base import Engine
 
-_NAMED = re.compile(r"(?P<tensor>.+\.(?:weight|bias))\[(?P<cell>\d+(?:\s*,\s*\d+)*)\]")
+_NAMED = re.compile(r"(?P<tensor>.+\.(?!units\[)[\w.]+)\[(?P<cell>\d+(?:\s*,\s*\d+)*)\]")
 
 
 class Cell(NamedTuple):

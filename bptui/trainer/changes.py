@@ -16,7 +16,8 @@ import numpy as np
 
 from bptui.engine.errors import nearest
 from bptui.spec.experiment import Experiment, Optimizer, layer_names
-from bptui.spec.layers.base import Weighted
+from bptui.spec.layers.base import Activated, Weighted, activation_of
+from bptui.spec.shapes import kind_of
 from bptui.trainer.cell import Cell
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def _nudge(course: Course, found: re.Match[str], value: Value) -> Value:
         raise ValueError(f"{found.string}: expected a finite number, got {by!r}")
     layer = course.engine.layers[_layer(course, found)]
     state = course.engine.state()
+    if f"{layer.name}.bias" not in state:
+        raise ValueError(f"{layer.name} ({layer.kind}) has no bias")
     bias = np.asarray(state[f"{layer.name}.bias"])
     before = float(bias.mean())
     state[f"{layer.name}.bias"] = (bias + by).astype(bias.dtype)
@@ -143,7 +146,7 @@ def _draw_again(course: Course, index: int, initialiser: str, units: list[int]) 
 def _activation(course: Course, found: re.Match[str], value: Value) -> Value:
     """``dense1.activation``: another g from here on."""
     index = _layer(course, found)
-    before = course.setup.experiment.model[index].activation
+    before = activation_of(course.setup.experiment.model[index])
     course.rebuild(with_structure(course.setup.experiment, {"activation": {str(index): str(value)}}))
     return str(before)
 
@@ -172,7 +175,9 @@ def _layer(course: Course, found: re.Match[str]) -> int:
 def structure(experiment: Experiment) -> dict[str, Any]:
     """What ``with_structure`` puts in place."""
     return {
-        "activation": {str(index): layer.activation for index, layer in enumerate(experiment.model)},
+        "activation": {
+            str(index): layer.activation for index, layer in enumerate(experiment.model) if isinstance(layer, Activated)
+        },
         "optimizer": str(experiment.optimizer.__struct_config__.tag),
     }
 
@@ -188,7 +193,10 @@ def with_structure(experiment: Experiment, wanted: dict[str, Any]) -> Experiment
         if activation not in known:
             hint = nearest(activation, known)
             raise ValueError(f"{names[int(place)]}: no activation {activation[:40]!r}{hint}")
-        layers[int(place)] = msgspec.structs.replace(layers[int(place)], activation=activation)
+        layer = layers[int(place)]
+        if not isinstance(layer, Activated):
+            raise ValueError(f"{names[int(place)]} ({kind_of(layer)}) has no activation of its own")
+        layers[int(place)] = msgspec.structs.replace(layer, activation=activation)
     optimizer = experiment.optimizer
     tag = wanted.get("optimizer", str(optimizer.__struct_config__.tag))
     if tag not in _OPTIMISERS:
@@ -208,6 +216,6 @@ RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
     (re.compile(r"(?P<layer>.+)\.init"), _init),
     (re.compile(r"(?P<layer>.+)\.units\[(?P<units>\d+(?:,\s*\d+)*)\]"), _units),
     (re.compile(r"(?P<layer>.+)\.bias\+"), _nudge),
-    (re.compile(r".+\.(?:weight|bias)\[.*\]"), _cell),
+    (re.compile(r".+\.[\w.]+\[.*\]"), _cell),
 )
 """Kinds of change by the form of their key; any other key is a setting of the engine."""

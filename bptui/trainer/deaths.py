@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bptui.engine.base import micro_steps
+from bptui.engine.base import Batch, Engine, micro_steps
 from bptui.protocol.certificate import Cause, Certificate, Driver, Parts
 from bptui.protocol.lens import LensView
 from bptui.runs import keyframes
@@ -31,8 +32,7 @@ def view_at(run: Path, at: int | None, progress: Progress | None = None) -> Lens
     again = open_at(run, at, progress)
     part = again.course.setup.data.train
     x = lens.census_rows(part.blocks())
-    seen = lens.see(lens.layers_of(again.course.engine), x)
-    return lens.view(seen, again.to, len(x), len(part))
+    return lens.view(lens.look(again.course.engine, x), again.to, len(x.x), len(part))
 
 
 def certify(run: Path, layer: str, unit: int, at: int | None = None, progress: Progress | None = None) -> Certificate:
@@ -45,7 +45,7 @@ def certify(run: Path, layer: str, unit: int, at: int | None = None, progress: P
     names = [info.name for info in again.course.engine.layers]
     index = _layer(names, layer)
     activation = again.course.engine.layers[index].activation
-    units = again.course.engine.layers[index].shape[-1]
+    units = again.course.engine.layers[index].units
     if not 0 <= unit < units:
         raise LensError(f"{layer} has units 0 to {units - 1}: there is no unit {unit}")
     if lens.GATES.get(activation, "open") == "open":
@@ -55,13 +55,16 @@ def certify(run: Path, layer: str, unit: int, at: int | None = None, progress: P
     now = _fired(again.course, index, x)
     if now[unit]:
         raise LensError(
-            f"{layer} unit {unit} is not dead at step {again.to:,}: it fires for {now[unit]:,} of {len(x):,} samples"
+            f"{layer} unit {unit} is not dead at step {again.to:,}: it fires for {now[unit]:,} of {len(x.x):,} samples"
         )
+    info = again.course.engine.layers[index]
+    if info.kind != "dense" or len(info.shape) > 1:
+        raise LensError(f"{layer}: what killed a unit can be told of dense layers on rows, not of {info.kind}")
     start = _last_alive(run, again.course, index, unit, x, again.to)
     go_to(again, run, start)
     common: dict[str, Any] = {
         "run": again.info.id, "layer": layer, "unit": unit, "activation": activation, "at": again.to,
-        "samples": len(x), "rows": len(part), "not_comparable": again.not_comparable, "looked_from": start,
+        "samples": len(x.x), "rows": len(part), "not_comparable": again.not_comparable, "looked_from": start,
     }  # fmt: skip
     last = _scan(again, index, unit, x, progress)
     if last is None:
@@ -106,15 +109,20 @@ def go_to(again: Replayed, run: Path, step: int, progress: Progress | None = Non
                 progress(again.course.step, step)
 
 
-def _fired(course: Course, index: int, x: lens.Array) -> npt.NDArray[np.int64]:
+def _fired(course: Course, index: int, x: Batch) -> npt.NDArray[np.int64]:
     """For how many samples each unit of the layer fires."""
+    info = course.engine.layers[index]
+    gate, total = lens.GATES.get(info.activation, "open"), np.zeros(info.units, np.int64)
     with np.errstate(all="ignore"):
-        *_, (z, _) = lens.forward(lens.layers_of(course.engine)[: index + 1], x)
-    gate = lens.GATES.get(course.engine.layers[index].activation, "open")
-    return np.asarray(lens.firing(gate, z).sum(axis=0))
+        for piece in lens.pieces(course.engine, x):
+            z, _ = next(islice(lens.passes(course.engine, piece), index, None))
+            fires = lens.firing(gate, z)
+            units = np.moveaxis(fires, 1, -1) if info.unit_axis == 0 else fires
+            total += units.reshape(len(z), -1, info.units).any(axis=1).sum(axis=0)
+    return total
 
 
-def _last_alive(run: Path, course: Course, index: int, unit: int, x: lens.Array, at: int) -> int:
+def _last_alive(run: Path, course: Course, index: int, unit: int, x: Batch, at: int) -> int:
     """Step of the last keyframe in whose state the unit fires; the first keyframe if there is none."""
     first = at
     for frame in sorted(keyframes.keyframes(run), reverse=True):
@@ -129,14 +137,13 @@ def _last_alive(run: Path, course: Course, index: int, unit: int, x: lens.Array,
     return first
 
 
-def _scan(again: Replayed, index: int, unit: int, x: lens.Array, progress: Progress | None) -> int | None:
+def _scan(again: Replayed, index: int, unit: int, x: Batch, progress: Progress | None) -> int | None:
     """The last state in which the unit fires; None: none of those looked at."""
     last, before, fires = None, b"", False
     course, start = again.course, again.course.step
     with np.errstate(all="ignore"):
         while True:
-            layers = lens.layers_of(course.engine)[: index + 1]
-            now = b"".join(layer.weight.tobytes() + layer.bias.tobytes() for layer in layers)
+            now = _parameters(course.engine, index)
             if now != before:  # nothing up to here has changed: nor has the answer
                 before, fires = now, bool(_fired(course, index, x)[unit])
             if fires:
@@ -149,8 +156,16 @@ def _scan(again: Replayed, index: int, unit: int, x: lens.Array, progress: Progr
             course.update()
 
 
+def _parameters(engine: Engine, index: int) -> bytes:
+    """All that the units of a layer depend on."""
+    found = []
+    for layer, info in enumerate(engine.layers[: index + 1]):
+        found += [engine.tensor_of(each.name, layer) for each in (*info.tensors, *info.buffers)]
+    return b"".join(array.tobytes() for array in found if array is not None)
+
+
 def _first_death(
-    again: Replayed, run: Path, until: int, x: lens.Array, progress: Progress | None
+    again: Replayed, run: Path, until: int, x: Batch, progress: Progress | None
 ) -> tuple[int | None, int]:
     """The first state, before ``until``, whose update killed any unit that had fired, and how many it killed."""
     first = next((frame.step for frame in keyframes.keyframes(run)), until)
@@ -169,17 +184,16 @@ def _first_death(
     return None, 0
 
 
-def _lost(course: Course, x: lens.Array) -> npt.NDArray[np.bool_]:
+def _lost(course: Course, x: Batch) -> npt.NDArray[np.bool_]:
     """Of all units of all layers, those that no sample's δ comes through."""
-    seen = lens.see(lens.layers_of(course.engine), x)
-    return np.concatenate([(layer.fired == 0) & (layer.gate != "open") for layer in seen])
+    return np.concatenate([(layer.fired == 0) & (layer.gate != "open") for layer in lens.look(course.engine, x)])
 
 
-def _killing(again: Replayed, index: int, unit: int, x: lens.Array, common: dict[str, Any]) -> Certificate:
+def _killing(again: Replayed, index: int, unit: int, x: Batch, common: dict[str, Any]) -> Certificate:
     """What the update from the present state does to the unit."""
     course = again.course
     engine, step = course.engine, course.step
-    before = lens.layers_of(engine)
+    before = _here(engine, index, x)
     fired_before = _fired(course, index, x)
     again.change()  # an intervention belongs to the update that follows it
     engine = course.engine
@@ -190,15 +204,15 @@ def _killing(again: Replayed, index: int, unit: int, x: lens.Array, common: dict
         if micro.phase == "loss":
             loss += (micro.value or 0.0) / len(group)
         elif micro.phase == "backward" and micro.layer == 0:
-            inputs = engine.tensor("a", index - 1) if index else engine.tensor("x", 0)
+            source = engine.layers[index].sources[0]
+            inputs = engine.tensor("x", 0) if source < 0 else engine.tensor("a", source)
             delta = engine.tensor("delta", index)
             assert inputs is not None and delta is not None
             pieces.append((inputs, delta[:, unit], engine.tensor("y", 0)))
             gradients = [engine.tensor("grad_W", layer) for layer in range(len(engine.layers))]
     course.step += 1
-    after = lens.layers_of(engine)
-    parts, z_before, z_after, at_peak = decompose(before, after, index, unit, x)
-    old, new = before[index], after[index]
+    old, new = before, _here(engine, index, x)
+    parts, z_before, z_after, at_peak = decompose(old, new, unit)
     drivers, pulls = _drivers(pieces, at_peak, lr, len(group), wanted, course)
     norms = [float(np.linalg.norm(np.asarray(one, np.float64))) for one in gradients if one is not None]
     mine = gradients[index]
@@ -217,16 +231,34 @@ def _killing(again: Replayed, index: int, unit: int, x: lens.Array, common: dict
     )  # fmt: skip
 
 
-def decompose(
-    before: Sequence[lens.Layer], after: Sequence[lens.Layer], index: int, unit: int, x: lens.Array
-) -> tuple[Parts, float, float, Floats]:
-    """Δ max z over the samples in parts, max z before and after, and a of the sample n* that was the highest.
+class Here(NamedTuple):
+    """A dense layer in one state: what the samples give it, and its parameters."""
 
-    In float64, from W and b before and after and the inputs that they give.
-    """
-    a_old, a_new = (_inputs(layers[:index], x) for layers in (before, after))
-    w_old, w_new = (np.asarray(layers[index].weight[:, unit], np.float64) for layers in (before, after))
-    b_old, b_new = (float(layers[index].bias[unit]) for layers in (before, after))
+    inputs: Floats
+    """(n, inputs), in float64."""
+    weight: npt.NDArray[np.floating]
+    """(inputs, units)."""
+    bias: npt.NDArray[np.floating]
+
+
+def _here(engine: Engine, index: int, x: Batch) -> Here:
+    """What there is of a layer now. A chain of dense layers is computed in float64."""
+    weight, bias = engine.tensor("W", index), engine.tensor("b", index)
+    assert weight is not None and bias is not None
+    source = engine.layers[index].sources[0]
+    if source < 0:
+        return Here(np.asarray(x.x, np.float64), weight, bias)
+    if lens.plain(engine):
+        return Here(_inputs(lens.layers_of(engine)[:index], x.x), weight, bias)
+    found = [next(islice(lens.passes(engine, piece), source, None))[1] for piece in lens.pieces(engine, x)]
+    return Here(np.concatenate([np.asarray(a, np.float64) for a in found]), weight, bias)
+
+
+def decompose(before: Here, after: Here, unit: int) -> tuple[Parts, float, float, Floats]:
+    """Δ max z over the samples in parts, max z before and after, and a of the sample n* that was the highest."""
+    a_old, a_new = before.inputs, after.inputs
+    w_old, w_new = (np.asarray(here.weight[:, unit], np.float64) for here in (before, after))
+    b_old, b_new = (float(here.bias[unit]) for here in (before, after))
     z_old, z_new = a_old @ w_old + b_old, a_new @ w_new + b_new  # (n,)
     peak = int(np.argmax(z_old))
     a_mean, w_mean = (a_old[peak] + a_new[peak]) / 2, (w_old + w_new) / 2
@@ -245,7 +277,7 @@ def blame(parts: Parts) -> Cause:
     return min(causes, key=lambda name: causes[name])
 
 
-def _inputs(layers: Sequence[lens.Layer], x: lens.Array) -> Floats:
+def _inputs(layers: Sequence[lens.Layer], x: npt.NDArray[np.generic]) -> Floats:
     a = np.asarray(x, np.float64)
     exact = [
         layer._replace(weight=np.asarray(layer.weight, np.float64), bias=np.asarray(layer.bias, np.float64))

@@ -35,7 +35,7 @@ def outputs_of(engine: Engine, part: Part) -> npt.NDArray[np.floating]:
 
 def predicted(engine: Engine, batch: Batch) -> npt.NDArray[np.floating]:
     """Outputs of the rows of a batch."""
-    return engine.predict(batch.x)
+    return engine.predict(batch.x, batch.lengths)
 
 
 def measured(

@@ -107,13 +107,13 @@ def through_lens(trainer: Trainer, request: Lens) -> tuple[LensSeen, bytes]:
     started = time.perf_counter()
     part, body = trainer.setup.data.train, Body()
     rows = lens.census_rows(part.blocks(BLOCK))
-    seen = lens.see(lens.layers_of(trainer.engine), rows)
+    seen = lens.look(trainer.engine, rows)
     values = body.add(lens.table(seen))
     seconds = time.perf_counter() - started
     if trainer.state == "RUNNING":
         trainer.probe.governor.spent += seconds
     return LensSeen(
-        id=request.id, step=trainer.step, samples=len(rows), rows=len(part), values=values, seconds=seconds,
+        id=request.id, step=trainer.step, samples=len(rows.x), rows=len(part), values=values, seconds=seconds,
         layers=tuple(LensRow(layer.name, layer.activation, layer.gate, len(layer.fired)) for layer in seen),
     ), body.bytes()  # fmt: skip
 

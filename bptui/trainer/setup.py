@@ -119,7 +119,8 @@ def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any
         "layers": [
             {
                 "name": layer.name, "kind": layer.kind, "inputs": layer.inputs, "shape": list(layer.shape),
-                "activation": layer.activation, "parameters": layer.parameters,
+                "activation": layer.activation, "parameters": layer.parameters, "sources": list(layer.sources),
+                "unit_axis": layer.unit_axis,
             }
             for layer in engine.layers
         ],

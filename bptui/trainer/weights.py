@@ -1,7 +1,7 @@
 """Initial weights from a file of tensors, in place of the drawn ones (``--weights``).
 
 The parameters alone are taken over: the optimiser starts anew, as it does with drawn weights. Names and shapes are
-those of ``Engine.state``: ``dense1.weight`` (inputs, units) and ``dense1.bias`` (units,).
+those of ``Engine.state``: ``dense1.weight`` (inputs, units), ``dense1.bias`` (units,), ``conv2d1.weight`` …
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from bptui.engine.base import Engine
 
-#: What only a keyframe holds. In one, all but ``<layer>.weight`` and ``<layer>.bias`` is other state of the run.
+#: What only a keyframe holds. In one, what begins like this is other state of the run.
 _KEYFRAME_MARK = "optimizer.step"
-_PARAMETER = re.compile(r"[^.]+\.(weight|bias)")
+_OTHER_STATE = re.compile(r"(optimizer|scaler|batches|course)\..*")
 _FLOATS = frozenset({"F16", "F32", "F64"})
 
 
@@ -33,10 +33,9 @@ def load_weights(engine: Engine, path: Path, *, partial: bool = False) -> None:
 
     ``partial``: of the layers whose name and shapes are those in the file; the others stay as they were drawn.
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for layer in engine.layers:
-        shapes[f"{layer.name}.weight"] = (layer.inputs, *layer.shape)
-        shapes[f"{layer.name}.bias"] = layer.shape
+    shapes = {
+        f"{layer.name}.{each.name}": each.shape for layer in engine.layers for each in (*layer.tensors, *layer.buffers)
+    }
     engine.load_state({**engine.state(), **(_read_fitting(path, shapes) if partial else _read(path, shapes))})
 
 
@@ -47,12 +46,11 @@ def _read_fitting(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, n
     try:
         with safe_open(path, framework="np") as file:
             held = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            layers = {name.rpartition(".")[0] for name in shapes}
-            fitting = [
-                layer for layer in layers
-                if all(held.get(name) == shapes[name] for name in (f"{layer}.weight", f"{layer}.bias"))
-            ]  # fmt: skip
-            names = [f"{layer}.{part}" for layer in fitting for part in ("weight", "bias")]
+            layers: dict[str, list[str]] = {}
+            for name in shapes:
+                layers.setdefault(name.partition(".")[0], []).append(name)
+            fitting = [parts for parts in layers.values() if all(held.get(name) == shapes[name] for name in parts)]
+            names = [name for parts in fitting for name in parts]
             return {name: np.asarray(file.get_tensor(name)) for name in names}
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
@@ -78,7 +76,7 @@ def _read(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArr
                 if about.get_dtype() not in _FLOATS:
                     raise WeightsError(f"{path}: {name} is of type {about.get_dtype()}, expected F32 or F64")
             for name in sorted(held - set(shapes)):
-                if _KEYFRAME_MARK not in held or _PARAMETER.fullmatch(name):
+                if _KEYFRAME_MARK not in held or not _OTHER_STATE.fullmatch(name):
                     found = _size(file.get_slice(name).get_shape())
                     raise WeightsError(
                         f"{path}: {name} ({found}) is not a tensor of this model{_nearest(name, shapes)}"
@@ -97,7 +95,7 @@ def _size(shape: Iterable[int]) -> str:
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:
-    parameters = sorted(filter(_PARAMETER.fullmatch, names))
+    parameters = sorted(name for name in names if not _OTHER_STATE.fullmatch(name))
     close = difflib.get_close_matches(name, parameters, n=1)
     if close:
         return f"; nearest: {close[0]}"

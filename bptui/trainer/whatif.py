@@ -62,7 +62,7 @@ def _outcome(again: Replayed, made: Sequence[Change], losses: list[float], held:
     ratio = _gradient_ratio(course)  # first: validation leaves other samples in the engine
     course.validate()
     x = lens.census_rows(course.setup.data.train.blocks())
-    seen = lens.see(lens.layers_of(course.engine), x)
+    seen = lens.look(course.engine, x)
     tail = losses[-max(1, len(losses) // 10) :]
     return Outcome(
         step=course.step, changes=tuple(made), losses=tuple(map(finite, losses)), loss=finite(sum(tail) / len(tail)),
@@ -114,7 +114,7 @@ def _exact(course: Course, wanted: Change) -> Iterator[Change]:
 def _revive(course: Course, initialiser: str) -> Iterator[Change]:
     x = lens.census_rows(course.setup.data.train.blocks())
     with np.errstate(all="ignore"):
-        seen = lens.see(lens.layers_of(course.engine), x)
+        seen = lens.look(course.engine, x)
     none = True
     for layer in seen:
         units = np.flatnonzero(layer.fired == 0)

@@ -13,7 +13,7 @@ import pytest
 from bptui.protocol.certificate import Certificate, verdict
 from bptui.runs import keyframes
 from bptui.trainer import lens
-from bptui.trainer.deaths import LensError, blame, certify, decompose, go_to, open_at, view_at
+from bptui.trainer.deaths import Here, LensError, blame, certify, decompose, go_to, open_at, view_at
 from bptui.trainer.replay import ReplayError
 
 
@@ -54,7 +54,7 @@ def test_the_certificate_names_the_update_that_killed(dead: Path, layer: str) ->
     unit = lost[len(lost) // 2]
     found = certify(dead, layer, unit)
     assert found.last_fired is not None and found.lr == 1.0 and found.samples == found.rows == seen.samples
-    x = np.asarray(lens.census_rows(open_at(dead, 0).course.setup.data.train.blocks()), np.float64)
+    x = np.asarray(lens.census_rows(open_at(dead, 0).course.setup.data.train.blocks()).x, np.float64)
 
     def z_of(step: int) -> np.ndarray:
         a = x
@@ -143,8 +143,13 @@ def test_every_cause_is_told_from_the_others() -> None:
         "weights": [first, second._replace(weight=-second.weight)],
         "upstream": [first._replace(weight=first.weight / 10), second],
     }
+
+    def here(layers: list[lens.Layer]) -> Here:
+        (_, a), _ = lens.forward(layers, x)
+        return Here(a, layers[1].weight, layers[1].bias)
+
     for cause, after in changes.items():
-        parts, z_before, z_after, peak = decompose([first, second], after, 1, 0, x)
+        parts, z_before, z_after, peak = decompose(here([first, second]), here(after), 0)
         assert blame(parts) == cause
         assert parts.total == pytest.approx(z_after - z_before)
         for name in set(changes) - {cause}:

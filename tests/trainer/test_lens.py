@@ -84,7 +84,7 @@ def test_the_lens_sees_the_engines_own_network(engine: str) -> None:
     batch = Batch(data.train.x[:32], data.train.y[:32])
     built.train_step(batch, 0, 0.1)
     before = built.tensor("a", 0)
-    x = lens.census_rows(data.train.blocks(100))
+    x = lens.census_rows(data.train.blocks(100)).x
     assert len(x) == min(3000, len(data.train.x))
     *_, (z, _) = lens.forward(lens.layers_of(built), x)
     np.testing.assert_allclose(z, built.predict(x), rtol=1e-3, atol=1e-4)

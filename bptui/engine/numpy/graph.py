@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -206,19 +206,25 @@ class GraphEngine(Engine):
 
     # -- looking, which changes nothing ------------------------------------------------------------
     def predict(self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None) -> Array:
-        self._twins = self._twins or self._built()
         pieces = []
         for first in range(0, max(len(x), 1), PREDICT_ROWS):
             piece = slice(first, first + PREDICT_ROWS)
-            taken = self._taken(x[piece])
-            context = Context(training=False, lengths=None if lengths is None else _counts(lengths[piece]))
-            for layer, station in enumerate(self._twins):
-                station.forward(self._sources(self._twins, taken, layer), context, None)
-            out = _there(self._twins[-1].a)
+            *_, (_, out) = self.passes(x[piece], None if lengths is None else lengths[piece])
             pieces.append(np.array(out if self._classes else self._rows(out), order="C"))
-        for station in self._twins:
-            station.forget()
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def passes(
+        self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[Array, Array]]:
+        self._twins = self._twins or self._built()
+        taken, context = self._taken(x), Context(training=False, lengths=_counts(lengths))
+        try:
+            for layer, station in enumerate(self._twins):
+                a = station.forward(self._sources(self._twins, taken, layer), context, None)
+                yield _there(station.z), a
+        finally:
+            for station in self._twins:
+                station.forget()
 
     def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
         return measure.data_loss(self._loss, outputs, y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from bptui.engine.numpy.clipping import Clipping, Penalised
 from bptui.engine.numpy.operations import run
 from bptui.engine.numpy.optimisers import OPTIMISERS, Direct
 from bptui.engine.numpy.parameters import Parameters
-from bptui.engine.numpy.tape import Tape, outputs
+from bptui.engine.numpy.tape import Tape, outputs, passes
 from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
 from bptui.spec.experiment import Experiment
@@ -183,6 +183,11 @@ class NumpyEngine(Engine):
             for first in range(0, max(len(x), 1), PREDICT_ROWS)
         ]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def passes(
+        self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[Array, Array]]:
+        return passes(self._model, self._parameters, x)
 
     def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
         return measure.data_loss(self._loss, outputs, y)

@@ -7,7 +7,7 @@ Inside, samples are columns: z, a and δ are ``(units, N)``, and an input has on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -130,10 +130,16 @@ class Tape:
 
 def outputs(layers: Sequence[Layer], parameters: Parameters, x: Array) -> Array:
     """Outputs ``(N, outputs)`` without dropout, in buffers of their own."""
+    *_, (_, a) = passes(layers, parameters, x)
+    return np.array(a, order="C")
+
+
+def passes(layers: Sequence[Layer], parameters: Parameters, x: Array) -> Iterator[tuple[Array, Array]]:
+    """z and a ``(N, units)`` of each layer without dropout, in buffers of their own."""
     rows = len(x)
-    a = np.ones((rows, x.shape[1] + 1), parameters.values.dtype)
-    a[:, :-1] = x
-    source = a.T
+    ones = np.ones((rows, x.shape[1] + 1), parameters.values.dtype)
+    ones[:, :-1] = x
+    source = ones.T
     for layer, block in zip(layers, parameters.blocks, strict=True):
         with_ones = np.ones((block.units + 1, rows), source.dtype)
         h = with_ones[: block.units]
@@ -143,5 +149,5 @@ def outputs(layers: Sequence[Layer], parameters: Parameters, x: Array) -> Array:
         if activation != "identity":
             for operation in ACTIVATIONS[activation](z, h, np.empty_like(h))[0]:
                 operation()
+        yield z.T, h.T
         source = with_ones
-    return np.array(h.T, order="C")

@@ -69,11 +69,11 @@ class LayerRun:
         self.mask = mask
         self.a = self.h if mask is None else self.h * mask
 
-    def predict(self, sources: tuple[Tensor, ...], lengths: Tensor | None) -> Tensor:
-        """a without dropout; nothing of the step is touched."""
+    def predict(self, sources: tuple[Tensor, ...], lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """z, and a without dropout; nothing of the step is touched."""
         context = Context(self.place, False, lengths)
         z = self._function(self.place.layer, sources, self.values, self.buffers, context)
-        return z if self.activation == "identity" else ACTIVATIONS[self.activation](z)
+        return z, z if self.activation == "identity" else ACTIVATIONS[self.activation](z)
 
     def backward(self, upstream: Tensor, wanted: bool, part: int, parts: int) -> tuple[Tensor | None, ...]:
         """δ = upstream ⊙ gate, then the parameters' gradients; gives ∂L/∂source of each input if ``wanted``.

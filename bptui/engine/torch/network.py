@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -193,14 +193,26 @@ class TorchEngine(Engine):
         with torch.no_grad():
             for first in range(0, max(len(x), 1), rows):
                 piece = slice(first, first + rows)
-                taken = self._taken(x[piece])
-                counts = None if lengths is None else self._counts(lengths[piece])
-                given: list[Tensor | None] = []
-                for run in self._runs:
-                    given.append(run.predict(_sources(run.place, taken, given), counts))
-                out = cast(Tensor, given[-1])
+                *_, (_, out) = self._passes(x[piece], None if lengths is None else lengths[piece])
                 pieces.append(out if self._classes else _rows(out, False))
             return _home(torch.cat(pieces))
+
+    def passes(
+        self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[Array, Array]]:
+        with torch.no_grad():
+            for z, a in self._passes(x, lengths):
+                yield _home(z), _home(a)
+
+    def _passes(
+        self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        taken, counts = self._taken(x), self._counts(lengths)
+        given: list[Tensor | None] = []
+        for run in self._runs:
+            z, a = run.predict(_sources(run.place, taken, given), counts)
+            given.append(a)
+            yield z, a
 
     def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
         return measure.data_loss(self._loss, outputs, y)
