@@ -20,7 +20,7 @@ from bptui.engine.dropout import Dropout, checked_rate, dropout_layers
 from bptui.engine.errors import EngineError
 from bptui.engine.settings import Settings
 from bptui.spec.experiment import Experiment
-from bptui.spec.layers.base import Parameter, Shape, dropout_of, has_dropout, size
+from bptui.spec.layers.base import Parameter, Shape, dropout_of, has_activation, size
 from bptui.spec.shapes import Placed
 
 Array = npt.NDArray[np.floating]
@@ -238,7 +238,7 @@ class Engine(ABC):
             self._rule_changed()
             return old
         rate, model = checked_rate(key, value), list(self._model)
-        layers = [index for index in layers if has_dropout(model[index])]
+        layers = [index for index in layers if has_activation(model[index])]
         if not layers:
             raise EngineError(f"{key}: no such layer has dropout")
         old = dropout_of(model[layers[0]])
@@ -255,7 +255,7 @@ class Engine(ABC):
         rates = {
             f"dropout.{info.name}": dropout_of(layer)
             for info, layer in zip(self.layers, self._model, strict=True)
-            if has_dropout(layer)
+            if has_activation(layer)
         }
         return {**self._settings.values, **rates}
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from bptui.engine.errors import nearest
 from bptui.spec.experiment import Experiment, Optimizer, layer_names
-from bptui.spec.layers.base import Activated, Weighted, activation_of
+from bptui.spec.layers.base import Activated, Weighted, activation_of, has_activation
 from bptui.spec.shapes import kind_of
 from bptui.trainer.cell import Cell
 
@@ -176,7 +176,7 @@ def structure(experiment: Experiment) -> dict[str, Any]:
     """What ``with_structure`` puts in place."""
     return {
         "activation": {
-            str(index): layer.activation for index, layer in enumerate(experiment.model) if isinstance(layer, Activated)
+            str(index): layer.activation for index, layer in enumerate(experiment.model) if has_activation(layer)
         },
         "optimizer": str(experiment.optimizer.__struct_config__.tag),
     }

@@ -110,8 +110,8 @@ def dropout_of(layer: LayerBase) -> float:
     return layer.dropout if isinstance(layer, Activated) else 0.0
 
 
-def has_dropout(layer: LayerBase) -> bool:
-    """Whether dropout can be set for this kind of layer."""
+def has_activation(layer: LayerBase) -> bool:
+    """Whether this kind of layer has an activation and dropout of its own."""
     return isinstance(layer, Activated)
 
 
