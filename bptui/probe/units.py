@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 from bptui.engine.base import Batch, Engine
-from bptui.spec.layers.base import size
 
 #: A unit that gives 0 for each of this many samples (or an epoch's, where that is less) is called dead. By the
 #: rule of three it then fires, with 95 % confidence, for fewer than 3 samples in as many.
@@ -36,7 +36,7 @@ class Census:
         self._engine = engine
         self.samples = 0
         self._batches: list[Batch] = []
-        at_once = max(16, MOST_VALUES // max(size(layer.shape) for layer in engine.layers))
+        at_once = max(16, MOST_VALUES // max(math.prod(layer.shape) for layer in engine.layers))
         for block in blocks:
             rows = min(len(block.x), CENSUS_SAMPLES - self.samples)
             for first in range(0, rows, at_once):

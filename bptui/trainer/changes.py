@@ -176,7 +176,7 @@ def structure(experiment: Experiment) -> dict[str, Any]:
     """What ``with_structure`` puts in place."""
     return {
         "activation": {
-            str(index): layer.activation for index, layer in enumerate(experiment.model) if has_activation(layer)
+            str(index): activation_of(layer) for index, layer in enumerate(experiment.model) if has_activation(layer)
         },
         "optimizer": str(experiment.optimizer.__struct_config__.tag),
     }
