@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class Captured:
     note: str
     output: Tensor | None = None
     """What the model gave, where the step was done again."""
+    given: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """What a layer was given and the δ of what it gave, in their own shapes."""
 
     @classmethod
     def of(
@@ -34,6 +36,10 @@ class Captured:
     ) -> Captured:
         """From what a sampler kept of the update under way, and the gradients as they are now."""
         kept: dict[str, dict[str, Tensor]] = {}
+        given = {
+            row.name: (row.values["x"], row.values["delta"])
+            for row in rows.all() if row.values.get("x") is not None and row.values.get("delta") is not None
+        }  # fmt: skip
         for row in rows.all():
             tensors: dict[str, Tensor] = {
                 kind: matrix(row.values[kind]) for kind in ("a", "delta", "x") if row.values.get(kind) is not None
@@ -53,7 +59,7 @@ class Captured:
             elif "x" in tensors:
                 tensors["z"] = tensors["x"]
             kept[row.name] = tensors
-        return cls(step, loss, None if raw_norm is None else float(raw_norm), kept, note, output)
+        return cls(step, loss, None if raw_norm is None else float(raw_norm), kept, note, output, given)
 
     def array(self, layer: str, kind: str) -> Array | None:
         """A tensor of a layer as NumPy (f32 or f64); None where there is none."""

@@ -1,19 +1,21 @@
 """Windows of a captured step's matrices, and its ledger, as the inspector asks for them.
 
 A script's network is a graph of any shape, so what depends on the next layer of a chain is not there: the two factors
-of δ, and rows ranked by aδ. That is said, never made up.
+of δ. That is said, never made up.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bptui.attach.capture import Captured
+from bptui.attach.given import ranked, why_not
 from bptui.attach.interventions import Impossible
-from bptui.attach.rows import Row
+from bptui.attach.rows import Row, weight_matrix
+from bptui.attach.stages import STAGES, Stages
 from bptui.engine.cells import histogram
 from bptui.expr import ConditionError
 from bptui.expr.cells import parse_cells
@@ -22,16 +24,70 @@ from bptui.probe.sheet import Order, Sheet, Window
 from bptui.protocol import messages as m
 from bptui.protocol.framing import Body
 
+if TYPE_CHECKING:
+    from bptui.attach.rerun import Rerun
+
 #: Most cells of one window.
 MOST_CELLS = 1 << 16
+#: Most samples that are ranked in one reply, and most inputs of one that travel.
+MOST_ROWS, MOST_FEATURES = 64, 4096
 #: Kinds of a sheet that a script's captured step may have, and why it has not the others.
-KINDS = ("z", "a", "delta", "x", "W", "b", "grad_W", "grad_b")
+KINDS = ("z", "a", "delta", "x", "W", "b", "grad_W", "grad_b", "raw_W", "clipped_W", "update_W")
 _WITHOUT = {
     "upstream": "the factors of δ need the next layer of a chain, which a script need not have: δ itself is shown",
     "gate": "the factors of δ need the next layer of a chain, which a script need not have: δ itself is shown",
     "y": "a script's targets are its own: bptui does not see them",
-    "update_W": "ΔW comes with the update, which is still to be made; Δ/W of the last one stands in pane 3",
+    "regularised_W": "a script's penalties are in its loss, or in its optimiser: raw, or applied Δ, have them",
 }
+
+
+def with_stages(captured: Captured, rows: list[Row], found: Stages) -> None:
+    """Put the gradient's stages beside what else is known of each layer's W."""
+    for row in rows:
+        weight = row.weight
+        for stage, kind in zip(STAGES, ("raw_W", "clipped_W", "update_W"), strict=True):
+            tensor = None if weight is None else found.of(stage, weight)
+            if tensor is not None:
+                captured.rows.setdefault(row.name, {})[kind] = weight_matrix(tensor.to_dense())
+
+
+def staged(captured: Captured, rows: list[Row], found: Stages, request: m.Stages, lr: float, note: str) -> m.Staged:
+    """The norm of each layer's ∂L/∂W at each stage, then of its Δ."""
+    with_stages(captured, rows, found)
+    told = []
+    for row in rows:
+        arrays = [captured.array(row.name, kind) for kind in ("raw_W", "clipped_W", "update_W")]
+        told.append(tuple(None if array is None else float(norm(array.astype(np.float64))) for array in arrays))
+    return m.Staged(
+        id=request.id, step=captured.step, micro="clip", names=STAGES, rows=tuple(told), missing=(0, 0, 0), lr=lr,
+        limits=found.limits, note="; ".join((*found.notes, note)),
+    )  # fmt: skip
+
+
+def ranked_rows(
+    captured: Captured, rows: list[Row], request: m.Ranked, rerun: Rerun, note: str
+) -> tuple[m.RankedRows, bytes]:
+    """Samples of the batch by what they give to the gradient of a unit. Raises Impossible in one line."""
+    row = rows[request.layer]
+    why = why_not(row)
+    common: dict[str, Any] = {
+        "id": request.id, "step": captured.step, "micro": "clip", "layer": request.layer, "unit": request.unit,
+    }  # fmt: skip
+    pair = captured.given.get(row.name)
+    if why or pair is None:
+        return m.RankedRows(**common, note=why or f"{row.name} was not seen in this update"), b""
+    order = ranked(row, *pair, request.unit)
+    samples = order.rows[: max(1, min(request.rows, MOST_ROWS))]
+    batch, count, body = rerun.batch(len(pair[0])), len(samples), Body()
+    arrays = {
+        "rows": body.add(samples.astype("<i8")), "given": body.add(order.given[:count]),
+        "along": body.add(order.along[:count]), "delta": body.add(order.delta[:count]),
+        "source": body.add(np.full(count, -1, "<i8")),
+        **{name: body.add(array) for name, array in batch.arrays(samples, MOST_FEATURES).items()},
+    }  # fmt: skip
+    return m.RankedRows(
+        **common, arrays=arrays, samples=len(pair[0]), gradient=order.gradient, picture=batch.picture, note=note
+    ), body.bytes()  # fmt: skip
 
 
 def sheet(captured: Captured, rows: list[Row], request: m.Sheet, note: str) -> tuple[m.Sheeted, bytes]:
@@ -87,8 +143,8 @@ def _around(window: Window, place: tuple[int, int]) -> Window:
 def _why_not(row: Row, kind: str) -> str:
     if kind in _WITHOUT:
         return _WITHOUT[kind]
-    if kind in ("W", "b", "grad_W", "grad_b"):
-        return f"{kind}: {row.name} ({row.kind}) has none" + (", or it is frozen" if kind.startswith("grad") else "")
+    if kind in ("W", "b", "grad_W", "grad_b", "raw_W", "clipped_W", "update_W"):
+        return f"{kind}: {row.name} ({row.kind}) has none" + (", or it is frozen" if kind not in ("W", "b") else "")
     return f"{kind}: {row.name} was not seen in this update"
 
 

@@ -22,6 +22,7 @@ from bptui.attach.rerun import Rerun
 from bptui.attach.rows import Rows
 from bptui.attach.sampling import Sampler
 from bptui.attach.snapshots import Snapshots
+from bptui.attach.stages import Stages, stages
 from bptui.engine.base import Quantity
 from bptui.probe.governor import Allowance, Governor
 from bptui.probe.measure import NAMED_SHARE, write_series
@@ -71,6 +72,7 @@ class Observer:
         self.rerun: Rerun | None = None
         self.one_batch: OneBatch | None = None
         """The paused step as it can be done again; None while it runs."""
+        self._stages: Stages | None = None
         self._closes = False
         """The update under way was given a closure."""
         self.interventions = Interventions(self)
@@ -151,6 +153,12 @@ class Observer:
         if self.pausing or hit is not None:
             self.stand(optimizer, loss, f"break: {hit.said}" if hit is not None else "")
 
+    def stages(self) -> Stages | None:
+        """The gradient's stages of the update that is paused in; None: none is."""
+        if self.one_batch is not None and self._stages is None:
+            self._stages = stages(self.one_batch, self.one_batch.optimizer)
+        return self._stages
+
     def stand(self, optimizer: Optimizer, loss: float, text: str) -> None:
         """PAUSED before the update, until told to go on."""
         session, sampler = self.session, self.sampler
@@ -172,7 +180,9 @@ class Observer:
         session.ring.set_step(session.step)
         session.enter("PAUSED", f"{text} at step {session.step:,}" if text else "", "clip")
         session.wait_until_released()
-        self.one_batch = None
+        self.one_batch = self._stages = None
+        if self.rerun is not None:
+            self.rerun.tape.keep_raw = self.pausing
         if self.rerun is not None and not self.breaks and not self.pausing:
             self.rerun.remove()
         now = time.perf_counter()
@@ -463,6 +473,7 @@ class Observer:
         self.pausing = True
         if self.rerun is not None:
             self.rerun.install()
+            self.rerun.tape.keep_raw = True
         if self.sampler is not None:
             self._schedule()
 

@@ -61,10 +61,7 @@ class Copy:
     def __init__(self, models: Sequence[Model], optimizer: Optimizer, step: int) -> None:
         memo: dict[int, Any] = {}
         roots = copy.deepcopy([model.root for model in models], memo)
-        self.optimizer: Optimizer = copy.deepcopy(optimizer, memo)
-        for name, value in vars(optimizer).items():  # what an optimiser of the script's own leaves out of its state
-            if name not in vars(self.optimizer) and not callable(value):
-                setattr(self.optimizer, name, copy.deepcopy(value, memo))
+        self.optimizer = whole(optimizer, copy.deepcopy(optimizer, memo), memo)
         self.roots = {model.root: made for model, made in zip(models, roots, strict=True)}
         self.models = tuple(Model(made, model.name, model.prefix) for model, made in zip(models, roots, strict=True))
         originals = [p for model in models for p in model.root.parameters()] + parameters_of(optimizer)
@@ -81,12 +78,21 @@ class Copy:
         """For ``Interventions``, which then change the copy."""
         return [self.optimizer]
 
-    def update(self, closure: Callable[[], Any] | None = None) -> None:
-        """The optimiser's own rule, without the hooks that everybody has put on every optimiser."""
-        real: Any = type(self.optimizer).step
-        if getattr(real, "hooked", False):
-            real = real.__wrapped__
-        real(self.optimizer, closure) if closure is not None else real(self.optimizer)
+
+def whole(optimizer: Optimizer, made: Optimizer, memo: dict[int, Any]) -> Optimizer:
+    """A deep copy, with what an optimiser of a class of its own leaves out of its state."""
+    for name, value in vars(optimizer).items():
+        if name not in vars(made) and not callable(value):
+            setattr(made, name, copy.deepcopy(value, memo))
+    return made
+
+
+def take_step(optimizer: Optimizer, closure: Callable[[], Any] | None = None) -> None:
+    """The optimiser's own rule, without the hooks that everybody has put on every optimiser."""
+    real: Any = type(optimizer).step
+    if getattr(real, "hooked", False):
+        real = real.__wrapped__
+    real(optimizer, closure) if closure is not None else real(optimizer)
 
 
 def parameters_of(optimizer: Optimizer) -> list[Tensor]:
@@ -99,10 +105,10 @@ class OneBatch:
     def __init__(
         self, rerun: Rerun, models: Sequence[Model], rows: Rows, optimizer: Optimizer, step: int, *, closure: bool
     ) -> None:
-        self._rerun, self._tape = rerun, rerun.tape
-        self._tape.close()
-        self._models, self._rows, self._optimizer = models, rows, optimizer
-        self.step, self._closure = step, closure
+        self._rerun, self.tape = rerun, rerun.tape
+        self.tape.close()
+        self._models, self._rows, self.optimizer = models, rows, optimizer
+        self.step, self.closure = step, closure
         self._why: str | None = None
         self.raw: dict[int, Tensor] = {}
         """Gradients before clipping, by the parameters' identities, once the step was reproduced."""
@@ -113,7 +119,7 @@ class OneBatch:
     @property
     def note(self) -> str:
         """What must be known to read a result."""
-        reads = self._tape.reads
+        reads = self.tape.reads
         return f"{reads} numbers that the script took out of tensors stay as they were" if reads else ""
 
     def attempt(self, variation: Variation | None) -> Result:
@@ -138,18 +144,28 @@ class OneBatch:
                 self._why = str(error)
         return self._why
 
+    def applied(self) -> dict[int, Tensor]:
+        """Δ of what the optimiser changes, by the parameters' identities, from the step done again; or Impossible."""
+        with kept_generators():
+            if self.reproduced():
+                raise Impossible(self.reproduced())
+            made = self._copy()
+            before = {key: p.detach().clone() for key, p in made.leaves.items()}
+            self._result(made, None)
+        return {id(p): made.leaves[id(p)].detach() - before[id(p)] for p in parameters_of(self.optimizer)}
+
     # -- doing it ------------------------------------------------------------------------------------
     def _copy(self) -> Copy:
         self._rerun.take_off()  # the copy shall not have our hooks, nor copy what hangs on them
         try:
-            return Copy(self._models, self._optimizer, self.step)
+            return Copy(self._models, self.optimizer, self.step)
         except Exception as error:
             raise Impossible(f"this step cannot be done again, as no copy can be made: {_line(error)}") from None
         finally:
             self._rerun.install()
 
     def _reproduced(self) -> Result:
-        tape = self._tape
+        tape = self.tape
         if tape.problem:
             raise Impossible(f"this step cannot be done again: {tape.problem}")
         if not any(isinstance(entry, ModelCall) for entry in tape.entries):
@@ -187,7 +203,7 @@ class OneBatch:
         owned = parameters_of(made.optimizer)
         before = [p.detach().clone() for p in owned]
         try:
-            made.update((lambda: self._again(made, variation)) if self._closure else None)
+            take_step(made.optimizer, (lambda: self._again(made, variation)) if self.closure else None)
         except Exception as error:
             raise Impossible(f"the copy's optimiser cannot take its step: {_line(error)}") from None
         moved = _norm([p.detach() - old for p, old in zip(owned, before, strict=True)])
@@ -229,8 +245,8 @@ class OneBatch:
                 raise Impossible("this step cannot be done again: it takes another way now")
             values.update(zip(numbers, tensors, strict=True))
 
-        loss, clipped = 0.0, False
-        entries = self._tape.entries
+        loss = 0.0
+        entries = self.tape.entries
         if not backward:  # what comes behind the last of them is about gradients
             last = max((at for at, entry in enumerate(entries) if isinstance(entry, Backward)), default=-1)
             entries = entries[: last + 1]
@@ -257,13 +273,9 @@ class OneBatch:
                 loss += float(total(roots, *arguments, **options)) if len(now) != 1 else now[0].double().sum().item()
                 if backward:
                     plain_backward()(roots, *arguments, **options)
-            elif backward and (variation is None or variation.clip_norm is None):  # clipping
-                if not clipped:
                     self._note_raw(made, held)
-                clipped = True
+            elif backward and (variation is None or variation.clip_norm is None):  # clipping
                 entry.real([made.leaves.get(id(p), p) for p in entry.parameters], *entry.arguments, **entry.options)
-        if backward and not clipped:
-            self._note_raw(made, held)
         if backward and variation is not None and variation.clip_norm is not None:
             with torch.no_grad():
                 inspect.unwrap(nn.utils.clip_grad_norm_)(parameters_of(made.optimizer), variation.clip_norm)
@@ -279,7 +291,7 @@ class OneBatch:
             self.raw = {key: gradient.detach().clone() for key, gradient in gradients.items()}
 
     def _hold_gradients(self, made: Copy) -> None:
-        for parameter in parameters_of(self._optimizer):
+        for parameter in parameters_of(self.optimizer):
             have = made.leaves[id(parameter)].grad
             if parameter.grad is None or not parameter.requires_grad:
                 continue

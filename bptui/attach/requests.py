@@ -23,6 +23,7 @@ from bptui.protocol.messages import (
     Ledger,
     Ok,
     Pause,
+    Ranked,
     Refused,
     Request,
     Run,
@@ -30,6 +31,7 @@ from bptui.protocol.messages import (
     Shadow,
     Shadowed,
     Sheet,
+    Stages,
     Step,
     Stop,
     TrainerReply,
@@ -46,8 +48,6 @@ if TYPE_CHECKING:
 
 #: Why a script does not do what the built-in trainer does.
 _NOT = {
-    "Ranked": "rows of the batch are ranked for dense layers of bptui's own networks only",
-    "Stages": "the stages of the gradient are bptui's own training's; a script's clipping is told with ‖∇‖ above",
     "Lens": "the lens needs fixed training samples, which a script keeps to itself; dead units stand in pane 3",
     "Branch": "a script cannot be branched: its past is its own",
     "MicroStep": "a script's update is one step: s does it; micro-steps are for bptui's own networks",
@@ -67,7 +67,7 @@ def answer(session: Session, asked: Asked) -> None:
     assert control is not None
     was_held = session.state == "HELD"
     try:
-        if isinstance(request, Inspect | Sheet | Ledger):
+        if isinstance(request, Inspect | Sheet | Ledger | Ranked | Stages):
             reply, body = _LOOKS[type(request)](session, request)
             control.reply(link, reply, body)
             return
@@ -198,10 +198,35 @@ def _captured(session: Session, layer: int = 0) -> tuple[Captured, list[Row], st
 
 
 def _sheet(session: Session, request: Sheet) -> tuple[TrainerReply, bytes]:
-    from bptui.attach.looking import sheet
+    from bptui.attach.looking import sheet, with_stages
 
     captured, rows, note = _captured(session, request.layer)
+    if request.kind in ("raw_W", "clipped_W", "update_W"):
+        found = _observer(session).stages()
+        if found is not None:
+            with_stages(captured, rows, found)
+            note = "; ".join((*found.notes, note))
     return sheet(captured, rows, request, note)
+
+
+def _stages(session: Session, request: Stages) -> tuple[TrainerReply, bytes]:
+    from bptui.attach.looking import staged
+
+    captured, rows, note = _captured(session)
+    found, observer = _observer(session).stages(), _observer(session)
+    if found is None:
+        raise NotNow("pause first: stages are of the update that is paused in")
+    lr = observer.known(captured.loss)["lr"]
+    return staged(captured, rows, found, request, lr or 0.0, note), b""
+
+
+def _ranked(session: Session, request: Ranked) -> tuple[TrainerReply, bytes]:
+    from bptui.attach.looking import ranked_rows
+
+    captured, rows, note = _captured(session, request.layer)
+    rerun = _observer(session).rerun
+    assert rerun is not None
+    return ranked_rows(captured, rows, request, rerun, note)
 
 
 def _ledger(session: Session, request: Ledger) -> tuple[TrainerReply, bytes]:
@@ -262,7 +287,7 @@ def _try(session: Session, request: Try) -> Tried:
 
 
 _LOOKS: dict[type[Request], Callable[[Session, Any], tuple[TrainerReply, bytes]]] = {
-    Inspect: _inspect, Sheet: _sheet, Ledger: _ledger,
+    Inspect: _inspect, Sheet: _sheet, Ledger: _ledger, Ranked: _ranked, Stages: _stages,
 }  # fmt: skip
 _HANDLERS: dict[type[Request], Callable[[Session, Any], None]] = {
     Run: _run, Pause: _pause, Step: _step, Stop: _stop, Set: _set, Keep: _keep, GoTo: _go_to, Back: _back,

@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 
 from bptui.attach.capture import Captured
 from bptui.attach.discover import Model
+from bptui.attach.given import Batch
 from bptui.attach.interventions import Impossible
 from bptui.attach.rows import Rows, first_tensor
 from bptui.attach.sampling import Sampler
@@ -97,9 +98,16 @@ class Rerun:
 
         tensor.register_hook(keep)  # type: ignore[no-untyped-call]
 
+    def batch(self, samples: int) -> Batch:
+        """What can be seen of the batch of the update under way."""
+        call = next(iter(self._calls.values()), None)
+        inputs, output = (None, None) if call is None else ((call.inputs, call.options), call.output)
+        return Batch(self.tape, inputs, output, samples)
+
     def again(self, rows: Rows, step: int, loss: float) -> Captured:
         """The captured step; its note says why where it cannot be done again."""
         whole: dict[str, dict[str, Tensor]] = {}
+        given: dict[str, tuple[Tensor, Tensor]] = {}
         note = ""
         for root, model in self._roots.items():
             call = self._calls.get(root)
@@ -113,12 +121,13 @@ class Rerun:
                 captured, problem = None, f"{type(error).__name__}: {error}".splitlines()[0]
             if captured is not None:
                 whole |= captured.rows
+                given |= captured.given
             note = note or problem
         parameters = Captured.of(rows, step, loss, self._hooks.raw_norm)
         for name, tensors in parameters.rows.items():
             whole[name] = {**whole.get(name, {}), **tensors}
         told = f"this step cannot be done again: {note}" if note else "this very step, done again on a copy"
-        return Captured(step, loss, parameters.raw_norm, whole, told)
+        return Captured(step, loss, parameters.raw_norm, whole, told, given=given)
 
     def shadow(self, captured: Captured) -> tuple[dict[str, float], float]:
         """‖δ − δ of float64‖ ∕ ‖δ of float64‖ of each layer of the captured step, and its loss in float64.

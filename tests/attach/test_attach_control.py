@@ -31,10 +31,15 @@ from bptui.protocol.messages import (
     Inspection,
     Keep,
     Pause,
+    Ranked,
+    RankedRows,
     Run,
     Set,
     Shadow,
     Shadowed,
+    Sheet,
+    Staged,
+    Stages,
     Status,
     Step,
     Stop,
@@ -78,6 +83,7 @@ def truth(step: int, again: bool = False) -> dict[str, Any]:
         found = {
             "loss": loss.item(), "delta": z.grad, "grad_W": model[0].weight.grad.T.clone(),
             "W": model[0].weight.detach().T.clone(),
+            "x": x, "y": y,
         }  # fmt: skip
         optimizer.step()
     if again:
@@ -184,6 +190,17 @@ async def test_pause_step_settings_snapshot_and_roll_back(tmp_path: Path) -> Non
         assert isinstance(shadow, Shadowed)
         assert all(error is not None and 0 < error < 1e-5 for error in shadow.errors[:-1]), shadow.errors
         assert shadow.errors[-1] == 0.0  # what the loss gave it is taken as it was
+        staged = (await face.session.request(Stages())).message
+        assert isinstance(staged, Staged)
+        sheet = await face.session.request(Sheet(layer=0, kind="update_W", rows=6, columns=8))
+        ranked = await face.session.request(Ranked(layer=0, unit=1))
+        assert isinstance(ranked.message, RankedRows) and ranked.message.samples == 40
+        given = np.abs(known["delta"][:, 1].numpy()) * np.linalg.norm(known["x"].numpy(), axis=1)
+        order = ranked.array(ranked.message.arrays["rows"])
+        assert np.allclose(ranked.array(ranked.message.arrays["given"]), given[order], rtol=1e-5)
+        assert np.array_equal(ranked.array(ranked.message.arrays["y"]), known["y"].numpy()[order])
+        refused = (await face.session.request(Ranked(layer=1, unit=1))).message
+        assert isinstance(refused, RankedRows) and "linear layers and 2-D convolutions" in refused.note
         plain = (await face.session.request(Try())).message
         assert isinstance(plain, Tried)
         assert (plain.step, plain.loss) == (first.step, known["loss"])
@@ -202,6 +219,11 @@ async def test_pause_step_settings_snapshot_and_roll_back(tmp_path: Path) -> Non
         second = await face.until(lambda status: status.state == "PAUSED" and status.step == first.step + 1)
         after, known = await face.inspect(0, "delta", "W"), truth(second.step)
         assert np.array_equal(after["W"], known["W"].numpy())
+        moved = np.array(sheet.array(sheet.message.arrays["values"]))
+        assert np.allclose(moved, after["W"] - seen["W"], rtol=0, atol=0), "the Δ that was foretold is the one made"
+        assert staged.names == ("raw", "clipped", "applied")
+        assert staged.rows[0][2] == pytest.approx(float(np.linalg.norm(moved)), rel=1e-6)
+        assert staged.rows[0][0] == staged.rows[0][1]
         assert np.array_equal(after["delta"], known["delta"].numpy())
 
         await face.session.request(GoTo(step=first.step))

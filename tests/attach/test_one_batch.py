@@ -12,8 +12,12 @@ from stepping import Standing
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bptui.attach.discover import models_of
+from bptui.attach.given import ranked
 from bptui.attach.interventions import Impossible
 from bptui.attach.onebatch import OneBatch, Result
+from bptui.attach.rows import Rows
+from bptui.attach.stages import Stages, stages
 from bptui.attach.variations import Variation
 
 
@@ -218,6 +222,56 @@ def test_another_optimiser_begins_without_moments() -> None:
     for name, buffer in net.named_buffers():
         buffer.copy_(buffers[name])
     assert found[0].after == plain(net, optimizer, x, y).item()
+
+
+@pytest.mark.parametrize("clip", [None, 0.05])
+def test_stages_of_the_gradient(clip: float | None) -> None:
+    """Raw before the script clips, clipped as the optimiser gets it, and the Δ that it then really makes."""
+    net, optimizer = made()
+    found: list[Stages] = []
+    with Standing(net, at=3, look=lambda one: found.append(stages(one, optimizer))):
+        for step in range(4):
+            plain(net, optimizer, *batch(step)).backward()
+            raw = [p.grad.clone() for p in net.parameters() if p.grad is not None]
+            if clip is not None:
+                nn.utils.clip_grad_norm_(net.parameters(), clip)
+            before = [p.detach().clone() for p in net.parameters()]
+            optimizer.step()
+    assert found[0].limits == ({} if clip is None else {"clip_norm": clip})
+    assert not found[0].notes
+    for parameter, gradient, old in zip(net.parameters(), raw, before, strict=True):
+        assert torch.equal(found[0].of("raw", parameter), gradient)
+        assert torch.equal(found[0].of("clipped", parameter), parameter.grad)
+        assert torch.equal(found[0].of("applied", parameter), parameter.detach() - old)
+
+
+@pytest.mark.parametrize(
+    ("layer", "x"),
+    [(nn.Linear(5, 4), torch.randn(7, 5)), (nn.Linear(5, 4), torch.randn(7, 3, 5)),
+     (nn.Conv2d(2, 4, 3, stride=2, padding=1, dilation=2), torch.randn(7, 2, 9, 8))],
+    ids=["linear", "tokens", "convolution"],
+)  # fmt: skip
+def test_what_each_sample_gives_is_its_own_gradient(layer: nn.Module, x: Tensor) -> None:
+    rows = Rows(models_of(layer))
+    (row,) = rows.all()
+    out = layer(x)
+    rows.saw(row, out, None)
+    loss = (out.square() * torch.linspace(0.5, 2.0, len(x)).reshape(-1, *[1] * (out.ndim - 1))).sum()
+    (delta,) = torch.autograd.grad(loss, out, retain_graph=True)
+    weight = next(layer.parameters())
+    each = []
+    for n in range(len(x)):
+        one = torch.autograd.grad(out, weight, delta * (torch.arange(len(x)) == n).reshape(-1, *[1] * (out.ndim - 1)),
+                                  retain_graph=True)[0]  # fmt: skip
+        each.append(one[2].reshape(-1).double())
+    whole = torch.stack(each)
+    order = ranked(row, x, delta, 2)
+    assert order.rows.tolist() == sorted(range(len(x)), key=lambda n: -float(whole[n].norm()))
+    assert torch.allclose(torch.from_numpy(order.given.copy()), whole.norm(dim=1)[order.rows.tolist()], rtol=1e-5)
+    assert order.gradient == pytest.approx(float(whole.sum(0).norm()), rel=1e-5)
+    assert float(order.along.sum()) == pytest.approx(1.0, rel=1e-5)
+    with pytest.raises(Impossible, match="has 4"):
+        ranked(row, x, delta, 4)
 
 
 def test_what_cannot_be_reproduced_says_why() -> None:

@@ -113,7 +113,9 @@ class RankedPane(ChartPane):
         out = view.outputs[at]
         if self._binary and len(out) == 1:
             return _class(view.names, int(out[0] > 0))
-        if self.snapshot.model.task == "classification" and len(out) > 1 and all(v == v for v in out):
+        target = view.targets[at]
+        script = self.snapshot.script and isinstance(target, int) and target < len(out)  # it looks like classes
+        if (script or self.snapshot.model.task == "classification") and len(out) > 1 and all(v == v for v in out):
             return _class(view.names, max(range(len(out)), key=out.__getitem__))
         return ", ".join(small(v) for v in out[:2])
 

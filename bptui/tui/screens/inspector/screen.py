@@ -559,7 +559,7 @@ class Inspector(TransportScreen):
     def action_open_here(self) -> None:
         """Enter: the sample under the cursor, or the matrix of the stage under it."""
         if self.view == "stages":
-            self._put_quantity(KINDS[self.stages.stage])
+            self._put_quantity(self.stages.kind)
         elif self.view == "rows":
             self.ranked.whole = not self.ranked.whole
             self.ranked.show()

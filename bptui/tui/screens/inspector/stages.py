@@ -15,6 +15,7 @@ from bptui.tui.widgets.chart import ChartPane
 from bptui.tui.widgets.pane import Line
 
 KINDS = ("raw_W", "regularised_W", "clipped_W", "update_W")
+"""Of the stages of bptui's own networks; a script's are fewer."""
 WIDTH = 15
 
 
@@ -41,8 +42,10 @@ class StagesPane(ChartPane):
         if self.view is None:
             return []
         limits = ", ".join(f"{key} {number(value)}" for key, value in self.view.limits.items()) or "no clipping"
-        penalties = "penalties on" if self.view.penalties else "no penalties"
-        return [(2, f" {penalties}, {limits}, lr {number(self.view.lr)} ", "dim"), (-1, f" {self.view.note} ", "dim")]
+        penalties = "penalties on, " if self.view.penalties else "no penalties, "
+        if "regularised" not in self.view.names:
+            penalties = ""
+        return [(2, f" {penalties}{limits}, lr {number(self.view.lr)} ", "dim"), (-1, f" {self.view.note} ", "dim")]
 
     def inside(self, width: int, height: int) -> list[Line]:
         view, layers = self.view, self.snapshot.model.layers
@@ -61,6 +64,12 @@ class StagesPane(ChartPane):
             lines.append(self._line(view, at, lead))
         return [*lines, [], self._whole(view, lead), [(self._sentence(view), "dim")]]
 
+    @property
+    def kind(self) -> str:
+        """Of the matrix of the stage under the cursor."""
+        name = self.view.names[min(self.stage, len(self.view.names) - 1)] if self.view is not None else "raw"
+        return "update_W" if name == "applied" else f"{name}_W"
+
     def _line(self, view: Staged, at: int, lead: int) -> Line:
         layers = self.snapshot.model.layers
         name = layers[at].name if at < len(layers) else "?"
@@ -71,7 +80,8 @@ class StagesPane(ChartPane):
         for stage, value in enumerate(view.rows[at]):
             on = "+cursor" if here and stage == self.stage else ""
             text = _text(value, view.missing[stage])
-            changed = value is not None and before is not None and stage < 3 and value != before
+            applied = view.names[stage] == "applied"
+            changed = value is not None and before is not None and not applied and value != before
             tone = "dim" if value is None else "bad" if not math.isfinite(value) else "warn" if changed else "text"
             line += [(" " * max(0, WIDTH - len(text)), "text"), (text, tone + on)]
             before = value
@@ -89,9 +99,11 @@ class StagesPane(ChartPane):
 
     def _sentence(self, view: Staged) -> str:
         row = view.rows[self.selected] if self.selected < len(view.rows) else ()
-        if len(row) == 4 and row[2] is not None and row[3] is not None and row[2]:
+        known = dict(zip(view.names, row, strict=False))
+        clipped, applied = known.get("clipped"), known.get("applied")
+        if clipped and applied is not None:
             plain = f"plain gradient descent would make it lr = {number(view.lr)}"
-            return f"‖ΔW‖ / ‖clipped‖ = {row[3] / row[2]:.4g}   ({plain})"
+            return f"‖ΔW‖ / ‖clipped‖ = {applied / clipped:.4g}   ({plain})"
         return ""
 
     def on_key(self, event: events.Key) -> None:
@@ -100,7 +112,7 @@ class StagesPane(ChartPane):
             event.stop()
             down, right = moves[event.key]
             self.selected = max(0, min(len(self.view.rows) - 1, self.selected + down))
-            self.stage = max(0, min(len(KINDS) - 1, self.stage + right))
+            self.stage = max(0, min(len(self.view.names) - 1, self.stage + right))
             self.show()
             self.post_message(self.Moved())
 
