@@ -202,7 +202,8 @@ class Inspector(TransportScreen):
         if self.view == "rows":
             return "∂L/∂W[:, j] = Σₙ aₙ δₙⱼ", "each row gives the vector aₙδₙⱼ; enter shows the sample"
         if self.view == "stages":
-            return "raw → regularised → clipped → ΔW", "enter shows the matrix of a stage"
+            between = "" if self.snapshot.script else "regularised → "
+            return f"raw → {between}clipped → ΔW", "enter shows the matrix of a stage"
         quantity = "delta" if self.view == "ledger" else self.quantity
         _, _, text, meaning = _WORDS[quantity]
         layers = self.snapshot.model.layers

@@ -90,8 +90,9 @@ class StagesPane(ChartPane):
     def _whole(self, view: Staged, lead: int) -> Line:
         """The norm over all layers: what clipping by norm sees."""
         line: Line = [(fit("  all layers", lead), "dim")]
+        weighted = [row for row in view.rows if any(value is not None for value in row)] or list(view.rows)
         for stage, missing in enumerate(view.missing):
-            column = [row[stage] for row in view.rows]
+            column = [row[stage] for row in weighted]  # a script's layers need not have weights
             known = [value for value in column if value is not None]
             value = math.sqrt(math.fsum(v * v for v in known)) if known and len(known) == len(column) else None
             line.append((f"{_text(value, missing):>{WIDTH}}", "text" if value is not None else "dim"))
