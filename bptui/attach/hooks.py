@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,26 +28,42 @@ Optimizer = torch.optim.Optimizer
 
 #: Losses on another device that may wait to be read.
 WAITING = 32
+#: Ends of updates that are remembered, to see what a sample cost.
+STAMPS = 64
 
 
 class Hooks:
-    """Installs and removes what every update passes through, and calls the session where more is to be done."""
+    """Installs and removes what every update passes through, and calls the session where more is to be done.
+
+    The caches are cold whenever one of these lines runs: torch has been through them with all of a step since. Each
+    object that is touched then costs about as much as a hundred lines that run warm. Hence slots, one object that holds
+    all that changes, and calls without ``*``.
+    """
+
+    __slots__ = (
+        "_before", "_undo", "depth", "due", "further", "last_loss", "raw_norm", "root", "session", "stamps", "tape",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.roots: list[Any] = []
-        """Losses that ``backward`` was called on since the last update: floats, or tensors of another device."""
-        self.waiting: list[tuple[int, Tensor, float]] = []
-        """Step, loss and time of updates whose losses lie on another device."""
+        self.root: Any = None
+        """The loss that ``backward`` was called on since the last update: a float, or a tensor of another device."""
+        self.further: list[Any] = []
+        """Those of its further calls."""
         self.depth = 0
         """How many calls of ``backward`` are under way: checkpointing calls it from within."""
-        self.raw_norm: Tensor | None = None
-        """The gradient's norm before ``clip_grad_norm_`` cut it, of this update; None: it was not called."""
-        self.tape: Tape | None = None
-        """What records the update under way, where it may be done again (see ``rerun``)."""
         self.last_loss = float("nan")
         self.due = 0
         """The first update after which the session wants to be asked, whatever the flag says."""
+        self.tape: Tape | None = None
+        """What records the update under way, where it may be done again (see ``rerun``)."""
+        self.stamps: deque[float] = deque(maxlen=STAMPS)
+        """When the last updates ended, in seconds of the clock."""
+        self.waiting: list[tuple[int, Tensor, float]] = []
+        """Step, loss and time of updates whose losses lie on another device."""
+        self.raw_norm: Tensor | None = None
+        """The gradient's norm before ``clip_grad_norm_`` cut it, of this update; None: it was not called."""
         self._undo: list[Callable[[], None]] = []
         self._before: RemovableHandle | None = None
 
@@ -65,7 +82,8 @@ class Hooks:
         for undo in reversed(self._undo):
             undo()
         self._undo.clear()
-        self.roots.clear()
+        self.root = None
+        self.further.clear()
 
     def watch_before(self, on: bool) -> None:
         """Whether the session is asked before an update too (only one that is looked at needs it)."""
@@ -88,9 +106,35 @@ class Hooks:
 
     # -- what a script passes through --------------------------------------------------------------
     def _backward(self, real: Callable[..., None]) -> Callable[..., None]:
-        roots = self.roots
+        further = self.further
 
-        def backward(tensors: Any, *arguments: Any, **options: Any) -> None:
+        def backward(
+            tensors: Any, grad_tensors: Any = None, retain_graph: Any = None, create_graph: Any = False,
+            grad_variables: Any = None, inputs: Any = None,
+        ) -> None:  # fmt: skip
+            if self.depth:
+                return real(tensors, grad_tensors, retain_graph, create_graph, grad_variables, inputs)
+            if self.tape is not None:
+                self.tape.backward(tensors, (grad_tensors, retain_graph, create_graph, grad_variables, inputs), {})
+            self.depth = 1
+            try:
+                real(tensors, grad_tensors, retain_graph, create_graph, grad_variables, inputs)
+            finally:
+                self.depth = 0
+            if type(tensors) is Tensor and tensors.is_cpu and tensors.numel() == 1:
+                loss: Any = tensors.item()  # read at once: a reference would keep its graph alive
+            else:
+                loss = total(tensors, grad_tensors if grad_tensors is not None else grad_variables)
+            if self.root is None:
+                self.root = loss
+            else:
+                further.append(loss)
+            return None
+
+        if list(inspect.signature(backward).parameters) == list(inspect.signature(real).parameters):
+            return backward
+
+        def of_another_torch(tensors: Any, *arguments: Any, **options: Any) -> None:
             if self.depth:
                 return real(tensors, *arguments, **options)
             if self.tape is not None:
@@ -100,13 +144,12 @@ class Hooks:
                 real(tensors, *arguments, **options)
             finally:
                 self.depth = 0
-            if type(tensors) is Tensor and tensors.numel() == 1 and not tensors.is_cuda:
-                roots.append(tensors.item())  # read at once: a reference would keep its graph alive
-            else:
-                roots.append(total(tensors, *arguments, **options))
+            further.append(total(tensors, *arguments, **options))
+            if self.root is None:
+                self.root = further.pop()
             return None
 
-        return backward
+        return of_another_torch
 
     def _clip(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def clip_grad_norm_(*arguments: Any, **options: Any) -> Any:
@@ -133,27 +176,23 @@ class Hooks:
         return None
 
     def _after(self) -> Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], None]:
-        session, roots, waiting, clock = self.session, self.roots, self.waiting, time.time
-        record, flag, find = session.ring.loss, session.ring.flag_view(), self.loss
-        session.flag = flag
+        session, record, clock, stamp = self.session, self.session.ring.loss, time.time, self.stamps.append
+        session.flag = flag = session.ring.flag_view()
 
         def after(optimizer: Optimizer, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
             try:
-                step = session.step
-                if roots:
-                    loss: Any = roots[0] if len(roots) == 1 else find(arguments, options)
-                    roots.clear()
-                else:
-                    loss = self.last_loss
-                if type(loss) is float:
+                loss, step, now = self.root, session.step, clock()
+                stamp(now)
+                if type(loss) is float and not self.further:
+                    self.root = None
                     self.last_loss = loss
-                    if waiting:
+                    if self.waiting:
                         self.flush()
-                    record(step, loss, clock())
-                else:  # on another device: reading it now would make this process wait for that device
-                    waiting.append((step, loss, clock()))
+                    record(step, loss, now)
+                else:
+                    self._record(step, now, arguments, options)
                 session.step = step + 1
-                if step >= self.due or flag[0] or len(waiting) >= WAITING:
+                if step >= self.due or flag[0]:
                     self.flush()
                     if session.observer is not None:
                         session.observer.after_update(optimizer, self.last_loss)
@@ -163,6 +202,24 @@ class Hooks:
                 session.give_up(error)
 
         return after
+
+    def _record(self, step: int, now: float, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """The loss of an update that ``backward`` was not called in just once, or that lies on another device."""
+        loss: float | Tensor = self.last_loss
+        if self.root is not None:
+            # of a closure, which is called again and again, the first; else the sum of all
+            closed = not self.further or closure_of(arguments, options) is not None
+            loss = self.root if closed else sum(self.further, self.root)
+            self.root = None
+            self.further.clear()
+        if isinstance(loss, Tensor):  # reading it now would make this process wait for its device
+            self.waiting.append((step, loss, now))
+            if len(self.waiting) >= WAITING:
+                self.flush()
+        else:
+            self.flush()
+            self.last_loss = loss
+            self.session.ring.loss(step, loss, now)
 
     def flush(self) -> None:
         """Record the losses that still lie on their device, in one transfer."""
@@ -175,19 +232,7 @@ class Hooks:
 
     def current_loss(self) -> float:
         """The loss of the update under way; the last one's where nothing was called backward since."""
-        return (
-            float(self.roots[0])
-            if len(self.roots) == 1
-            else sum(map(float, self.roots))
-            if self.roots
-            else self.last_loss
-        )
-
-    def loss(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> float | Tensor:
-        """The sum of what ``backward`` was called on; with a closure, which is called again and again, the first."""
-        if closure_of(arguments, options) is not None:
-            return self.roots[0]  # type: ignore[no-any-return]
-        return sum(self.roots)  # type: ignore[no-any-return]
+        return self.last_loss if self.root is None else float(sum(map(float, self.further), float(self.root)))
 
 
 def closure_of(arguments: tuple[Any, ...], options: dict[str, Any]) -> Callable[[], Any] | None:

@@ -44,8 +44,8 @@ STATES = ("STARTING", "READY", "RUNNING", "PAUSED", "DONE", "FAILED", "WAITING",
 
 _U32, _U64, _F64 = struct.Struct("<I"), struct.Struct("<Q"), struct.Struct("<d")
 _RECORD = struct.Struct("<IHHQd")
-_SCALAR = struct.Struct("<IHHQdd")
 RECORD_BYTES = _RECORD.size  # 24
+LOSS_BYTES = 32
 SPILL_CHUNK = struct.Struct("<QQ")
 STALL_SECONDS = 5.0
 
@@ -82,6 +82,10 @@ class Record(enum.IntEnum):
     """As HISTOGRAM, of a state that is on record already."""
 
 
+#: The first eight bytes of a LOSS record of rank 0.
+_LOSS_WORD = LOSS_BYTES | int(Record.LOSS) << 32
+
+
 class Entry(NamedTuple):
     """One record as read: ``payload`` is a copy."""
 
@@ -111,7 +115,8 @@ class Ring:
             raise RingError(f"{path}: not a ring, or damaged")
         # struct clears what it packs into before it fills it, and unpacks byte by byte: the other process would
         # see half a number. A cast view stores and loads a word at once (little-endian machines).
-        self._words = memoryview(self._map)[:HEADER_BYTES].cast("Q")
+        self._words = memoryview(self._map).cast("Q")
+        self._doubles = memoryview(self._map).cast("d")
         self._halves = memoryview(self._map)[:HEADER_BYTES].cast("I")
         self._head = self.head
         self._room = 0  # bytes that may be written before the tail must be looked at again
@@ -131,8 +136,8 @@ class Ring:
         return cls(path)
 
     def close(self) -> None:
-        self._words.release()
-        self._halves.release()
+        for view in (self._words, self._doubles, self._halves):
+            view.release()
         with contextlib.suppress(BufferError):
             self._map.close()
         self._file.close()
@@ -191,13 +196,17 @@ class Ring:
         """The hot path: one LOSS record."""
         head = self._head
         at = head % self.capacity
-        if self._room < 32 or self.capacity - at < 32:
-            at = self._make_room(32)
+        if self._room < LOSS_BYTES or self.capacity - at < LOSS_BYTES:
+            at = self._make_room(LOSS_BYTES)
             head = self._head
-        _SCALAR.pack_into(self._map, HEADER_BYTES + at, 32, 1, self.rank, step, now, value)
-        self._head = head = head + 32
-        self._room -= 32
-        words = self._words
+        words, doubles = self._words, self._doubles
+        place = (HEADER_BYTES + at) >> 3
+        words[place] = _LOSS_WORD | self.rank << 48
+        words[place + 1] = step
+        doubles[place + 2] = now
+        doubles[place + 3] = value
+        self._head = head = head + LOSS_BYTES
+        self._room -= LOSS_BYTES
         words[2] = head
         words[5] = step + 1
 
