@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The TUI draws nothing useful on a smaller terminal.
 SMALLEST = (40, 12)
+#: The most that Textual writes: what comes right after a chart's frame waits 8 ms, not 17. (Charts still come at 4 Hz.)
+FRAMES_PER_SECOND = "120"
 
 
 class UsageError(ValueError):
@@ -173,7 +175,9 @@ def show(
 
     garbage.wait()
     from bptui.tui.config import read_config
-    from bptui.tui.start import start
+
+    with _environment("TEXTUAL_FPS", FRAMES_PER_SECOND):
+        from bptui.tui.start import start
     from bptui.tui.themes import theme_name
 
     liked = read_config()
@@ -193,6 +197,19 @@ def show(
         at=at,
         lesson=lesson,
     )
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """A variable, unless its user has set it, for what is imported within: not for the processes that are started."""
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def glyphs_for(choice: GlyphChoice) -> GlyphName:

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from bptui.tui.screens.settings import Changed
 
 PAINT_SECONDS = 0.25
+ANSWER_SECONDS = 0.1
+"""After a key the next frame belongs to its answer: neither charts nor the collector get in its way."""
 NO_CONTROL = "another face has control; c takes it"
 
 
@@ -97,6 +99,7 @@ class BptuiApp(App[ExitResult]):
         self.main = MainScreen(self.store.snapshot, self.glyphs)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dirty = False
+        self._held_back = False
         self._first_run = True
         self._discard: list[Path] = []
         self.leaving = False
@@ -178,8 +181,14 @@ class BptuiApp(App[ExitResult]):
     # -- painting ----------------------------------------------------------------------------------
     def _tick(self) -> None:
         self.terminal.follow_size()
+        if self.terminal.attention.since_key < ANSWER_SECONDS and not self._held_back:
+            self._held_back = True  # once: where keys come all the time, every second frame does
+            return
+        self._held_back = False
         if self._dirty and not self.terminal.behind():
             self.paint()
+        if self.terminal.attention.since_key > ANSWER_SECONDS:
+            garbage.rest()
 
     def paint(self) -> None:
         """Give the newest snapshot to the screens."""

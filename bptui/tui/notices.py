@@ -91,8 +91,13 @@ class Attention:
         self._focused = True
 
     @property
+    def since_key(self) -> float:
+        """Seconds since the last key."""
+        return self._clock() - self._last_key
+
+    @property
     def elsewhere(self) -> bool:
         """Without reports: no key for a while."""
         if self._reports:
             return not self._focused
-        return self._clock() - self._last_key > LOOKING_SECONDS
+        return self.since_key > LOOKING_SECONDS
