@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
-from bptui.data import idx
 from bptui.data.errors import DataError, printable
 from bptui.data.finding import read
-from bptui.data.places import folders_named, search_path, shipped
+from bptui.data.places import search_path
 from bptui.data.raw import Raw, Values
 from bptui.data.sources import ALIASES, SOURCES
-from bptui.data.targets import targets
+from bptui.data.targets import SEQUENCES, targets
 from bptui.spec.experiment import Data
 from bptui.spec.sources import SOURCES as BUILT_IN
 
@@ -73,23 +73,12 @@ def entries(search: Sequence[Path] = ()) -> list[Entry]:
     places = search_path(search)
     found = []
     for name, source in SOURCES.items():
-        about = BUILT_IN[name]
-        where, how = _whereabouts(source.folder, places)
-        found.append(
-            Entry(name, about.about, source.rows, about.features, about.outputs, about.task, source.licence, where, how)
-        )
+        about, folder = BUILT_IN[name], source.found(places)
+        where = "generated" if source.folder is None else str(folder) if folder is not None else None
+        how = "" if where else source.how
+        columns = about.features, about.outputs, about.task
+        found.append(Entry(name, about.about, source.rows, *columns, source.licence, where, how))
     return found
-
-
-def _whereabouts(folder: str | None, places: Sequence[Path]) -> tuple[str | None, str]:
-    if folder is None:
-        return "generated", ""
-    if (shipped() / folder).is_dir():
-        return str(shipped() / folder), ""
-    for candidate in folders_named([folder], places):
-        if idx.find_images(candidate, "train") is not None:
-            return str(candidate), ""
-    return None, f"bptui datasets fetch {folder}"
 
 
 def describe(source: str, search: Sequence[Path] = (), *, data: Data | None = None) -> Look:
@@ -97,10 +86,9 @@ def describe(source: str, search: Sequence[Path] = (), *, data: Data | None = No
     wanted = data if data is not None else Data(source=source)
     name = ALIASES.get(source, source)
     partial = name not in SOURCES and wanted.samples is None
-    limited = Data(
-        source=source, task=wanted.task, label=wanted.label, delimiter=wanted.delimiter, header=wanted.header,
-        missing="mean" if wanted.missing == "error" else wanted.missing,
-        samples=LOOK_ROWS if partial else wanted.samples, noise=wanted.noise,
+    limited = replace(
+        wanted, source=source, missing="mean" if wanted.missing == "error" else wanted.missing,
+        samples=LOOK_ROWS if partial else wanted.samples,
     )  # fmt: skip
     raw = read(limited, 0, search_path(search))
     target = targets(raw, wanted.task, None, np.float64)
@@ -114,7 +102,7 @@ def describe(source: str, search: Sequence[Path] = (), *, data: Data | None = No
         label=raw.label,
         shape=raw.shape,
         columns=_columns(raw),
-        classes=_classes(target.train, target.class_names),
+        classes=_classes(np.asarray(target.train), target.class_names, steps=target.task in SEQUENCES),
         partial=partial and len(raw.train) >= LOOK_ROWS,
         notes=(*raw.notes, *target.notes),
     )
@@ -123,6 +111,12 @@ def describe(source: str, search: Sequence[Path] = (), *, data: Data | None = No
 def _columns(raw: Raw) -> tuple[Column, ...]:
     """One row a feature; of pictures one row for all pixels."""
     x = raw.train.x[:LOOK_ROWS]
+    if raw.vocabulary is not None:
+        return (_column("token ids", np.asarray(x).reshape(-1)),)
+    if raw.sequence and raw.shape is not None:
+        steps = x.reshape(-1, raw.shape[-1])
+        names = raw.feature_names or tuple(f"x{n + 1}" for n in range(raw.shape[-1]))
+        return tuple(_column(name, steps[:, at]) for at, name in enumerate(names))
     if raw.shape is not None:
         return (_column("pixels", x.reshape(-1)),)
     names = raw.feature_names or tuple(f"x{n + 1}" for n in range(x.shape[1]))
@@ -144,11 +138,13 @@ def _column(name: str, values: Values) -> Column:
     )
 
 
-def _classes(y: Values, names: tuple[str, ...] | None) -> tuple[tuple[str, int], ...]:
-    """Rows of each class; of several yes-or-no labels, the rows that have each."""
+def _classes(y: Values, names: tuple[str, ...] | None, *, steps: bool) -> tuple[tuple[str, int], ...]:
+    """Rows of each class; of several yes-or-no labels, the rows that have each; with ``steps``, the steps of each."""
     if names is None:
         return ()
-    if y.ndim == 2 and y.shape[1] > 1:
+    if steps:
+        counts = np.bincount(y[y >= 0].reshape(-1), minlength=len(names)).tolist()
+    elif y.ndim == 2 and y.shape[1] > 1:
         counts = [int(count) for count in (y > 0.5).sum(axis=0)]
     else:
         counts = np.bincount(y.reshape(-1).astype(np.int64), minlength=len(names)).tolist()
@@ -160,13 +156,13 @@ def _classes(y: Values, names: tuple[str, ...] | None) -> tuple[tuple[str, int],
 
 def render_entries(listed: Sequence[Entry]) -> str:
     """The list of sources as lines of text."""
-    lines = [f"{'name':<12}{'rows':>8}  {'columns':<12}{'task':<16}what and where"]
+    lines = [f"{'name':<22}{'rows':>8}  {'columns':<14}{'task':<16}what and where"]
     for entry in listed:
         columns = f"{entry.features} → {entry.outputs}"
-        lines.append(f"{entry.name:<12}{entry.rows:>8,}  {columns:<12}{entry.task:<16}{entry.about}")
+        lines.append(f"{entry.name:<22}{entry.rows:>8,}  {columns:<14}{entry.task:<16}{entry.about}")
         where = printable(entry.where) if entry.where else f"not here: {entry.how}"
         if entry.where != "generated":
-            lines.append(f"{'':<50}{where}" + (f" ({entry.licence})" if entry.licence else ""))
+            lines.append(f"{'':<62}{where}" + (f" ({entry.licence})" if entry.licence else ""))
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from bptui.data.places import search_path
 from bptui.data.raw import Indices, Raw, Rows, Values
 from bptui.data.scaling import Kind, Scaler, blocks_of
 from bptui.data.targets import targets
-from bptui.data.vocabulary import MOST_WORDS, known, reserved
+from bptui.data.vocabulary import known, reserved
 from bptui.philox import Stream
 from bptui.spec.experiment import Data, Loss
 
@@ -66,8 +66,8 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
     target = targets(raw, data.task, loss, DTYPES[dtype])
     notes += target.notes
     train_rows, validation_rows, test_rows = _split(raw, data, seed, notes)
-    if raw.open_vocabulary:
-        raw = _closed(raw, data, train_rows, notes)
+    if raw.open_vocabulary is not None:
+        raw = _closed(raw, train_rows, notes)
     for rows in (raw.train, raw.validation, raw.test):
         if rows is not None:
             _check_finite(raw, rows, missing_allowed=data.missing == "mean" or rows.lengths is not None)
@@ -120,14 +120,13 @@ def _scaler(raw: Raw, data: Data, rows: Indices) -> Scaler:
     return Scaler.learn(_kind(raw, data), x, rows[:: raw.overlap], fill_missing=fill, step=step)
 
 
-def _closed(raw: Raw, data: Data, rows: Indices, notes: list[str]) -> Raw:
+def _closed(raw: Raw, rows: Indices, notes: list[str]) -> Raw:
     """The same tokens, of which only those of the training rows (the frequent ones, if need be) are known."""
-    assert raw.vocabulary is not None and raw.train.lengths is not None
+    assert raw.vocabulary is not None and raw.open_vocabulary is not None and raw.train.lengths is not None
     x, lengths = raw.train.x[rows], raw.train.lengths[rows]
     there = np.arange(x.shape[1]) < lengths[:, None]
     counts = np.bincount(x[there], minlength=len(raw.vocabulary))
-    most = data.vocabulary if data.vocabulary is not None or data.level == "char" else MOST_WORDS
-    vocabulary, table = known(raw.vocabulary, counts, reserved(padded=True), most)
+    vocabulary, table = known(raw.vocabulary, counts, reserved(padded=True), raw.open_vocabulary)
     missed = len(raw.vocabulary) - len(vocabulary)
     rest = f"; {missed:,} that are rare or only in rows held out are <unk>" if missed else ""
     notes.append(f"{len(vocabulary) - 2:,} different tokens known{rest}")

@@ -17,7 +17,7 @@ from bptui.data import cache
 from bptui.data.errors import DataError
 from bptui.data.raw import Raw, Rows, Values
 from bptui.data.textlines import opened
-from bptui.data.vocabulary import MOST_WORDS, Encoder, known, reserved, tokens_of
+from bptui.data.vocabulary import MOST_CHARACTERS, MOST_WORDS, Encoder, known, reserved, tokens_of
 from bptui.spec.experiment import Data
 
 WINDOW = 64
@@ -43,7 +43,7 @@ def read_long(path: Path, data: Data) -> Raw:
             # What is measured must count each token once, however much the windows of training overlap.
             parts[name] = _windows(path, name, ids[begin:end], window, stride if name == "train" else window)
     what = "characters" if level == "char" else "words"
-    notes = [f"{len(ids):,} {what}, {len(vocabulary):,} different; windows of {window}, parted by place"]
+    notes = [f"{len(ids):,} {what}, {len(vocabulary) - 1:,} different; windows of {window}, parted by place"]
     held = ids[ends[0] :]
     if unknown := int(np.count_nonzero(held == 0)):
         notes.append(f"{unknown:,} of {len(held):,} {what} held out are not in the training part: <unk>")
@@ -82,7 +82,9 @@ def _characters(path: Path, data: Data) -> tuple[Values, tuple[str, ...], tuple[
         if not left:
             break
     points = np.flatnonzero(counts)
-    vocabulary, ids = known([chr(p) for p in points.tolist()], counts[points], reserved(padded=False), data.vocabulary)
+    vocabulary, ids = known(
+        [chr(p) for p in points.tolist()], counts[points], reserved(padded=False), data.vocabulary or MOST_CHARACTERS
+    )
     dtype = np.uint8 if len(vocabulary) <= 256 else np.uint16 if len(vocabulary) <= 65536 else np.uint32
     table = np.zeros(_CODE_POINTS, dtype)  # 0 is <unk>
     table[points] = ids

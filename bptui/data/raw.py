@@ -39,8 +39,8 @@ class Raw:
     source knows them; ``task`` is what the source is for, None where only its labels can tell. ``mapped``: the
     rows are to stay where they are, in their file or as windows of one array. ``shape`` of a sample:
     ``(C, H, W)`` a picture, ``(T, F)`` a sequence, ``(T,)`` tokens, with their ``vocabulary`` (id → token).
-    ``overlap``: in how many windows each value stands. ``open_vocabulary``: it has the tokens of all parts, and those
-    that the training rows lack are still to become unknown.
+    ``overlap``: in how many windows each value stands. ``open_vocabulary``: it has the tokens of all parts, of which
+    at most so many, and only those that the training rows have, are to be known.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Raw:
     mapped: bool = False
     overlap: int = 1
     vocabulary: tuple[str, ...] | None = None
-    open_vocabulary: bool = False
+    open_vocabulary: int | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+from msgspec.structs import replace as _with
 
-from bptui.data import generators, idx
+from bptui.data import arrays, generators, idx
 from bptui.data.delimited import read_digits
 from bptui.data.errors import DataError
+from bptui.data.folders import listing
+from bptui.data.longtext import read_long
 from bptui.data.places import folders_named, shipped
 from bptui.data.raw import NativeTask, Raw, Rows
+from bptui.data.sound import read_sounds
+from bptui.data.texts import read_texts
 from bptui.spec.experiment import Data
 from bptui.spec.sources import SOURCES as BUILT_IN
 
@@ -22,6 +27,10 @@ from bptui.spec.sources import SOURCES as BUILT_IN
 Reader = Callable[[str, Data, int, Sequence[Path]], Raw]
 
 DIGITS = tuple(str(digit) for digit in range(10))
+IMAGES = tuple(f"train-{tail}" for tail in idx.IMAGES)
+FETCH = "bptui datasets fetch {}"
+#: Of the true spoken digits, those that are customarily held out.
+TEST_TAKES = ("0", "1", "2", "3", "4")
 CLOTHES = (
     "t-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
@@ -31,13 +40,25 @@ CLOTHES = (
 class Source:
     """How one built-in source is read; its columns and task stand in ``spec.sources``, which faces load too.
 
-    ``rows`` counts all parts. ``folder`` is where its files are looked for, if it has any.
+    ``rows`` counts all parts. ``folder`` is where its files are looked for, if it has any: one that holds ``has``.
+    ``how`` says how it is got.
     """
 
     read: Reader
     rows: int
     folder: str | None = None
     licence: str = ""
+    has: tuple[str, ...] = ()
+    how: str = ""
+
+    def found(self, places: Sequence[Path]) -> Path | None:
+        """The first folder of ``places`` that has its files, the shipped ones before all."""
+        if self.folder is None:
+            return None
+        if (shipped() / self.folder).is_dir():
+            return shipped() / self.folder
+        candidates = folders_named([self.folder], places)
+        return next((each for each in candidates if any((each / name).exists() for name in self.has)), None)
 
 
 def _generated(generator: generators.Generator, rows: int, noise: float) -> Source:
@@ -62,14 +83,75 @@ def _digits(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
     return read_digits(name, shipped() / "digits" / "digits.csv.gz")
 
 
-def _pictures(folder: str, classes: tuple[str, ...], name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
-    found = folders_named([folder], places)
-    for candidate in found:
-        if idx.find_images(candidate, "train") is not None:
-            return idx.read_folder(candidate, name, classes)
-    wanted = f"{folder}/train-images-idx3-ubyte[.gz]"
-    places_named = ", ".join(str(place) for place in places)
-    raise DataError(f"{name}: {wanted} is not in any of {places_named}; `bptui datasets fetch {folder}` gets it")
+def _found(name: str, places: Sequence[Path]) -> Path:
+    """The folder of a source; DataError says where it was looked for and how to get it."""
+    source = SOURCES[name]
+    folder = source.found(places)
+    if folder is None:
+        places_named = ", ".join(str(place) for place in places)
+        wanted = f"{source.folder}/{source.has[0]}" + ("[.gz]" if len(source.has) > 2 else "")
+        raise DataError(f"{name}: {wanted} is not in any of {places_named}; to get it: {source.how}")
+    return folder
+
+
+def _pictures(classes: tuple[str, ...], name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
+    return idx.read_folder(_found(name, places), name, classes)
+
+
+def _spoken(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
+    """The customary test part is takes 0–4 of each digit and speaker; with ``data.hold_out``, those speakers."""
+    found = listing(_found(name, places), data)
+    if found is None or found.kind != "sound":
+        raise DataError(f"{name}: no sounds in {_found(name, places)}")
+    if data.hold_out is None:
+        samples = tuple(
+            replace(each, part="test" if each.pieces[2:] and each.pieces[2] in TEST_TAKES else "train")
+            for each in found.samples
+        )
+        found = replace(found, samples=samples)
+    return replace(read_sounds(found, _with(data, window=_window(name, data))), name=name, label="digit")
+
+
+def _synthetic(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
+    """The shipped features; fewer steps of them if ``data.window`` says so."""
+    path = _found(name, places) / f"{name}.npz"
+    steps, bands = BUILT_IN[name].shape or (0, 0)
+    window = _window(name, data)
+    if data.mels != bands or not 1 <= window <= steps or data.hold_out is not None:
+        raise DataError(f"{name}: holds {steps} frames of {bands} mel bands; only data.window can be changed, to fewer")
+    raw = arrays.read_npz(path)
+
+    def cut(rows: Rows | None) -> Rows | None:
+        if rows is None or rows.lengths is None:
+            return rows
+        return Rows(rows.x[:, : window * bands], rows.y, np.minimum(rows.lengths, window))
+
+    train = cut(raw.train)
+    assert train is not None
+    return replace(
+        raw, name=name, train=train, test=cut(raw.test), shape=(window, bands), task="classification", classes=DIGITS,
+        label="digit", feature_names=tuple(f"mel{band + 1}" for band in range(bands)),
+    )  # fmt: skip
+
+
+def _text(file: str, name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
+    wanted = _with(data, window=_window(name, data), level=data.level or "char")
+    return replace(read_long(_found(name, places) / file, wanted), name=name)
+
+
+def _reviews(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
+    """A line a sentence; the files are Latin-1."""
+    encoding = "latin-1" if data.encoding == "utf-8" else data.encoding
+    known = data.vocabulary if data.vocabulary is not None or data.level == "char" else BUILT_IN[name].vocabulary
+    wanted = _with(data, window=_window(name, data), vocabulary=known, encoding=encoding)
+    found = listing(_found(name, places), wanted)
+    if found is None or found.kind != "text":
+        raise DataError(f"{name}: no texts in {_found(name, places)}")
+    return replace(read_texts(found, wanted), name=name, label="opinion")
+
+
+def _window(name: str, data: Data) -> int:
+    return data.window if data.window is not None else (BUILT_IN[name].shape or (1,))[0]
 
 
 SOURCES: dict[str, Source] = {
@@ -79,8 +161,26 @@ SOURCES: dict[str, Source] = {
     "xor": _generated(generators.xor, 1000, 0.3),
     "binary": _generated(generators.binary, 4000, 0.0),
     "regression": _generated(generators.regression, 2000, 0.05),
-    "fashion": Source(partial(_pictures, "fashion-mnist", CLOTHES), 70000, "fashion-mnist", "MIT"),
-    "mnist": Source(partial(_pictures, "mnist", DIGITS), 70000, "mnist", "CC BY-SA 3.0"),
-}
+    "fashion": Source(
+        partial(_pictures, CLOTHES), 70000, "fashion-mnist", "MIT", IMAGES, FETCH.format("fashion-mnist")
+    ),
+    "mnist": Source(
+        partial(_pictures, DIGITS), 70000, "mnist", "CC BY-SA 3.0", IMAGES, FETCH.format("mnist")
+    ),
+    "spoken-digits": Source(
+        _spoken, 3000, "spoken-digits", "CC BY-SA 4.0", ("0_george_0.wav",),
+        "the WAV files in recordings of github.com/Jakobovski/free-spoken-digit-dataset",
+    ),
+    "spoken-digits-espeak": Source(_synthetic, 1680, "spoken-digits-espeak", "CC0 1.0"),
+    "tinyshakespeare": Source(
+        partial(_text, "input.txt"), 17428, "tinyshakespeare", "public domain", ("input.txt",),
+        "data/tinyshakespeare/input.txt of github.com/karpathy/char-rnn",
+    ),
+    "romeo-and-juliet": Source(partial(_text, "romeo-and-juliet.txt"), 2085, "romeo-and-juliet", "public domain"),
+    "film-reviews": Source(
+        _reviews, 10662, "rt-polarity", "research use", ("rt-polarity.pos",),
+        "rt-polarity.pos and .neg of www.cs.cornell.edu/people/pabo/movie-review-data",
+    ),
+}  # fmt: skip
 
-ALIASES = {"fashion-mnist": "fashion", "fashion_mnist": "fashion"}
+ALIASES = {"fashion-mnist": "fashion", "fashion_mnist": "fashion", "rt-polarity": "film-reviews"}

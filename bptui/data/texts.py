@@ -17,7 +17,7 @@ from bptui.data.longtext import whole_text
 from bptui.data.raw import Raw, Rows, Values
 from bptui.data.sound import usual
 from bptui.data.table import Table, label_columns, labels_of
-from bptui.data.vocabulary import Encoder, Level, padded, reserved, tokens_of
+from bptui.data.vocabulary import Encoder, Level, most_known, padded, reserved, tokens_of
 from bptui.spec.experiment import Data
 
 PARTS: tuple[PartName, ...] = ("train", "validation", "test")
@@ -84,7 +84,7 @@ def _labelled(
     notes = (*notes, f"up to {window} {what} a text" + (f"; {cut:,} are longer and were cut" if cut else ""))
     return Raw(
         name=name, train=rows["train"], validation=rows.get("validation"), test=rows.get("test"),
-        shape=(window,), vocabulary=encoder.vocabulary, open_vocabulary=True, label=label, notes=notes,
+        shape=(window,), vocabulary=encoder.vocabulary, open_vocabulary=most_known(data), label=label, notes=notes,
     )  # fmt: skip
 
 
@@ -131,5 +131,5 @@ def read_tagged(path: Path, data: Data) -> Raw:
     notes = (f"{len(x):,} sequences of up to {window} tokens, {len(classes)} labels",)
     return Raw(
         name=path.name, train=Rows(ids, y, lengths), task="sequence_labelling", classes=classes, shape=(window,),
-        vocabulary=encoder.vocabulary, open_vocabulary=True, notes=notes,
+        vocabulary=encoder.vocabulary, open_vocabulary=most_known(data), notes=notes,
     )  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from bptui.spec.experiment import Data
+
 Level = Literal["char", "word"]
 
 #: What fills a sequence up, id 0 where sequences are padded.
@@ -17,8 +19,16 @@ PADDING = "<pad>"
 UNKNOWN = "<unk>"
 #: Words that are known unless ``data.vocabulary`` says otherwise.
 MOST_WORDS = 20_000
+MOST_CHARACTERS = 1 << 21
 #: A run of letters, digits and marks inside a word (don't, 3.5), or a single other sign.
 _WORD = re.compile(r"\w+(?:['’.\-]\w+)*|[^\w\s]")
+
+
+def most_known(data: Data) -> int:
+    """Tokens that may be known."""
+    if data.vocabulary is not None:
+        return data.vocabulary
+    return MOST_CHARACTERS if data.level == "char" else MOST_WORDS
 
 
 def tokens_of(text: str, level: Level) -> Sequence[str]:
@@ -57,15 +67,15 @@ class Encoder:
 
 
 def known(
-    tokens: Sequence[str], counts: npt.NDArray[np.int64], first: Sequence[str], most: int | None
+    tokens: Sequence[str], counts: npt.NDArray[np.int64], first: Sequence[str], most: int
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """The vocabulary of what was counted in the training part, and the new id (V,) of each old one.
 
-    ``first``: tokens that it begins with, in any case. Of the others the ``most`` frequent stay (room for ``first``
-    included), in the order of their frequency; all of them, in alphabetical order, where ``most`` is None.
+    ``first``: tokens that it begins with, in any case. Of the others all stay, in alphabetical order, where there are
+    no more than ``most`` (``first`` included); else the frequent ones, the commonest first.
     """
     there = [place for place in np.flatnonzero(counts).tolist() if tokens[place] not in first]
-    if most is None:
+    if len(there) + len(first) <= most:
         kept = sorted(there, key=lambda place: tokens[place])
     else:
         kept = sorted(there, key=lambda place: (-int(counts[place]), tokens[place]))[: max(0, most - len(first))]

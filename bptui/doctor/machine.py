@@ -138,7 +138,7 @@ def _data() -> Fact:
     except (OSError, ValueError) as error:
         return _fact("datasets", "warn", str(error))
     there = [entry.name for entry in found if entry.where is not None]
-    missing = [entry.name for entry in found if entry.where is None]
+    missing = [entry.name for entry in found if entry.where is None and "fetch" in entry.how]
     advice = f"'bptui datasets fetch NAME' gets {', '.join(missing)}" if missing else ""
     return _fact("datasets", "ok", ", ".join(there), advice)
 

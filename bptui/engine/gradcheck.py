@@ -30,7 +30,7 @@ from bptui.spec.experiment import (
 from bptui.spec.layers.base import Shape, activation_of, size
 from bptui.spec.layers.pool import GlobalPool, MaxPool, window
 from bptui.spec.shapes import BATCH, Placed, infer, outputs_of
-from bptui.spec.sources import SOURCES
+from bptui.spec.sources import source_of
 
 Name = Literal["numpy", "torch"]
 STEP = 1e-4
@@ -94,7 +94,7 @@ def check_experiment(
     ``shape``: of one sample; by default that of the experiment's data, or 8 features where only the data know it.
     ``batch`` (float64) defaults to normal features and fitting targets. Nothing of the experiment changes.
     """
-    source = SOURCES.get(experiment.data.source)
+    source = source_of(experiment.data)
     if shape is None:
         shape = (source.shape or (source.features,)) if source is not None else (8,)
     vocabulary = source.vocabulary if source is not None else 0

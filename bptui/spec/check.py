@@ -11,7 +11,7 @@ from bptui.spec.base import nearest as nearest
 from bptui.spec.experiment import SGD, BinaryCrossEntropy, CrossEntropy, Experiment, layer_names
 from bptui.spec.layers.base import Activated, Weighted, activation_of
 from bptui.spec.shapes import BATCH_NAME, Placed, ShapeError, infer, outputs_of, wiring
-from bptui.spec.sources import SOURCES
+from bptui.spec.sources import SOURCES, source_of
 
 MAX_UNITS = 1 << 20
 LOGITS_LOSSES = (CrossEntropy, BinaryCrossEntropy)
@@ -122,7 +122,7 @@ def _shapes(experiment: Experiment) -> Iterator[Problem]:
 
 def placed(experiment: Experiment) -> tuple[Placed, ...] | None:
     """The layers in their places; None where only the data can tell. Raises ShapeError."""
-    source = SOURCES.get(experiment.data.source)
+    source = source_of(experiment.data)
     if source is None:
         return None
     return infer(experiment.model, source.shape or (source.features,), bool(source.vocabulary))
@@ -135,7 +135,7 @@ def _head(experiment: Experiment) -> Iterator[Problem]:
     loss_name = str(loss.__struct_config__.tag)
     if isinstance(loss, LOGITS_LOSSES) and activation_of(last) != "identity":
         yield Problem(f"model.{name}", "activation", f"{loss_name} takes logits: leave the last layer's activation out")
-    source, outputs = SOURCES.get(experiment.data.source), given_units(experiment)
+    source, outputs = source_of(experiment.data), given_units(experiment)
     if source is None:
         return
     key = "units" if hasattr(last, "units") else ""
@@ -171,14 +171,14 @@ def given_units(experiment: Experiment) -> int:
 
 def needed_units(experiment: Experiment) -> int:
     """Outputs that the last layer must have; 0 where only the data can tell."""
-    source = SOURCES.get(experiment.data.source)
+    source = source_of(experiment.data)
     return _expected_units(experiment, source.task, source.outputs) if source else 0
 
 
 def _expected_units(experiment: Experiment, task: str, outputs: int) -> int:
     if isinstance(experiment.loss, CrossEntropy):
         return max(outputs, 2)
-    if isinstance(experiment.loss, BinaryCrossEntropy):
+    if isinstance(experiment.loss, BinaryCrossEntropy) and task != "autoencoder":
         return 1
     return 1 if task == "binary" else outputs
 

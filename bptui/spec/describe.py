@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bptui.spec.experiment import Experiment, Layer, layer_names
 from bptui.spec.layers.base import Shape, activation_of
 from bptui.spec.shapes import Placed, ShapeError, kind_of, places
-from bptui.spec.sources import SOURCES
+from bptui.spec.sources import source_of
 
 
 class Row(NamedTuple):
@@ -39,7 +39,7 @@ def describe(experiment: Experiment, features: int | None = None, shape: Shape |
     ids = False
     if shape is None and features is not None:
         shape = (features,)
-    if shape is None and (source := SOURCES.get(experiment.data.source)):
+    if shape is None and (source := source_of(experiment.data)):
         shape, ids = source.shape or (source.features,), bool(source.vocabulary)
     placed = () if shape is None else _fitting(experiment.model, shape, ids)
     rows = [row(place) for place in placed]
@@ -77,5 +77,5 @@ def _unknown(model: tuple[Layer, ...], names: tuple[str, ...], index: int) -> Ro
 
 def widths(experiment: Experiment) -> tuple[int, ...]:
     """Units of each layer, the data's features first where they are known beforehand."""
-    source = SOURCES.get(experiment.data.source)
+    source = source_of(experiment.data)
     return (*((source.features,) if source else ()), *(each.units for each in describe(experiment)))

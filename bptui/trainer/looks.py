@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bptui.protocol.framing import Body
 from bptui.protocol.messages import ArrayRef, Lens, LensRow, LensSeen, Look, Looked, Refused
 from bptui.trainer import lens
-from bptui.trainer.evaluate import BLOCK, class_ids, confusion, predicted_ids, scores_of
+from bptui.trainer.evaluate import BLOCK, class_ids, confusion, predicted, predicted_ids, scores_of
 
 if TYPE_CHECKING:
     from bptui.data import Part
@@ -62,7 +62,9 @@ def _confusion(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, A
     name, part = ("validation", data.validation) if data.validation is not None else ("train", data.train)
     assert part is not None
     rows = _spaced(len(part), MOST_ROWS)
-    outputs, truth = _predict(trainer, _rows(part, rows)), class_ids(part.y[rows])
+    blocks = (part.batch(rows[at : at + BLOCK]) for at in range(0, len(rows), BLOCK))
+    outputs = np.concatenate([predicted(trainer.engine, block) for block in blocks])
+    truth = class_ids(part.y[rows])
     scores = scores_of(outputs, trainer.setup.experiment.loss, data.task)
     counts = confusion(scores, truth).astype("<i4")
     return {"counts": body.add(counts)}, name, len(rows)

@@ -25,7 +25,7 @@ from bptui.protocol.messages import (
 from bptui.runs.records import LOW_EXPONENT, QUANTITIES, SPECIAL_CELLS, TABLE_COLUMNS
 from bptui.spec.describe import describe
 from bptui.spec.experiment import Experiment, Optimizer
-from bptui.spec.sources import SOURCES
+from bptui.spec.sources import source_of
 from bptui.tui.ports import Curves
 from bptui.tui.text import change_text, clean, number
 
@@ -187,7 +187,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 def view_of(experiment: Experiment) -> ModelView:
     """What can be said before the trainer has read the data."""
-    source = SOURCES.get(experiment.data.source)
+    source = source_of(experiment.data)
     features = source.features if source is not None else 0
     layers = [
         LayerView(clean(row.name), row.inputs or 0, row.units, row.activation, row.parameters or 0)

@@ -15,7 +15,7 @@ from bptui.spec.describe import Row, describe
 from bptui.spec.experiment import Dense, EngineName, Experiment, Spec, layer_names
 from bptui.spec.fields import TAGGED, Field, fields_of, switched
 from bptui.spec.layers.base import activation_of
-from bptui.spec.sources import SOURCES
+from bptui.spec.sources import source_of
 
 NEW_UNITS = 16
 
@@ -100,10 +100,10 @@ class Draft:
     @property
     def features(self) -> int:
         """Columns of the data, 0 where they are not known before they are read."""
-        source = self.experiment.data.source
-        if source in SOURCES:
-            return SOURCES[source].features
-        return self._features if source == self.running.experiment.data.source else 0
+        data = self.experiment.data
+        if (source := source_of(data)) is not None:
+            return source.features
+        return self._features if data.source == self.running.experiment.data.source else 0
 
     def rows(self) -> tuple[Row, ...]:
         """Names, shapes and parameter counts of the layers as they now are."""
