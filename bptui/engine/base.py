@@ -115,6 +115,8 @@ class Engine(ABC):
     device: str
     dtype: Literal["f32", "f64"]
     layers: Sequence[LayerInfo]
+    lengths: npt.NDArray[np.int64] | None = None
+    """(N,) steps of each sequence of the present batch that are real; None: all."""
 
     @abstractmethod
     def __init__(
@@ -230,8 +232,18 @@ class Engine(ABC):
         """Change a setting live; returns the old value. ValueError: unknown or impossible.
 
         An optimiser's (``momentum``, ``weight_decay``, ``clip_norm`` …; ``inf``: no limit) holds from the next update;
-        ``dropout`` (every layer but the last) and ``dropout.dense1`` hold from the next batch.
+        ``dropout`` (every layer but the last) and ``dropout.dense1`` hold from the next batch. ``freeze.dense1`` = 1:
+        the layer's parameters stay as they are, from the next update on.
         """
+        from bptui.engine.freezing import frozen_layer
+
+        frozen = frozen_layer(key, value, self.layers)
+        if frozen is not None:
+            changed = list(self._model)
+            was, changed[frozen] = changed[frozen].freeze, replace(changed[frozen], freeze=bool(value))
+            self._model = tuple(changed)
+            self._freeze_changed()
+            return float(was)
         layers = dropout_layers(key, [info.name for info in self.layers])
         if layers is None:
             old = self._settings.change(key, value)
@@ -251,13 +263,22 @@ class Engine(ABC):
         return old
 
     def settings(self) -> dict[str, float]:
-        """Every setting that ``set`` changes, as it now is, each layer's dropout by its name."""
+        """Every setting that ``set`` changes, as it now is, each layer's dropout and freezing by its name."""
         rates = {
             f"dropout.{info.name}": dropout_of(layer)
             for info, layer in zip(self.layers, self._model, strict=True)
             if has_activation(layer)
         }
-        return {**self._settings.values, **rates}
+        frozen = {
+            f"freeze.{info.name}": float(layer.freeze)
+            for info, layer in zip(self.layers, self._model, strict=True)
+            if info.tensors
+        }
+        return {**self._settings.values, **rates, **frozen}
+
+    @abstractmethod
+    def _freeze_changed(self) -> None:
+        """``_model`` freezes other layers from the next update on."""
 
     @abstractmethod
     def _rule_changed(self) -> None:

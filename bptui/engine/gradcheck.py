@@ -127,7 +127,7 @@ def _check(
         engine.backward(layer)
     gradients = {}
     for index, info in enumerate(engine.layers):
-        for each in info.tensors:
+        for each in () if placed[index].layer.freeze else info.tensors:
             found = engine.tensor_of(each.name, index, "gradient")
             gradients[f"{info.name}.{each.name}"] = cast(npt.NDArray[Any], found)
     state = engine.state()

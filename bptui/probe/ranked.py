@@ -37,5 +37,32 @@ def ranked(inputs: npt.NDArray[np.floating], delta: npt.NDArray[np.floating], un
     size = float(total @ total)
     given = np.abs(d) * np.sqrt(np.einsum("ni,ni->n", a, a))
     along = d * (a @ total) / size if size > 0 else np.full(len(d), np.nan)
+    return _ordered(given, along, d, size)
+
+
+def ranked_places(
+    inputs: npt.NDArray[np.floating], delta: npt.NDArray[np.floating], unit: int, unit_axis: int, *, weighted: bool
+) -> Ranked:
+    """The same where δ (N, *shape) has places (steps of a sequence, places of a picture), over which its parts add up.
+
+    ``weighted``: a dense layer, whose every place has its own row of inputs. Of any other kind the rows are ranked by
+    what they give to ∂L/∂b, Σ δ over the places.
+    """
+    by_units = np.moveaxis(delta, 1, -1) if unit_axis == 0 else delta
+    if weighted and by_units.ndim == 2:
+        return ranked(inputs.reshape(len(inputs), -1), by_units, unit)
+    d = np.asarray(by_units[..., unit], np.float64).reshape(len(delta), -1)  # (N, places)
+    if weighted:
+        a = np.asarray(inputs, np.float64).reshape(len(delta), d.shape[1], -1)
+        parts = np.einsum("np,npi->ni", d, a)
+    else:
+        parts = d.sum(axis=1, keepdims=True)
+    total = parts.sum(axis=0)
+    size = float(total @ total)
+    along = parts @ total / size if size > 0 else np.full(len(d), np.nan)
+    return _ordered(np.sqrt(np.einsum("ni,ni->n", parts, parts)), along, d.sum(axis=1), size)
+
+
+def _ordered(given: Floats, along: Floats, delta: Floats, size: float) -> Ranked:
     order = np.argsort(-np.where(np.isnan(given), np.inf, given), kind="stable")
-    return Ranked(order, given[order], along[order], d[order], float(np.sqrt(size)))
+    return Ranked(order, given[order], along[order], delta[order], float(np.sqrt(size)))

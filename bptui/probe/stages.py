@@ -21,15 +21,15 @@ STAGES = ("raw", "regularised", "clipped", "applied")
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """∂L/∂W (inputs, units) of every layer at each stage of one update; None: not reached yet."""
+    """∂L/∂W of every layer (None: it has none) at each stage of one update; None: not reached yet."""
 
-    raw: Sequence[Array] | None = None
-    regularised: Sequence[Array] | None = None
-    clipped: Sequence[Array] | None = None
-    applied: Sequence[Array] | None = None
+    raw: Sequence[Array | None] | None = None
+    regularised: Sequence[Array | None] | None = None
+    clipped: Sequence[Array | None] | None = None
+    applied: Sequence[Array | None] | None = None
 
     def of(self, stage: str, layer: int) -> Array | None:
-        arrays: Sequence[Array] | None = getattr(self, stage)
+        arrays: Sequence[Array | None] | None = getattr(self, stage)
         return None if arrays is None else arrays[layer]
 
     def norms(self) -> list[tuple[float | None, ...]]:

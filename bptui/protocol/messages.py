@@ -361,6 +361,10 @@ class Sheeted(Request, frozen=True, kw_only=True):
     facts: SheetFacts | None = None
     picture: tuple[int, ...] = ()
     """The shape of a sample, where rows of ``x`` or columns of the first W are pictures."""
+    whole: tuple[int, ...] = ()
+    """The tensor's own shape: of more than two axes all but the first are folded into columns."""
+    tensor: str = ""
+    """The parameter that is shown, as a state names it; empty where it is another thing."""
     missing: int = 0
     note: str = ""
 
@@ -521,6 +525,8 @@ class ModelInfo(Message, frozen=True, kw_only=True):
     """The experiment as JSON, defaults filled in."""
     optimizers: tuple[str, ...] = ()
     """Of a script: their classes, in the order of their first update."""
+    sample: tuple[int, ...] = ()
+    """Shape of one sample; empty: a row."""
 
 
 class Status(Message, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ def model_info(run: str, title: str, spec: Mapping[str, Any], meta: Mapping[str,
         features=number("features"),
         outputs=number("outputs"),
         task=text("task"),
+        sample=tuple(n for n in meta.get("sample") or () if isinstance(n, int)),
         steps_per_epoch=number("steps_per_epoch"),
         total_steps=total if isinstance(total, int) else None,
         optimizers=tuple(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from bptui.spec.experiment import Experiment, Layer, layer_names
 from bptui.spec.layers.base import Shape, activation_of
+from bptui.spec.receptive import fields
 from bptui.spec.shapes import Placed, ShapeError, kind_of, places
 from bptui.spec.sources import source_of
 
@@ -24,6 +25,8 @@ class Row(NamedTuple):
     sources: tuple[int, ...] = ()
     """Indices of the layers it reads; −1: the batch. Empty where the layers do not fit together."""
     unit_axis: int = -1
+    field: tuple[int, ...] = ()
+    """Its receptive field on the sample, along the axes of places; empty: all of it, or not known."""
 
     @property
     def units(self) -> int:
@@ -42,11 +45,19 @@ def describe(experiment: Experiment, features: int | None = None, shape: Shape |
     if shape is None and (source := source_of(experiment.data)):
         shape, ids = source.shape or (source.features,), bool(source.vocabulary)
     placed = () if shape is None else _fitting(experiment.model, shape, ids)
-    rows = [row(place) for place in placed]
+    rows = [row(place)._replace(field=field) for place, field in zip(placed, fields(placed, shape or ()), strict=True)]
     names = layer_names(experiment.model)
     for index in range(len(rows), len(names)):
         rows.append(_unknown(experiment.model, names, index))
     return tuple(rows)
+
+
+def receptive(experiment: Experiment, sample: Shape) -> dict[str, tuple[int, ...]]:
+    """Layer → its receptive field on samples of this shape, where it is not all of the sample."""
+    if len(sample) < 2:
+        return {}
+    placed = _fitting(experiment.model, sample, False)
+    return {place.name: field for place, field in zip(placed, fields(placed, sample), strict=True) if field}
 
 
 def row(place: Placed) -> Row:

@@ -69,7 +69,7 @@ def fields_of(struct: type[msgspec.Struct]) -> tuple[Field, ...]:
 
 
 #: Of every layer: what few of them set.
-_SELDOM = ("input",)
+_SELDOM = ("input", "freeze")
 
 
 def _own_first(struct: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:

@@ -233,7 +233,7 @@ class Course:
             for name, value in engine.state().items()
         })  # fmt: skip
         for key in engine.settings():
-            if key in settings and (same or key.startswith("dropout")):
+            if key in settings and (same or key.startswith(("dropout", "freeze"))):
                 engine.set(key, settings[key])
         self.setup = replace(self.setup, experiment=experiment, engine=engine)
         self.engine = engine

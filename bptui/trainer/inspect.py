@@ -18,7 +18,7 @@ from bptui.engine.cells import histogram
 from bptui.expr import ConditionError
 from bptui.expr.cells import parse_cells
 from bptui.probe import ledger as books
-from bptui.probe.ranked import ranked
+from bptui.probe.ranked import ranked_places
 from bptui.probe.sheet import Order, Sheet, Window
 from bptui.probe.stages import STAGES, Stages, regularised
 from bptui.protocol import messages as m
@@ -116,18 +116,20 @@ def stages(trainer: Trainer) -> Stages:
     return trainer.seen.stages
 
 
-def gradients(trainer: Recorded) -> list[npt.NDArray[np.floating]]:
+Gradients = list[npt.NDArray[np.floating] | None]
+"""Of each layer; None of those that have no weights."""
+
+
+def gradients(trainer: Recorded) -> Gradients:
     """∂L/∂W of every layer as the engine holds it now."""
-    found = [trainer.engine.tensor("grad_W", layer) for layer in range(len(trainer.engine.layers))]
-    return [array for array in found if array is not None]
+    return [trainer.engine.tensor("grad_W", layer) for layer in range(len(trainer.engine.layers))]
 
 
-def _penalised(trainer: Trainer, raw: list[npt.NDArray[np.floating]]) -> list[npt.NDArray[np.floating]]:
-    out = []
+def _penalised(trainer: Trainer, raw: Gradients) -> Gradients:
+    out: Gradients = []
     for index, (gradient, layer) in enumerate(zip(raw, trainer.setup.experiment.model, strict=True)):
         weight = trainer.engine.tensor("W", index)
-        assert weight is not None
-        out.append(regularised(gradient, weight, *penalties_of(layer)))
+        out.append(None if gradient is None or weight is None else regularised(gradient, weight, *penalties_of(layer)))
     return out
 
 
@@ -156,13 +158,13 @@ def _coming(trainer: Trainer) -> Stages:
                 raw = gradients(trainer)
             elif micro.phase == "clip":
                 clipped = gradients(trainer)
-                penalised = _penalised(trainer, cast("list[npt.NDArray[np.floating]]", raw))
+                penalised = _penalised(trainer, raw or [])
         applied = [engine.tensor("update_W", layer) for layer in range(len(engine.layers))]
     finally:
         engine.watch(False)
         trainer.restore(step, tensors, words)
         trainer.shows = "other"
-    return Stages(raw, penalised, clipped, [array for array in applied if array is not None])
+    return Stages(raw, penalised, clipped, applied)
 
 
 def note(trainer: Trainer) -> str:
@@ -227,7 +229,7 @@ def _sheet(trainer: Trainer, request: m.Sheet) -> Answer:
     values = tensor(trainer, kind, layer)
     if values is None or not values.size:
         wait = missing(trainer, kind, layer)
-        why = "" if wait else f"{kind}: {trainer.engine.layers[layer].name} has none: its loss gives δ whole"
+        why = "" if wait else _none(trainer, kind, layer)
         return m.Sheeted(**common, note=why or note(trainer), missing=wait), b""
     sheet = trainer.seen.sheets.get((kind, layer))
     if sheet is None:
@@ -258,10 +260,35 @@ def _sheet(trainer: Trainer, request: m.Sheet) -> Answer:
     if condition is not None:
         arrays["matches"] = body.add(seen.matches.astype(np.uint8))
     return m.Sheeted(
-        **common, arrays=arrays, shape=tuple(int(n) for n in values.shape[:2]), top=window.top, left=window.left,
+        **common, arrays=arrays, shape=_sheet_shape(values), whole=tuple(map(int, values.shape)),
+        tensor=_tensor_name(trainer, kind, layer), top=window.top, left=window.left,
         zoom=window.zoom, matched=0 if condition is None else sheet.matched(condition), found=place,
         facts=m.SheetFacts(*facts), picture=_picture(trainer, kind, layer), note=note(trainer),
     ), body.bytes()  # fmt: skip
+
+
+def _none(trainer: Trainer, kind: str, layer: int) -> str:
+    """Why a layer has no such thing."""
+    info = trainer.engine.layers[layer]
+    if trainer.engine.settings().get(f"freeze.{info.name}") and kind not in ("b", "W"):
+        return f"{kind}: {info.name} is frozen, and so is all before it: nothing comes back so far"
+    if kind in ("upstream", "gate", "delta"):
+        return f"{kind}: {info.name} has none: its loss gives δ whole"
+    missing = "bias" if kind in ("b", "grad_b") else "weights"
+    return f"{kind}: {info.name} ({info.kind}) has no {missing}"
+
+
+def _sheet_shape(values: npt.NDArray[Any]) -> tuple[int, ...]:
+    """Rows and columns: of more than two axes all but the first are folded into columns."""
+    return tuple(map(int, values.shape)) if values.ndim < 2 else (len(values), int(np.prod(values.shape[1:])))
+
+
+def _tensor_name(trainer: Trainer, kind: str, layer: int) -> str:
+    """The parameter that a sheet shows, as a state names it; empty where it shows another thing."""
+    info = trainer.engine.layers[layer]
+    if kind == "b":
+        return f"{info.name}.bias"
+    return f"{info.name}.{info.tensors[0].name}" if kind == "W" and info.tensors else ""
 
 
 def _bounded(request: m.Sheet) -> Window:
@@ -283,9 +310,9 @@ def _picture(trainer: Trainer, kind: str, layer: int) -> tuple[int, ...]:
 
 def _ranked(trainer: Trainer, request: m.Ranked) -> Answer:
     layer, unit = request.layer, request.unit
-    units = trainer.engine.layers[layer].shape[-1]
-    if not 0 <= unit < units:
-        raise CannotSee(f"no unit {unit}: {trainer.engine.layers[layer].name} has {units}")
+    info = trainer.engine.layers[layer]
+    if not 0 <= unit < info.units:
+        raise CannotSee(f"no unit {unit}: {info.name} has {info.units}")
     common: dict[str, Any] = {
         "id": request.id,
         "step": trainer.step,
@@ -294,11 +321,12 @@ def _ranked(trainer: Trainer, request: m.Ranked) -> Answer:
         "unit": unit,
     }
     delta = tensor(trainer, "delta", layer)
-    inputs = tensor(trainer, "a", layer - 1) if layer else tensor(trainer, "x", 0)
+    read = info.sources[0]
+    inputs = tensor(trainer, "x", 0) if read < 0 else tensor(trainer, "a", read)
     if delta is None or inputs is None:
         wait = missing(trainer, "delta", layer)
         return m.RankedRows(**common, note=note(trainer), missing=wait), b""
-    order = ranked(inputs, delta, unit)
+    order = ranked_places(inputs, delta, unit, info.unit_axis, weighted=info.kind == "dense")
     rows = order.rows[: max(1, min(request.rows, MOST_ROWS))]
     data, body = trainer.setup.data, Body()
     x, y, out = tensor(trainer, "x", 0), tensor(trainer, "y", 0), tensor(trainer, "a", len(trainer.engine.layers) - 1)
@@ -308,7 +336,8 @@ def _ranked(trainer: Trainer, request: m.Ranked) -> Answer:
     arrays = {
         "rows": body.add(rows.astype("<i8")), "given": body.add(order.given[: len(rows)]),
         "along": body.add(order.along[: len(rows)]), "delta": body.add(order.delta[: len(rows)]),
-        "x": body.add(x[rows, :MOST_FEATURES]), "y": body.add(y[rows]), "out": body.add(out[rows]),
+        "x": body.add(_flat(x[rows])[:, :MOST_FEATURES]), "y": body.add(_one_target(y[rows])),
+        "out": body.add(_one_output(out[rows], y)),
         "source": body.add(np.asarray(source).astype("<i8")),
     }  # fmt: skip
     return m.RankedRows(
@@ -317,6 +346,23 @@ def _ranked(trainer: Trainer, request: m.Ranked) -> Answer:
         features=tuple(map(str, (data.feature_names or ())[:MOST_FEATURES])),
         note=note(trainer),
     ), body.bytes()  # fmt: skip
+
+
+def _flat(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return values.reshape(len(values), -1)
+
+
+def _one_target(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A target a row: of a sequence of class ids the last that there is."""
+    if y.dtype.kind != "i" or y.ndim < 2:
+        return y
+    last = np.where(y >= 0, np.arange(y.shape[1]), 0).max(axis=1)
+    return np.asarray(y[np.arange(len(y)), last])
+
+
+def _one_output(out: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The outputs that go with it: of a sequence those of the last step."""
+    return np.asarray(out[:, -1]) if out.ndim == 3 and y.dtype.kind == "i" and y.ndim > 1 else _flat(out)
 
 
 def _stages(trainer: Trainer, request: m.Stages) -> Answer:
@@ -348,7 +394,7 @@ def _shadow(trainer: Trainer, request: m.Shadow) -> Answer:
         if exact.settings()[key] != value:
             exact.set(key, value)
     exact.load_state({name: _double(value) for name, value in engine.state().items()})
-    exact.begin(Batch(_double(x), _double(y)), trainer.step)
+    exact.begin(Batch(_double(_flat(x)), _double(y), engine.lengths), trainer.step)
     layers = range(len(engine.layers))
     for layer in layers:
         exact.forward(layer)

@@ -125,6 +125,7 @@ def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any
             for layer in engine.layers
         ],
         "features": data.features,
+        "sample": list(data.shape or ()),
         "outputs": data.outputs,
         "task": data.task,
         "steps_per_epoch": epochs.steps,

@@ -41,7 +41,7 @@ class Updates(Recorded):
         self._step_seconds = 1e-3
         self.parts_done = 0
         """Batches that the update under way has taken."""
-        self.raw_gradients: list[npt.NDArray[np.floating]] | None = None
+        self.raw_gradients: list[npt.NDArray[np.floating] | None] | None = None
         """∂L/∂W of every layer, of the update under way, before it is regularised and clipped."""
         self._flag = ring.flag_view()
 

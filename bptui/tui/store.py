@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from bptui.protocol.messages import (
     Findings,
     Goodbye,
     Histograms,
+    LayerRow,
     Layers,
     LogChunk,
     ModelInfo,
@@ -23,7 +24,7 @@ from bptui.protocol.messages import (
     Status,
 )
 from bptui.runs.records import LOW_EXPONENT, QUANTITIES, SPECIAL_CELLS, TABLE_COLUMNS
-from bptui.spec.describe import describe
+from bptui.spec.describe import describe, receptive
 from bptui.spec.experiment import Experiment, Optimizer
 from bptui.spec.sources import source_of
 from bptui.tui.ports import Curves
@@ -45,6 +46,10 @@ class LayerView(msgspec.Struct, frozen=True):
     kind: str = "dense"
     shape: tuple[int, ...] = ()
     """Of its output, without the batch."""
+    reads: tuple[str, ...] = ()
+    """What it reads where that is not the layer before it alone; ``input`` is the batch."""
+    field: tuple[int, ...] = ()
+    """Its receptive field on the sample, along the axes of places; empty: all of it, or not known."""
 
 
 class ModelView(msgspec.Struct, frozen=True):
@@ -56,6 +61,8 @@ class ModelView(msgspec.Struct, frozen=True):
     device: str = ""
     dtype: str = ""
     features: int = 0
+    sample: tuple[int, ...] = ()
+    """Shape of one sample; empty: a row of ``features``."""
     layers: tuple[LayerView, ...] = ()
     loss: str = ""
     optimizer: str = ""
@@ -189,17 +196,30 @@ def view_of(experiment: Experiment) -> ModelView:
     """What can be said before the trainer has read the data."""
     source = source_of(experiment.data)
     features = source.features if source is not None else 0
+    rows = describe(experiment)
     layers = [
-        LayerView(clean(row.name), row.inputs or 0, row.units, row.activation, row.parameters or 0)
-        for row in describe(experiment)
+        LayerView(clean(row.name), row.inputs or 0, row.units, row.activation, row.parameters or 0, row.kind, row.shape,
+                  reads, row.field)
+        for row, reads in zip(rows, _reads([row.name for row in rows], [row.sources for row in rows]), strict=True)
     ]
     return replace(
         _spec_lines(experiment),
         title=clean(experiment.experiment.name or experiment.data.source, 60),
         dtype=experiment.experiment.dtype,
         features=features,
+        sample=(source.shape or ()) if source is not None else (),
         layers=tuple(layers),
     )
+
+
+def _reads(names: Sequence[str], sources: Sequence[tuple[int, ...]]) -> list[tuple[str, ...]]:
+    """What each layer reads; empty where it is the layer before it alone."""
+    known = [clean(name, 200) for name in names]
+    found = []
+    for index, of in enumerate(sources):
+        plain = not of or of == (index - 1,) or not all(-1 <= source < index for source in of)
+        found.append(() if plain else tuple(known[source] if source >= 0 else "input" for source in of))
+    return found
 
 
 def settings_text(optimizer: Optimizer) -> str:
@@ -307,17 +327,19 @@ class Store:
         )  # fmt: skip
 
     def _model(self, message: ModelInfo, frame: Frame) -> None:
-        layers = tuple(
-            LayerView(clean(r.name, 200), r.inputs, r.shape[-1] if r.shape else 0, clean(r.activation, 40),
-                      r.parameters, clean(r.kind, 40), r.shape)
-            for r in message.layers
-        )  # fmt: skip
         experiment = experiment_of(bytes(message.spec))
+        fields = receptive(experiment, message.sample) if experiment is not None else {}
+        read = _reads([r.name for r in message.layers], [r.sources for r in message.layers])
+        layers = tuple(
+            LayerView(clean(r.name, 200), r.inputs, _units_of(r), clean(r.activation, 40), r.parameters,
+                      clean(r.kind, 40), r.shape, reads, fields.get(r.name, ()))
+            for r, reads in zip(message.layers, read, strict=True)
+        )  # fmt: skip
         spec = _spec_lines(experiment) if experiment is not None else ModelView()
         view = replace(
             spec, title=clean(message.title, 60), engine=clean(message.engine, 20),
             engine_reason=clean(message.engine_reason, 200), device=clean(message.device, 40),
-            dtype=clean(message.dtype, 10), features=message.features, layers=layers, known=True,
+            dtype=clean(message.dtype, 10), features=message.features, sample=message.sample, layers=layers, known=True,
             steps_per_epoch=message.steps_per_epoch, task=clean(message.task, 20),
             optimizers=tuple(clean(name, 40) for name in message.optimizers),
         )  # fmt: skip
@@ -376,6 +398,10 @@ class Store:
 
     def _goodbye(self, message: Goodbye, frame: Frame) -> None:
         self._put(link="ended", link_text=clean(message.reason, 200))
+
+
+def _units_of(row: LayerRow) -> int:
+    return row.shape[row.unit_axis] if -len(row.shape) <= row.unit_axis < len(row.shape) else 0
 
 
 def _urgent(snapshot: Snapshot) -> tuple[object, ...]:

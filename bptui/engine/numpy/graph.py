@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bptui.engine import initialise, measure
 from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity, What
 from bptui.engine.dropout import Dropout
+from bptui.engine.freezing import learning
 from bptui.engine.numpy import graph_statistics as statistics
 from bptui.engine.numpy.clipping import Clipping, Penalised
 from bptui.engine.numpy.criteria import CRITERIA
@@ -61,11 +62,11 @@ class GraphEngine(Engine):
         rule = OPTIMISERS[str(experiment.optimizer.__struct_config__.tag)]
         values, gradient = self._vectors.values, self._vectors.gradient
         self._optimiser = rule(experiment.optimizer, self._settings, values, gradient)
-        self._clipping = Clipping(gradient, self._penalised(), self._settings)
+        self._freeze_changed()
         self._reached = Progress(len(layers), plain_output(self._model))
         self._batch: Batch | None = None
         self._x: Array = np.zeros((0, 0), self._dtype)
-        self._context = Context(training=True)
+        self._context, self._still = Context(training=True), Context(training=False)
         self._upstreams: list[Array | None] = []
         self._owned: list[bool] = []
         self._part, self._parts, self._first, self._step = 0, 1, 0, 0
@@ -90,6 +91,8 @@ class GraphEngine(Engine):
     def _penalised(self) -> list[Penalised]:
         vectors, found = self._vectors, []
         for index, place in enumerate(self._places):
+            if index in self._frozen:
+                continue
             weights = vectors.weights(vectors.values, index)
             gradients = vectors.weights(vectors.gradient, index)
             for weight, gradient in zip(weights, gradients, strict=True):
@@ -101,8 +104,8 @@ class GraphEngine(Engine):
     def begin(self, batch: Batch, step: int, part: int = 0, parts: int = 1) -> None:
         self._first = self._first + len(self._x) if part else 0
         self._part, self._parts, self._step = part, parts, step
-        self._batch, self._x = batch, self._taken(batch.x)
-        self._context = Context(training=True, lengths=_counts(batch.lengths))
+        self._batch, self._x, self.lengths = batch, self._taken(batch.x), batch.lengths
+        self._context, self._still = (Context(training, _counts(batch.lengths)) for training in (True, False))
         for station in self._stations:
             station.forget()
             if not part:
@@ -124,7 +127,8 @@ class GraphEngine(Engine):
         if self._batch is None:
             raise RuntimeError("begin() comes first")
         sources = self._sources(self._stations, self._x, layer)
-        self._stations[layer].forward(sources, self._context, self._mask(self._dropouts[layer], layer))
+        context = self._context if self._learning[layer] else self._still
+        self._stations[layer].forward(sources, context, self._mask(self._dropouts[layer], layer))
         self._reached.forward = layer + 1
 
     def _mask(self, dropout: Dropout | None, layer: int) -> Array | None:
@@ -151,12 +155,16 @@ class GraphEngine(Engine):
 
     def backward(self, layer: int) -> None:
         upstream = self._upstreams[layer] if self._upstreams else None
+        if not self._learning[layer]:  # neither it nor anything below it learns
+            self._reached.backward = layer
+            return
         if upstream is None:
             raise RuntimeError("loss() and the layers above come first")
         place = self._places[layer]
-        given = self._stations[layer].backward(upstream, place.wanted)
+        wanted = any(source != BATCH and self._learning[source] for source in place.sources)
+        given = self._stations[layer].backward(upstream, wanted)
         for source, part in zip(place.sources, given, strict=True):
-            if source != BATCH and part is not None:
+            if source != BATCH and self._learning[source] and part is not None:
                 contribute(self._upstreams, self._owned, source, part)
         if self._parts > 1:
             self._add_up(layer)
@@ -177,15 +185,21 @@ class GraphEngine(Engine):
         if self._parts > 1 and self._sum is not None:
             np.copyto(self._vectors.gradient, self._sum)
             self._reached.summed = True
+        for layer in self._frozen:
+            self._vectors.layer(self._vectors.gradient, layer)[:] = 0.0
         return self._clipping.apply() if self._clipping.active else math.nan
 
     def update(self, lr: float) -> None:
         before = self._vectors.values.copy() if self._watching else None
+        kept = [(layer, self._vectors.layer(self._vectors.values, layer).copy()) for layer in self._frozen]
         self._optimiser.step(lr)
+        for layer, values in kept:
+            self._vectors.layer(self._vectors.values, layer)[:] = values
         self._applied = None if before is None else self._vectors.values - before
-        for station, buffers in zip(self._stations, self._buffers, strict=True):
+        for layer, (station, buffers) in enumerate(zip(self._stations, self._buffers, strict=True)):
             for name, value in station.node.pending.items():
-                buffers[name][...] = value
+                if layer not in self._frozen:
+                    buffers[name][...] = value
             station.node.pending.clear()
 
     def train_step(self, batch: Batch, step: int, lr: float) -> float:
@@ -317,6 +331,11 @@ class GraphEngine(Engine):
         for station in self._stations:
             station.forget()
             station.node.pending.clear()
+
+    def _freeze_changed(self) -> None:
+        self._frozen = [index for index, layer in enumerate(self._model) if layer.freeze]
+        self._learning = learning(self._model, self.layers)
+        self._clipping = Clipping(self._vectors.gradient, self._penalised(), self._settings)
 
     def _rule_changed(self) -> None:
         self._optimiser.rebuild()

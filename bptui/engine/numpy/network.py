@@ -15,7 +15,7 @@ from bptui.engine.numpy import statistics
 from bptui.engine.numpy.clipping import Clipping, Penalised
 from bptui.engine.numpy.operations import run
 from bptui.engine.numpy.optimisers import OPTIMISERS, Direct
-from bptui.engine.numpy.parameters import Parameters
+from bptui.engine.numpy.parameters import Block, Parameters
 from bptui.engine.numpy.tape import Tape, outputs, passes
 from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
@@ -50,15 +50,7 @@ class NumpyEngine(Engine):
             block.bias(self._parameters.values)[:] = bias
         rule = OPTIMISERS[str(experiment.optimizer.__struct_config__.tag)]
         self._optimiser = rule(experiment.optimizer, self._settings, self._parameters.values, self._parameters.gradient)
-        values, gradient = self._parameters.values, self._parameters.gradient
-        self._clipping = Clipping(
-            gradient,
-            [
-                Penalised(block.weight(values), block.weight(gradient), *penalties_of(layer))
-                for layer, block in zip(experiment.model, self._parameters.blocks, strict=True)
-            ],
-            self._settings,
-        )
+        self._freeze_changed()
         self._tapes: dict[int, Tape] = {}
         self._tape: Tape | None = None
         self._reached = Progress(len(names), plain_output(self._model))
@@ -98,6 +90,9 @@ class NumpyEngine(Engine):
         if self._parts > 1 and self._sum is not None:
             np.copyto(self._parameters.gradient, self._sum)
             self._reached.summed = True
+        if self._frozen:
+            self._gradient()
+            self._still()
         if not self._clipping.active:
             return math.nan
         self._gradient()
@@ -110,7 +105,10 @@ class NumpyEngine(Engine):
         way = self._way()
         if way is None:
             self._gradient()
+        kept = [(block, block.of(self._parameters.values).copy()) for block in self._frozen]
         self._optimiser.step(lr, None if way is None else self._now().products(way))
+        for block, values in kept:
+            block.of(self._parameters.values)[:] = values
         if self._watching:
             self._applied = self._parameters.values - self._before
 
@@ -124,6 +122,7 @@ class NumpyEngine(Engine):
         self._formed = self._way() is None
         if self._formed:
             run(tape.gradients)
+            self._still()
             if self._clipping.active:
                 self._clipping.apply()
         self.update(lr)
@@ -158,7 +157,12 @@ class NumpyEngine(Engine):
 
     def _way(self) -> Direct | None:
         """How this update goes without the gradient; None: something between backward and update wants it."""
-        return None if self._parts > 1 or self._clipping.active else self._optimiser.direct
+        return None if self._parts > 1 or self._clipping.active or self._frozen else self._optimiser.direct
+
+    def _still(self) -> None:
+        """What is frozen has no gradient: neither clipping nor the optimiser's moments see one."""
+        for block in self._frozen:
+            block.of(self._parameters.gradient)[:] = 0.0
 
     def _add_up(self, layer: int) -> None:
         """One part's share of the mean gradient; the first part starts the sum anew."""
@@ -263,6 +267,17 @@ class NumpyEngine(Engine):
         self._optimiser.loaded()
         self._reached.nothing()
         self._applied, self._tape = None, None
+
+    def _freeze_changed(self) -> None:
+        pairs = list(zip(self._model, self._parameters.blocks, strict=True))
+        self._frozen: list[Block] = [block for layer, block in pairs if layer.freeze]
+        values, gradient = self._parameters.values, self._parameters.gradient
+        penalised = [
+            Penalised(block.weight(values), block.weight(gradient), *penalties_of(layer))
+            for layer, block in pairs
+            if not layer.freeze
+        ]
+        self._clipping = Clipping(gradient, penalised, self._settings)
 
     def _rule_changed(self) -> None:
         self._optimiser.rebuild()

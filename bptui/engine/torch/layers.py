@@ -69,6 +69,13 @@ class LayerRun:
         self.mask = mask
         self.a = self.h if mask is None else self.h * mask
 
+    def forward_alone(self, sources: tuple[Tensor, ...], mask: Tensor | None, lengths: Tensor | None) -> None:
+        """z and a of a layer through which nothing will come back."""
+        with torch.no_grad():
+            self.z, self.h = self.predict(sources, lengths)
+            self.mask = mask
+            self.a = self.h if mask is None else self.h * mask
+
     def predict(self, sources: tuple[Tensor, ...], lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """z, and a without dropout; nothing of the step is touched."""
         context = Context(self.place, False, lengths)

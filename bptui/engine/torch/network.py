@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bptui.engine import initialise, measure
 from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity, What
+from bptui.engine.freezing import learning
 from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
 from bptui.engine.torch import statistics
@@ -64,6 +65,7 @@ class TorchEngine(Engine):
             (index, *penalties_of(layer)) for index, layer in enumerate(experiment.model) if any(penalties_of(layer))
         ]
         self._reached = Progress(len(self.layers), plain_output(self._model))
+        self._freeze_changed()
         self._x: Tensor | None = None
         self._y: Tensor | None = None
         self._lengths: Tensor | None = None
@@ -91,6 +93,7 @@ class TorchEngine(Engine):
         self._first = self._first + len(self._x) if part and self._x is not None else 0
         self._part, self._parts, self._step = part, parts, step
         self._x, self._lengths = self._taken(batch.x), self._counts(batch.lengths)
+        self.lengths = batch.lengths
         y = torch.tensor(batch.y, device=self.device)
         self._y = y.long() if self._classes else y.to(self._kind["dtype"]).reshape(len(self._x), -1)
         self._upstreams = []
@@ -118,8 +121,15 @@ class TorchEngine(Engine):
         if dropout is not None:
             drawn = torch.from_numpy(dropout.mask(self._step, len(x), self._first)).to(**self._kind)
             mask = drawn.view(len(x), *run.place.geometry.output)
-        run.forward(sources, mask, self._lengths, run.place.wanted)
+        if self._learning[layer]:
+            run.forward(sources, mask, self._lengths, self._wanted(layer))
+        else:
+            run.forward_alone(sources, mask, self._lengths)
         self._reached.forward = layer + 1
+
+    def _wanted(self, layer: int) -> bool:
+        """Whether a layer below it waits for its ∂L/∂input."""
+        return any(source != BATCH and self._learning[source] for source in self._runs[layer].place.sources)
 
     def loss(self) -> float:
         out = self._runs[-1].a
@@ -134,19 +144,26 @@ class TorchEngine(Engine):
 
     def backward(self, layer: int) -> None:
         upstream = self._upstreams[layer] if self._upstreams else None
+        if not self._learning[layer]:  # neither it nor anything below it learns
+            self._reached.backward = layer
+            return
         if upstream is None:
             raise RuntimeError("loss() and the layers above come first")
         place = self._runs[layer].place
-        given = self._runs[layer].backward(upstream, place.wanted, self._part, self._parts)
+        given = self._runs[layer].backward(upstream, self._wanted(layer), self._part, self._parts)
         for source, part in zip(place.sources, given, strict=True):
-            if source != BATCH and part is not None:
+            if source != BATCH and self._learning[source] and part is not None:
                 total = self._upstreams[source]
                 self._upstreams[source] = part if total is None else total + part
         self._reached.backward = layer
 
     def clip(self) -> float:
+        for layer in self._frozen:
+            self._part_of(self._gradient, layer).zero_()
         for index, l1, l2 in self._penalised:
             run = self._runs[index]
+            if index in self._frozen:
+                continue
             for each in self.layers[index].weights:
                 weight = run.values[each.name]
                 if run.gradients is not None and weight.dim() > 1:
@@ -164,11 +181,15 @@ class TorchEngine(Engine):
 
     def update(self, lr: float) -> None:
         before = self._flat.clone() if self._watching else None
+        kept = [(layer, self._part_of(self._flat, layer).clone()) for layer in self._frozen]
         self._optimiser.step(lr)
+        for layer, values in kept:
+            self._part_of(self._flat, layer).copy_(values)
         self._applied = None if before is None else self._flat - before
-        for run in self._runs:
+        for layer, run in enumerate(self._runs):
             for name, value in run.pending.items():
-                run.buffers[name].copy_(value)
+                if layer not in self._frozen:
+                    run.buffers[name].copy_(value)
             run.pending = {}
 
     def train_step(self, batch: Batch, step: int, lr: float) -> float:
@@ -304,6 +325,15 @@ class TorchEngine(Engine):
         for run in self._runs:
             run.forget()
             run.pending = {}
+
+    def _freeze_changed(self) -> None:
+        self._frozen = [index for index, layer in enumerate(self._model) if layer.freeze]
+        self._learning = learning(self._model, self.layers)
+
+    def _part_of(self, flat: Tensor, layer: int) -> Tensor:
+        """All of one layer in a flat tensor."""
+        first = sum(info.parameters for info in self.layers[:layer])
+        return flat.detach()[first : first + self.layers[layer].parameters]
 
     def _rule_changed(self) -> None:
         self._optimiser.rebuild()

@@ -59,6 +59,8 @@ class LayerBase(Spec, frozen=True, tag_field="type", kw_only=True):
     """What the layer is called; empty: its kind and number."""
     input: str = ""
     """The earlier layer it reads, or ``input`` for the batch; empty: the layer before."""
+    freeze: bool = False
+    """Whether its parameters stay as they are: of a body whose head alone is to learn."""
 
 
 class Activated(LayerBase, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from textual import events
 
 from bptui.tui.glyphs import BRAILLE, Glyphs
-from bptui.tui.store import Snapshot, settings_text
+from bptui.tui.store import LayerView, ModelView, Snapshot, settings_text
 from bptui.tui.text import clean, count, fit, right
 from bptui.tui.text import number as number_text
 from bptui.tui.widgets.diagram import Weights, draw, legend, marks_of
@@ -61,14 +61,13 @@ class ModelPane(LayerPane):
         if not model.layers:
             text = "Starting …" if self.snapshot.link == "connecting" else "No layers known yet."
             return [[(text, "dim")]]
-        arrow = "->" if self.glyphs.name == "ascii" else "→"
         if model.script:
             times = "x" if self.glyphs.name == "ascii" else "×"
             sizes = [times.join(map(str, la.shape)) or "?" for la in model.layers]
             acts = [la.kind for la in model.layers]
         else:
-            sizes = [f"{la.inputs or '?'}{arrow}{la.units}" for la in model.layers]
-            acts = ["" if la.activation == "identity" else la.activation for la in model.layers]
+            sizes = sizes_of(model, self.glyphs)
+            acts = [_does(la, self.glyphs) for la in model.layers]
         name = max(5, *(cell_len(la.name) for la in model.layers))
         size = max(len(text) for text in sizes)
         act = max(4, *(len(text) for text in acts))
@@ -88,7 +87,7 @@ class ModelPane(LayerPane):
             facts = facts[: max(0, height - 1 - min(3, len(model.layers)))]
             seen = height - 1 - len(facts)
         first, last = self.window(seen)
-        features = str(model.features or "?")
+        features = sample_of(model, self.glyphs)
         lines: list[Line] = []
         if not model.script:
             lines.append([("  ", "text"), (fit("input", name), "dim"), (" " * gap + right(features, size), "dim")])
@@ -104,7 +103,12 @@ class ModelPane(LayerPane):
             ]
             if parameters:
                 text = count(layer.parameters) if layer.parameters else ""
-                line.append((right(text, width - used), "dim" + on))
+                field = f"sees {'×'.join(map(str, layer.field))}" if layer.field and layer.kind != "dense" else ""
+                if field and width - used >= len(field) + 9:
+                    line.append(("  " + self._plain(field), "dim" + on))
+                    line.append((right(text, width - used - len(field) - 2), "dim" + on))
+                else:
+                    line.append((right(text, width - used), "dim" + on))
             lines.append(line)
         if len(lines) + len(facts) < height:
             lines.append([])
@@ -114,6 +118,9 @@ class ModelPane(LayerPane):
                 [(fit(word, label), "dim"), (" ", "text"), (fit(text, max(0, width - label - 1)).rstrip(), "text")]
             )
         return lines
+
+    def _plain(self, text: str) -> str:
+        return text.replace("×", "x") if self.glyphs.name == "ascii" else text
 
     def seen(self, weights: Weights, step: int) -> None:
         """Weights have come."""
@@ -157,6 +164,37 @@ class ModelPane(LayerPane):
         index = self._first + row - head
         if row >= head and index < min(self._first + self._shown, len(self.snapshot.model.layers)):
             self.choose(index)
+
+
+def sizes_of(model: ModelView, glyphs: Glyphs) -> list[str]:
+    """``64→32`` of each layer; of pictures and sequences the shape of a batch, ``B×16×8×8``."""
+    if not shaped(model):
+        arrow = "->" if glyphs.name == "ascii" else "→"
+        return [f"{la.inputs or '?'}{arrow}{la.units or '?'}" for la in model.layers]
+    return [_batch(la.shape, glyphs) for la in model.layers]
+
+
+def sample_of(model: ModelView, glyphs: Glyphs) -> str:
+    """What goes in."""
+    return _batch(model.sample, glyphs) if model.sample and shaped(model) else str(model.features or "?")
+
+
+def shaped(model: ModelView) -> bool:
+    """Whether anything between the layers has more than one axis."""
+    return any(len(la.shape) > 1 for la in model.layers)
+
+
+def _batch(shape: tuple[int, ...], glyphs: Glyphs) -> str:
+    times = "x" if glyphs.name == "ascii" else "×"
+    return times.join(["B", *map(str, shape)]) if shape else "?"
+
+
+def _does(layer: LayerView, glyphs: Glyphs) -> str:
+    """Its activation, and what it reads besides, or instead of, the layer before it."""
+    words = [] if layer.activation in ("identity", "") else [layer.activation]
+    if layer.reads:
+        words.append(("<-" if glyphs.name == "ascii" else "←") + "+".join(layer.reads))
+    return " ".join(words)
 
 
 def live_line(snapshot: Snapshot) -> str:

@@ -21,7 +21,7 @@ from bptui.tui.keys import Place
 from bptui.tui.plain import spell
 from bptui.tui.ports import ConnectionLost, RequestRefused
 from bptui.tui.screens.base import TransportScreen, bindings
-from bptui.tui.screens.inspector import formula
+from bptui.tui.screens.inspector import axes, formula
 from bptui.tui.screens.inspector.grid import LEVELS, Grid
 from bptui.tui.screens.inspector.info import InfoPane
 from bptui.tui.screens.inspector.ledger import FACTORS, FactorsPane, StripPane, shadow_text
@@ -238,12 +238,14 @@ class Inspector(TransportScreen):
             return []
         view = self.matrix.view if self.view == "matrix" else self.factors.views.get("delta")
         vector = isinstance(view, SheetView) and view.vector
-        place = str(cell[1]) if vector else f"{cell[0]}, {cell[1]}"
+        whole = view.whole if isinstance(view, SheetView) else ()
+        place = str(cell[1]) if vector else ", ".join(map(str, axes.unfolded(whole, cell)))
         block = f" (the largest of {self.grid.zoom}×{self.grid.zoom})" if self.grid.zoom > 1 else ""
         line: Line = [(f" {kind}[{place}] = ", "dim"), (repr(value), "bad" if not math.isfinite(value) else "strong")]
         line.append((block, "dim"))
         rows, columns = self._labels(kind)
-        line.append((f"   {columns} {cell[1]}" if vector else f"   {rows} {cell[0]}, {columns} {cell[1]}", "dim"))
+        named = axes.words(whole, cell, weights=kind in _INPUTS) or f"{rows} {cell[0]}, {columns} {cell[1]}"
+        line.append((f"   {columns} {cell[1]}" if vector else f"   {named}", "dim"))
         loss = view.loss if isinstance(view, SheetView) else None
         if loss is not None:
             line.append((f"   loss {loss!r}", "dim"))
@@ -321,7 +323,8 @@ class Inspector(TransportScreen):
             return
         z = await self._sheet(Sheet(layer=self.index, kind="a", top=cell[0], rows=1, columns=MOST_SLICE))
         y = await self._sheet(Sheet(layer=self.index, kind="y", rows=ledger.samples, columns=MOST_SLICE))
-        if isinstance(z, SheetView) and isinstance(y, SheetView) and z.values:
+        rows_alone = isinstance(z, SheetView) and len(z.whole) < 3  # of a sequence each step has a target of its own
+        if isinstance(z, SheetView) and isinstance(y, SheetView) and z.values and rows_alone:
             target = y.values[0][cell[0]] if y.vector else list(y.values[cell[0]])
             self._last_delta = formula.last_delta(experiment, z.values[0], target, ledger.samples, cell[1])
 
@@ -423,7 +426,7 @@ class Inspector(TransportScreen):
         if VIEWS[number - 1] == "rows" and self.view in ("ledger", "matrix"):
             cell = self.factors.cell() if self.view == "ledger" else self.matrix.cell()
             if cell is not None and self._labels(self.quantity)[1] == "unit":
-                self._unit = cell[1]
+                self._unit = self._unit_of(cell)
         self._turn(VIEWS[number - 1])
         self._request()
 
@@ -523,8 +526,10 @@ class Inspector(TransportScreen):
         if self.grid.zoom > 1:
             self.notice("zoom in until a cell is one number: >")
             return
-        name = self.snapshot.model.layers[self.index].name
-        place = f"{name}.weight[{cell[0]},{cell[1]}]" if self.quantity == "W" else f"{name}.bias[{cell[1]}]"
+        view = self.matrix.view
+        assert isinstance(view, SheetView)
+        at = (cell[1],) if view.vector else axes.unfolded(view.whole, cell)
+        place = f"{view.tensor}[{','.join(map(str, at))}]"
 
         def taken(text: str | None) -> None:
             if text is not None:
@@ -570,11 +575,11 @@ class Inspector(TransportScreen):
     async def _to_sample(self, cell: tuple[int, int]) -> None:
         """The row of the batch under the cursor, among those ranked by its unit."""
         if self.view == "matrix" and self.quantity in _INPUTS | {"b", "grad_b"}:
-            self._unit = cell[1]
+            self._unit = self._unit_of(cell)
             self.action_view_at(3)
             return
         if self._labels(self.quantity)[1] == "unit":
-            self._unit = cell[1]
+            self._unit = self._unit_of(cell)
         self._turn("rows")
         await self._ask_rows(False)
         view = self.ranked.view
@@ -583,6 +588,12 @@ class Inspector(TransportScreen):
             self.ranked.row, self.ranked.whole = rows.index(cell[0]), True
         self.ranked.show()
         self._lines()
+
+    def _unit_of(self, cell: tuple[int, int]) -> int:
+        """The unit that a cell of the matrix, or of the factors of δ, belongs to."""
+        view = self.factors.views.get("delta") if self.view == "ledger" else self.matrix.view
+        whole = view.whole if isinstance(view, SheetView) else ()
+        return axes.unit(whole, cell, weights=self.view == "matrix" and self.quantity in _INPUTS)
 
     def action_back(self) -> None:
         if self.view == "rows" and self.ranked.whole:
@@ -600,7 +611,9 @@ class Inspector(TransportScreen):
         if value is None or cell is None or self.view in ("rows", "stages") or kind not in REFERABLE:
             return None
         view = self.matrix.view if self.view == "matrix" else self.factors.views.get("delta")
-        at = cell[1:] if isinstance(view, SheetView) and view.vector else cell
+        at: tuple[int, ...] = cell
+        if isinstance(view, SheetView):
+            at = cell[1:] if view.vector else axes.unfolded(view.whole, cell)
         return self.reference(self.snapshot.step, self.snapshot.model.layers[self.index].name, kind, at), repr(value)
 
     def explanation(self) -> tuple[str, str, Place]:

@@ -41,6 +41,10 @@ class SheetView(msgspec.Struct, frozen=True):
     picture: tuple[int, ...] = ()
     loss: float | None = None
     note: str = ""
+    whole: tuple[int, ...] = ()
+    """The tensor's own shape."""
+    tensor: str = ""
+    """The parameter's name in a state."""
 
     def holds(self, top: int, left: int, tall: int, wide: int, zoom: int) -> bool:
         """Whether all blocks of that window are in this one, as far as the matrix has them."""
@@ -115,7 +119,8 @@ def sheet_view(frame: Frame) -> SheetView | Nothing:
         left=message.left, zoom=message.zoom, values=values.tolist(), rows=arrays["rows"].tolist(),
         columns=arrays["columns"].tolist(), matches=() if matches is None else matches.tolist(),
         cells=arrays["cells"].tolist(), facts=message.facts, matched=message.matched, found=message.found,
-        picture=message.picture, loss=message.loss, note=clean(message.note, 200),
+        picture=message.picture, loss=message.loss, note=clean(message.note, 200), whole=message.whole,
+        tensor=clean(message.tensor, 200),
     )  # fmt: skip
 
 
