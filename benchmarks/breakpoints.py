@@ -2,9 +2,11 @@
 
     python benchmarks/breakpoints.py [--quick] [--full]
 
-One trainer, as it is, with its probes and their governor, over networks whose steps take tens of microseconds; its
-ring is read as a hub reads it. Long slices with and without breakpoints follow each other in ABBA order, so that
-what drifts meets both; the figure is the median of the paired ratios of time a step. Prints one JSON object.
+Two trainers, as they are, with their probes and governors, over networks whose steps take tens of microseconds; their
+rings are read as a hub reads them. Slices of a tenth of a second alternate in ABBA order, so that what drifts meets
+both, and time is that of the processor in this thread, so that what else runs on the machine counts for little. What
+breakpoints cost comes in lumps, a few times a second: ten slices with and ten without make a block, and the figure is
+the median over the blocks of their ratio of time a step, with the 95 % interval of that median. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from bptui.trainer.loop import Trainer  # noqa: E402
 from bptui.trainer.setup import prepare  # noqa: E402
 
 BUDGET = 1.01
+#: Seconds of a slice, and slices of each in a block.
+SLICE, PAIRS = 0.1, 10
 #: None of them ever comes to hold: all that is measured is looking.
 SCALARS = (
     "loss > 1e6", "not is_finite(loss)", "loss < 0", "loss > 1e3 and step > 100", "delta(loss, 10) > 1e6",
@@ -64,53 +68,81 @@ def trainer_of(preset: str, folder: Path) -> Trainer:
     return trainer
 
 
-def slice_of(trainer: Trainer, seconds: float) -> float:
-    """Seconds a step over a slice of so many seconds, as the loop of ``Trainer`` goes when nothing is asked."""
-    first, started = trainer.step, time.perf_counter()
-    end = started + seconds
-    while time.perf_counter() < end:
-        if trainer.step >= trainer.probe.governor.next_step():
-            trainer.one_step()
-        else:
-            trainer.stretch()
-        trainer.ring.advance(trainer.ring.head)
-        if trainer.state != "RUNNING":
-            raise SystemExit(f"it stopped: {trainer.state}")
-    return (time.perf_counter() - started) / (trainer.step - first)
+class Contestant:
+    """A trainer whose time goes by only while it has its turn."""
+
+    def __init__(self, preset: str, conditions: tuple[str, ...], folder: Path) -> None:
+        self.trainer = trainer_of(preset, folder)
+        self.trainer.arm(tuple(map(Armed, conditions)))
+        self.steps, self.seconds = 0, 0.0
+        self._left_at = time.perf_counter()
+
+    def run(self, seconds: float) -> None:
+        """For so long, as the loop of ``Trainer`` goes when nothing is asked."""
+        trainer, started = self.trainer, time.perf_counter()
+        trainer.breakpoints._looked_at += started - self._left_at  # else it would look more often than in one go
+        first, begun, end = trainer.step, time.thread_time(), started + seconds
+        while time.perf_counter() < end:
+            if trainer.step >= trainer.probe.governor.next_step():
+                trainer.one_step()
+            else:
+                trainer.stretch()
+            trainer.ring.advance(trainer.ring.head)
+            if trainer.state != "RUNNING":
+                raise SystemExit(f"it stopped: {trainer.state}")
+        self.seconds += time.thread_time() - begun
+        self.steps += trainer.step - first
+        self._left_at = time.perf_counter()
+
+    def block(self) -> float:
+        """Seconds a step since the last block."""
+        each, self.steps, self.seconds = self.seconds / self.steps, 0, 0.0
+        return each
+
+    def close(self) -> None:
+        self.trainer.control.close()
+        self.trainer.ring.close()
 
 
-def one(preset: str, conditions: tuple[str, ...], rounds: int, seconds: float, folder: Path) -> dict[str, Any]:
-    trainer = trainer_of(preset, folder)
-    armed = tuple(map(Armed, conditions))
-    slice_of(trainer, 0.5)
-    ratios, bare_times = [], []
-    for round_ in range(rounds):
-        times = {}
-        for with_them in (False, True) if round_ % 2 else (True, False):
-            trainer.arm(armed if with_them else ())
-            times[with_them] = slice_of(trainer, seconds)
-        ratios.append(times[True] / times[False])
-        bare_times.append(times[False])
-    trainer.control.close()
-    trainer.ring.close()
+def one(preset: str, conditions: tuple[str, ...], blocks: int, folder: Path) -> dict[str, Any]:
+    folder.mkdir()
+    bare, armed = Contestant(preset, (), folder / "bare"), Contestant(preset, conditions, folder / "armed")
+    for contestant in (bare, armed):
+        contestant.run(1.0)
+        contestant.block()
+    spent, cpu = armed.trainer.breakpoints.spent, 0.0
+    ratios, steps = [], []
+    for _ in range(blocks):
+        for pair in range(PAIRS):
+            for contestant in (bare, armed) if pair % 2 else (armed, bare):
+                contestant.run(SLICE)
+        cpu += armed.seconds
+        steps.append(bare.block())
+        ratios.append(armed.block() / steps[-1])
+    spent = armed.trainer.breakpoints.spent - spent
+    every = armed.trainer.layers_every
+    bare.close()
+    armed.close()
     ratios.sort()
-    spread = 1.25 * statistics.stdev(ratios) / math.sqrt(len(ratios)) if len(ratios) > 1 else math.nan
+    reach = round(0.98 * math.sqrt(blocks))  # ranks from the middle: 1.96 of a binomial's deviation
+    low, high = ratios[max(0, blocks // 2 - reach)], ratios[min(blocks - 1, (blocks - 1) // 2 + reach)]
     return {
-        "conditions": len(conditions), "step_us": round(statistics.median(bare_times) * 1e6, 2),
-        "ratio": round(statistics.median(ratios), 4), "error_of_the_median": round(spread, 4), "slices": len(ratios),
+        "conditions": len(conditions), "step_us": round(statistics.median(steps) * 1e6, 2),
+        "ratio": round(statistics.median(ratios), 4), "interval": [round(low, 4), round(high, 4)], "blocks": blocks,
+        "evaluating": round(spent / cpu, 5), "layers_every": every or None,
     }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="some seconds: a look, not a figure")
-    parser.add_argument("--full", action="store_true", help="more and longer slices")
+    parser.add_argument("--full", action="store_true", help="more blocks")
     arguments = parser.parse_args()
-    rounds, seconds = (4, 0.25) if arguments.quick else (40, 1.0) if arguments.full else (24, 1.0)
+    blocks = 4 if arguments.quick else 60 if arguments.full else 24
     cases, budgets = {}, []
     with tempfile.TemporaryDirectory(prefix="bptui-bench-") as folder:
         for number, (name, (preset, conditions)) in enumerate(CASES.items()):
-            cases[name] = one(preset, conditions, rounds, seconds, Path(folder) / str(number))
+            cases[name] = one(preset, conditions, blocks, Path(folder) / str(number))
             ratio = cases[name]["ratio"]
             budgets.append({"what": f"20 armed breakpoints, {name}", "value": ratio, "budget": f"<= {BUDGET}",
                             "unit": "×", "ok": ratio <= BUDGET})  # fmt: skip

@@ -1,8 +1,9 @@
 """The governor: keeps what probes cost inside a share of the run by thinning them.
 
-Each probe (a table of norms and unit counters; histograms) has a part of the budget. After each time it
-ran, the governor sets the step before which it must not run again, from a running mean of its cost and
-of the time a bare step takes. A probe is also not run more often than anyone could look at it.
+Each probe (a table of norms and unit counters; histograms; looks for breakpoints) has a part of the
+budget. After each time it ran, the governor sets the step before which it must not run again, from a
+running mean of its cost and of the time a bare step takes. A probe is also not run more often than
+anyone could look at it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 
 #: Weight of the newest cost in its running mean.
 SMOOTHING = 0.2
+#: A time counts in it as no more than so many times the mean: mostly something else had the processor.
+OUTLIER = 2.0
 #: Unwatched steps after the first probe of a run, which tell how long a bare step takes.
 FIRST_STRETCH = 16
 
@@ -20,6 +23,7 @@ class Allowance:
     """One probe: its part of the budget and how often it is of use (times a second)."""
 
     part: float
+    """Of the budget, as against the others where they are more than 1 together; 0: it does not run."""
     most_often: float
     cost: float = 0.0
     """Running mean of seconds a time."""
@@ -72,21 +76,30 @@ class Governor:
         for allowance in self.allowances.values():
             allowance.next_step = 0
 
+    def give(self, name: str, part: float) -> None:
+        """A probe's part is another from now on."""
+        allowance = self.allowances[name]
+        if allowance.part != part:
+            allowance.part, allowance.next_step = part, 0
+
     def due(self, name: str, step: int) -> bool:
-        return step >= self.allowances[name].next_step
+        allowance = self.allowances[name]
+        return step >= allowance.next_step and allowance.part > 0
 
     def ran(self, name: str, step: int, seconds: float) -> None:
         """A probe ran at ``step``; sets when it may run again."""
         allowance = self.allowances[name]
-        allowance.cost += (seconds - allowance.cost) * (SMOOTHING if allowance.cost else 1.0)
+        usual = min(seconds, OUTLIER * allowance.cost) if allowance.cost else seconds
+        allowance.cost += (usual - allowance.cost) * (SMOOTHING if allowance.cost else 1.0)
         self.spent += seconds
         if not self._step_time:  # nothing is known of a bare step yet: look again once it is
             allowance.next_step = step + FIRST_STRETCH
             return
         step_time = max(self._step_time, 1e-7)
-        affordable = allowance.cost / (self.budget * allowance.part) if self.budget > 0 else 3600.0
+        part = allowance.part / max(1.0, sum(each.part for each in self.allowances.values()))
+        affordable = allowance.cost / (self.budget * part) if self.budget * part > 0 else 3600.0
         allowance.next_step = step + max(1, round(max(affordable, 1 / allowance.most_often) / step_time))
 
     def next_step(self) -> int:
         """The first step at which anything is due."""
-        return min(allowance.next_step for allowance in self.allowances.values())
+        return min(allowance.next_step for allowance in self.allowances.values() if allowance.part > 0)

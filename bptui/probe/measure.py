@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
+from functools import cached_property, partial
 from typing import get_args
 
 import numpy as np
@@ -18,6 +19,8 @@ from bptui.runs.ring import Record, Ring
 
 #: The dead units of a layer are named when they are more than this share of it.
 NAMED_SHARE = 0.1
+#: What looks for breakpoints get while some are about layers, as against 0.65 and 0.35: a sixth of the budget.
+LOOK_PART = 0.2
 _RATIO, _DEAD, _UNITS, _SEEN = map(TABLE_COLUMNS.index, ("update_ratio", "dead", "units", "seen"))
 
 
@@ -33,14 +36,24 @@ class Probe:
             budget,
             table=Allowance(part=0.65, most_often=50.0),
             histogram=Allowance(part=0.35, most_often=8.0),
+            look=Allowance(part=0.0, most_often=1e9),
         )
         self._table = np.full((len(engine.layers), len(TABLE_COLUMNS)), np.nan, dtype=np.float32)
         self._table[:, _UNITS] = [layer.units for layer in engine.layers]
         self._weighted = np.array([bool(layer.weights) for layer in engine.layers])
+        self._layers = {layer.name: index for index, layer in enumerate(engine.layers)}
+        self._cells: list[list[float]] | None = None
+        """The table as plain numbers, once somebody has asked for one since it was measured."""
         self._named: dict[int, tuple[int, ...]] = {}
         self._counting = 0.0  # seconds that the last census took
         self.known_at = 0
         """The state of which the table is."""
+        self.looks = self.counts = 0
+        """How often layers were measured, and how often units were counted."""
+        self.ratio_known = False
+        """Whether the last time Δ/W was measured too."""
+        self.wants_ratio = False
+        """Whether a breakpoint reads Δ/W, so that the update that is looked at must be watched."""
         self.saturation: set[str] = set()
         """Names of layers whose share of saturated units is wanted."""
         self._saturated: dict[str, float | None] = {}
@@ -56,6 +69,17 @@ class Probe:
             started = time.perf_counter()
             self._count(state)
             self._counting = time.perf_counter() - started
+
+    def look_for(self, functions: Iterable[tuple[str, str]]) -> None:
+        """Breakpoints read these (function, layer): what updates leave is looked at as the budget allows."""
+        wanted = set(functions)
+        self.wants_ratio = any(function == "update_ratio" for function, _ in wanted)
+        self.saturation = {layer for function, layer in wanted if function == "saturated"}
+        self.governor.give("look", LOOK_PART if any(function != "dead" for function, _ in wanted) else 0.0)
+
+    def watches(self, step: int) -> bool:
+        """Whether the update from ``step`` must keep what Δ/W is made of."""
+        return self.governor.due("table", step) or (self.wants_ratio and self.governor.due("look", step))
 
     def measure(self, step: int, *, everything: bool = False, updated: bool = True) -> None:
         """Records of the forward and backward of ``step``.
@@ -74,13 +98,21 @@ class Probe:
             self._write_table(step)
             self._charge("table", step, started - self._counting)
             self._counting = 0.0
+        elif governor.due("look", step):
+            self._reduce(updated)
+            self.known_at = step
+            self._charge("look", step, started)
 
     def _reduce(self, updated: bool) -> None:
         """The table of the last step; an update that was not watched leaves the last known Δ/W."""
         ratio = self._table[:, _RATIO].copy() if updated else np.full(len(self._table), np.nan, np.float32)
         self._table[:, : len(COLUMNS)] = self.engine.reduce()
         fresh = self._table[:, _RATIO]
-        np.copyto(fresh, ratio, where=np.isnan(fresh) | (not updated))
+        unknown = np.isnan(fresh)
+        self.ratio_known = updated and not unknown.all()
+        np.copyto(fresh, ratio, where=unknown | (not updated))
+        self.looks += 1
+        self._cells = None
         for index, layer in enumerate(self.engine.layers):
             if layer.name in self.saturation:
                 self._saturated[layer.name] = saturated(self.engine, index)
@@ -111,7 +143,8 @@ class Probe:
         self.known_at = state
 
     def _count(self, state: int) -> None:
-        table = self._table
+        table, self._cells = self._table, None
+        self.counts += 1
         table[:, _SEEN] = self.census.samples
         census = self.census.take(state)
         table[:, _DEAD] = [-1 if dead is None else len(dead) for dead in census]
@@ -137,25 +170,32 @@ class Probe:
 
     def functions(self) -> dict[str, LayerFunction]:
         """The condition language's functions of a layer's name, over the table last measured."""
-        rows = {layer.name: self._table[index] for index, layer in enumerate(self.engine.layers)}
+        return self._functions
 
-        def column(name: str) -> LayerFunction:
-            index = TABLE_COLUMNS.index(name)
-            return lambda layer: _known(rows[layer][index])
+    @cached_property
+    def _functions(self) -> dict[str, LayerFunction]:
+        layers = self._layers
+
+        def cell(layer: str, column: int) -> float | None:
+            if self._cells is None:
+                self._cells = self._table.tolist()
+            value = self._cells[layers[layer]][column]
+            return value if value == value else None
 
         def dead(layer: str) -> float | None:
-            count = _known(rows[layer][_DEAD])
-            return None if count is None or count < 0 else count / float(rows[layer][_UNITS])
+            count = cell(layer, _DEAD)
+            return None if count is None or count < 0 else count / float(self._table[layers[layer], _UNITS])
 
-        columns = {name: column(name) for name in FUNCTIONS if name in TABLE_COLUMNS}
+        columns = {
+            name: partial(cell, column=TABLE_COLUMNS.index(name)) for name in FUNCTIONS if name in TABLE_COLUMNS
+        }
         return columns | {"dead": dead, "saturated": self._saturation}
 
     def _saturation(self, layer: str) -> float | None:
         """The first time that it is asked of a layer, of the samples that the engine holds; then with each table."""
         if layer not in self.saturation:
             self.saturation.add(layer)
-            index = [each.name for each in self.engine.layers].index(layer)
-            self._saturated[layer] = saturated(self.engine, index)
+            self._saturated[layer] = saturated(self.engine, self._layers[layer])
         return self._saturated.get(layer)
 
     def report_share(self, step: int) -> None:
@@ -163,10 +203,6 @@ class Probe:
         if not self.recording:
             return
         write_series(self.ring, step, "probe_share", self.governor.share(time.perf_counter()))
-
-
-def _known(value: np.float32) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def write_series(ring: Ring, step: int, name: str, value: float, now: float | None = None) -> None:

@@ -464,13 +464,17 @@ class PartRow(msgspec.Struct, frozen=True):
 
 
 class CheckedRow(msgspec.Struct, frozen=True):
-    """One condition; ``holds``: None while something is not known. ``error``: why it cannot be read, at ``at``."""
+    """One condition; ``holds``: None while something is not known. ``error``: why it cannot be read, at ``at``.
+
+    ``every``: steps between the last two looks at an armed one (1: every step); 0: not known, or not armed.
+    """
 
     text: str
     holds: bool | None = None
     parts: tuple[PartRow, ...] = ()
     error: str = ""
     at: int = 0
+    every: int = 0
 
 
 class Checked(Request, frozen=True, kw_only=True):

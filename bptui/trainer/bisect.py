@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from bptui.engine.base import COLUMNS, Engine
 from bptui.expr import Condition, ConditionError, parse
 from bptui.expr.columns import Column, truths
-from bptui.expr.language import LayerFunction, Remembered
-from bptui.expr.tree import Binary, Both, Call, Either, Name, Node, Number
-from bptui.probe.units import Census
 from bptui.runs.report import losses
 from bptui.trainer.replay import Progress, Replayed, ReplayError
-
-#: Functions that are columns of the table that an engine reduces a step to.
-_COLUMNS = {
-    name: COLUMNS.index(name) for name in ("grad_norm", "update_ratio", "weight_norm", "activation_mean", "delta_norm")
-}
+from bptui.trainer.state_look import StateLook, stays
 
 
 class Found(NamedTuple):
@@ -52,9 +43,9 @@ def bisect(run: Path, text: str, *, to: int | None = None, progress: Progress | 
     condition = parse(text, layers=names)
     looked, way = 0, "by scanning"
     with np.errstate(all="ignore"):
-        if condition.calls and _stays(condition.tree):
-            looked, way = _narrow(again, condition, names, progress), "by keyframes"
-        found = _scan(again, _Look(again, condition, names), progress)
+        if condition.calls and stays(condition.tree):
+            looked, way = _narrow(again, condition, progress), "by keyframes"
+        found = _scan(again, condition, progress)
     return found._replace(looked_at=found.looked_at + looked, way=way)
 
 
@@ -78,19 +69,7 @@ def _by_record(run: Path, condition: Condition, to: int | None) -> Found:
     return Found(step, step + 1, there, "", "by the record")
 
 
-def _stays(node: Node) -> bool:
-    """Whether what holds goes on holding: more dead units than so many, later than some step, and both or either."""
-    match node:
-        case Both(_, left, right) | Either(_, left, right):
-            return _stays(left) and _stays(right)
-        case Binary(_, ">" | ">=", Call(_, "dead", _) | Name(_, "step" | "epoch"), Number()):
-            return True
-        case Binary(_, "<" | "<=", Number(), Call(_, "dead", _) | Name(_, "step" | "epoch")):
-            return True
-    return False
-
-
-def _narrow(again: Replayed, condition: Condition, names: list[str], progress: Progress | None) -> int:
+def _narrow(again: Replayed, condition: Condition, progress: Progress | None) -> int:
     """Be in the last keyframe in which the condition does not hold yet; returns how many were looked at."""
     frames = [frame for step, frame in sorted(again.frames.items()) if again.course.step < step <= again.to]
     looked, low, high, first = 0, 0, len(frames), again.course.capture()
@@ -106,9 +85,8 @@ def _narrow(again: Replayed, condition: Condition, names: list[str], progress: P
             high -= 1
             continue
         looked += 1
-        look = _Look(again, condition, names)
-        again.change()
-        if look.holds(look.before()):
+        look = StateLook(again.course, [condition], again.change)
+        if look.holds(condition, look.before()):
             high = middle
         else:
             low = middle + 1
@@ -119,102 +97,19 @@ def _narrow(again: Replayed, condition: Condition, names: list[str], progress: P
     return looked
 
 
-def _scan(again: Replayed, look: _Look, progress: Progress | None) -> Found:
-    looked = 0
+def _scan(again: Replayed, condition: Condition, progress: Progress | None) -> Found:
+    look, looked = StateLook(again.course, [condition], again.change), 0
     while True:
         step = again.course.step
         ended = step >= again.to
-        if ended:
-            again.change()
         values = look.before() if ended else look.through()
         looked += 1
-        if look.holds(values):
-            return Found(step, looked, look.parts(values), again.not_comparable, "")
+        if look.holds(condition, values):
+            return Found(step, looked, look.parts(condition, values), again.not_comparable, "")
         if ended:
             return Found(None, looked, {}, again.not_comparable, "")
         if progress is not None and step % 50 == 0:
             progress(step, again.to)
-
-
-class _Look:
-    """What a condition needs to know of one state."""
-
-    def __init__(self, again: Replayed, condition: Condition, names: list[str]) -> None:
-        self._again, self._condition, self._names = again, condition, names
-        self._past = Remembered(condition.reach)
-        wanted = {function for function, _ in condition.calls}
-        self._table = bool(wanted & set(_COLUMNS))
-        self._watch = "update_ratio" in wanted
-        self._count_dead = "dead" in wanted
-        self._census: Census | None = None
-        self._engine: Engine | None = None
-        self._functions: dict[str, Callable[[str], float | None]] = {}
-
-    def before(self) -> dict[str, float | None]:
-        """Of a state without its update (the last one): what needs none."""
-        course = self._again.course
-        self._functions = {}
-        self._count()
-        return self._scalars(dict(course.scalars), None, course.step, course.lr.at(course.step))
-
-    def through(self) -> dict[str, float | None]:
-        """Of a state, by doing its update."""
-        course = self._again.course
-        self._again.change()
-        self._functions = {}
-        self._count()
-        step, lr, known = course.step, course.lr.at(course.step), dict(course.scalars)
-        course.engine.watch(self._watch)
-        loss = course.update()
-        course.engine.watch(False)
-        if self._table:
-            table = course.engine.reduce()
-            self._functions |= {
-                name: lambda layer, column=column: _number(table[self._names.index(layer), column])  # type: ignore[misc]
-                for name, column in _COLUMNS.items()
-            }
-        return self._scalars(known, loss, step, lr)
-
-    def _count(self) -> None:
-        course = self._again.course
-        if not self._count_dead:
-            return
-        if self._census is None or self._engine is not course.engine:  # a change may have put another in its place
-            self._engine = course.engine
-            self._census = Census(course.engine, course.setup.data.train.blocks(512))
-        dead = self._census.take(course.step)
-        shares = {
-            name: None if units is None else len(units) / max(course.engine.layers[index].shape[-1], 1)
-            for index, (name, units) in enumerate(zip(self._names, dead, strict=True))
-        }
-        self._functions["dead"] = shares.get
-
-    def _scalars(
-        self, known: dict[str, float | None], loss: float | None, step: int, lr: float
-    ) -> dict[str, float | None]:
-        epoch = self._again.course.epochs.done(step)
-        values = {**known, "loss": loss, "step": float(step), "epoch": epoch, "lr": lr}
-        self._past.add(values)
-        return values
-
-    def holds(self, values: dict[str, float | None]) -> bool:
-        return self._condition.holds(values, _functions(self._functions), self._past)
-
-    def parts(self, values: dict[str, float | None]) -> dict[str, float]:
-        """The condition's names and calls with what they were."""
-        found = {name: values.get(name) for name in sorted(self._condition.names)}
-        for function, layer in self._condition.calls:
-            if function in self._functions:
-                found[f'{function}("{layer}")'] = self._functions[function](layer)
-        return {name: value for name, value in found.items() if value is not None}
-
-
-def _functions(known: dict[str, Callable[[str], float | None]]) -> dict[str, LayerFunction]:
-    return dict(known)
-
-
-def _number(value: np.float32) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 __all__ = ["ConditionError", "Found", "bisect"]

@@ -1,34 +1,37 @@
 """Breakpoints: conditions that pause the run when they come to hold.
 
-Twenty of them must not slow a run whose steps take tens of microseconds, so nothing is evaluated in a step. What
-conditions read of each state is collected, and every few hundredths of a second all states since the last time are
-evaluated at once, as columns. A hit that lies in the past by then is gone back to, bit for bit, and the run stands
-where it would have stood. Conditions on the step alone are known ahead: there the stretch of updates ends.
+Twenty of them must not slow a run whose steps take tens of microseconds, so nothing is evaluated in a step. A stretch
+of updates leaves a reference to what conditions read of its states, and a few times a second all states since the last
+time are evaluated at once, as columns, by conditions that are compiled together. A hit that lies in the past by then is
+gone back to, bit for bit, and the run stands where it would have stood. Conditions on the step alone are known ahead:
+there the stretch of updates ends.
 
-What is about a layer is measured now and then; ``Trainer`` looks for the first step itself, between two looks.
+State k has its ``step``, ``epoch``, ``lr``, ``val_loss`` …; its ``loss`` is known once the update from it is done. What
+is about a layer is measured now and then; ``Watched`` looks for the first state itself, between two looks.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from itertools import chain
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from bptui.expr import Condition, ConditionError, parse
-from bptui.expr.columns import Column, truths
+from bptui.expr.columns import Column, Program, Truths, reaches, truths
 from bptui.expr.language import LayerFunction, Scalars, said
-from bptui.protocol.messages import Armed, Check, Checked, CheckedRow, PartRow
+from bptui.expr.tree import Past
+from bptui.protocol.messages import Armed
+from bptui.trainer.course import Course
 from bptui.trainer.epochs import Epochs
-
-if TYPE_CHECKING:
-    from bptui.trainer.loop import Trainer
+from bptui.trainer.state_look import of_update
 
 #: What may be another value after each update; ``--until`` on one of them is looked at after each.
 EACH_STEP = frozenset({"loss", "step", "epoch", "lr"})
-SHARE = 0.004
+SHARE = 0.003
 """Of the run's time that evaluating may take …"""
 LEAST_SECONDS, MOST_SECONDS = 0.02, 0.25
 """… as far as these bounds between two times allow."""
@@ -49,10 +52,13 @@ class Hit(NamedTuple):
 class _Watched:
     """A condition with whether it is looked at, and whether it held the last time."""
 
+    __slots__ = ("condition", "enabled", "held", "of_update")
+
     def __init__(self, condition: Condition, enabled: bool) -> None:
         self.condition, self.enabled, self.held = condition, enabled, False
+        self.of_update = of_update(condition)
 
-    def rises(self, held: npt.NDArray[np.bool_]) -> int:
+    def rises(self, held: Truths) -> int:
         """The first index at which it has come to hold; −1: at none."""
         if not held.any():
             return -1
@@ -62,15 +68,37 @@ class _Watched:
         return int(rises[0]) + 1 if rises.size else -1
 
 
-class _Span:
-    """States in a row that share their figures: ``lr`` of all of them, or of each."""
+class _Passed:
+    """Updates in a row, from state ``first`` on, in spans from states with the same figures; nothing is copied."""
 
-    __slots__ = ("epochs", "figures", "lr", "states")
+    def __init__(self, first: int) -> None:
+        self.first = self.end = first
+        self.losses: list[Sequence[float]] = []
+        self.rates: list[float | Sequence[float]] = []
+        """Of a span, or of each of its updates."""
+        self.scalars: list[Scalars] = []
+        self.epochs: list[tuple[int, Epochs]] = []
+        """How epochs are counted, and from which state on."""
 
-    def __init__(
-        self, states: int, figures: list[float | None], lr: float | list[float], epochs: Epochs | None
-    ) -> None:
-        self.states, self.figures, self.lr, self.epochs = states, figures, lr, epochs
+    def add(self, course: Course, losses: Sequence[float], rates: float | Sequence[float]) -> None:
+        epochs = self.epochs
+        if not epochs or epochs[-1][1] is not course.epochs:
+            epochs.append((self.end, course.epochs))
+        self.losses.append(losses)
+        self.rates.append(rates)
+        self.scalars.append(course.scalars)
+        self.end = course.step
+
+    def of(self, state: int) -> Scalars | None:
+        """Everything of one state; None: it is none of these."""
+        at = self.end
+        for losses, rates, scalars in zip(self.losses[::-1], self.rates[::-1], self.scalars[::-1], strict=True):
+            at -= len(losses)
+            if at <= state < at + len(losses):
+                rate = rates if isinstance(rates, float) else rates[state - at]
+                epoch = next(each for begin, each in reversed(self.epochs) if begin <= state).done(state)
+                return {**scalars, "loss": losses[state - at], "step": float(state), "lr": rate, "epoch": epoch}
+        return None
 
 
 class Breakpoints:
@@ -80,6 +108,8 @@ class Breakpoints:
         self._layers = list(layers)
         self._all: list[_Watched] = []
         self._spacing, self._looked_at = LEAST_SECONDS, 0.0
+        self.spent = 0.0
+        """Seconds of the processor that evaluating has taken."""
         self.arm([Armed(text) for text in texts])
 
     def arm(self, conditions: Sequence[Armed]) -> None:
@@ -94,19 +124,25 @@ class Breakpoints:
             now.append(one)
         self._all = now
         enabled = [one for one in now if one.enabled]
-        self._of_scalars = [one for one in enabled if not one.condition.calls]
+        of_scalars = [one for one in enabled if not one.condition.calls]
         self._of_layers = [one for one in enabled if one.condition.calls]
-        self._of_step = [one for one in self._of_scalars if one.condition.names == {"step"}]
+        self.of_layers = [one.condition for one in self._of_layers]
+        """Those about a layer, of which something must be measured."""
+        self._of_states = [one for one in of_scalars if not one.of_update]
+        self._of_updates = [one for one in of_scalars if one.of_update]
+        self._of_step = [one for one in of_scalars if one.condition.names == {"step"}]
+        self._states = Program(one.condition for one in self._of_states)
+        self._updates = Program(one.condition for one in self._of_updates)
+        self._reaches = reaches([one.condition for one in enabled])
+        self._recording = bool(of_scalars or self._reaches)
         names = frozenset().union(*(one.condition.names for one in enabled))
         self._figures = tuple(sorted(names - EACH_STEP))
         """Names of the scalars that change with an epoch, of those that are read."""
         self._reads_lr, self._reads_epoch = "lr" in names, "epoch" in names
-        self._reach = max((one.condition.reach for one in enabled), default=0)
-        self._losses: list[float] = []
-        """Of the states that have passed since the last look, in a row from ``_first`` on."""
-        self._spans: list[_Span] = []
-        self._first, self._next = 0, -1
+        self._passed = _Passed(0)
+        """Since the last look."""
         self._tail: dict[str, Column] = {}
+        """Of the states before those, as far back as a ``delta`` reaches: what it reads."""
         self._ahead = (0, 0, 0)
 
     def begin(self, scalars: Scalars, functions: Mapping[str, LayerFunction]) -> None:
@@ -118,53 +154,28 @@ class Breakpoints:
     def armed(self) -> tuple[Armed, ...]:
         return tuple(Armed(one.condition.text, one.enabled) for one in self._all)
 
-    @property
-    def of_layers(self) -> list[Condition]:
-        """Those about a layer, of which something must be measured."""
-        return [one.condition for one in self._of_layers]
-
     # -- what has passed ---------------------------------------------------------------------------
-    def passed(self, trainer: Trainer, losses: Sequence[float], last: int) -> None:
-        """The states up to ``last`` were reached, with ``losses`` of the update before each."""
-        if not (self._of_scalars or self._reach) or not losses:
+    def passed(self, course: Course, losses: Sequence[float], rates: float | Sequence[float]) -> None:
+        """Updates with these losses and rates have led to the present state; an epoch that ends with them still has."""
+        if not self._recording or not losses:
             return
-        first = last - len(losses) + 1
-        if first != self._next:  # it has been gone back to, or somewhere else
+        first = course.step - len(losses)
+        if first != self._passed.end:  # it has been gone back to, or somewhere else
             self._forget_from(first)
-            self._first = first
-        lr: float | list[float] = 0.0
-        if self._reads_lr:
-            at = trainer.lr.at
-            lr = at(first) if trainer.lr.constant_within_epoch else [at(step) for step in range(first, last + 1)]
-        scalars = trainer.scalars
-        figures = [scalars.get(name) for name in self._figures]
-        epochs, spans = (trainer.epochs if self._reads_epoch else None), self._spans
-        if (
-            spans and (before := spans[-1]).figures == figures and before.epochs is epochs and before.lr == lr
-            and type(lr) is float
-        ):  # fmt: skip
-            before.states += len(losses)
-        else:
-            spans.append(_Span(len(losses), figures, lr, epochs))
-        self._losses += losses
-        self._next = last + 1
+        self._passed.add(course, losses, rates)
 
     def _forget_from(self, step: int) -> None:
         """What is remembered of states from ``step`` on no longer holds."""
-        self._losses, self._spans = [], []
-        steps = self._tail.get("step")
-        keep = 0
-        if steps is not None and len(steps.values) and steps.values[-1] >= step - 1:
-            keep = int(np.searchsorted(steps.values, step))
-        self._tail = {name: _cut(column, 0, keep) for name, column in self._tail.items()} if keep else {}
+        first, tail = self._passed.first, self._tail if step <= self._passed.first else {}
+        self._tail = {name: _until(column, first - 1, step, len(column.values)) for name, column in tail.items()}
+        self._passed = _Passed(step)
 
-    def due(self, step: int) -> bool:
-        """Whether what has passed is to be looked at now."""
-        if not self._losses:
+    def due(self, step: int, now: float) -> bool:
+        """Whether what has passed is to be looked at now (seconds of ``time.perf_counter``)."""
+        first = self._passed.first
+        if step <= first:
             return False
-        if len(self._losses) >= MOST_PENDING or self._ahead[2] == step:
-            return True
-        return time.perf_counter() - self._looked_at >= self._spacing
+        return now - self._looked_at >= self._spacing or step - first >= MOST_PENDING or self._ahead[2] == step
 
     def next_stop(self, step: int) -> int | None:
         """The next state behind ``step`` at which a condition on the step alone comes to hold, as far as is known."""
@@ -184,91 +195,112 @@ class Breakpoints:
         return stop or end
 
     # -- looking -----------------------------------------------------------------------------------
-    def hit(self) -> Hit | None:
-        """The first condition that came to hold in what has passed, at the very state; the rest is then dropped."""
-        if not self._losses:
+    def hit(self, course: Course, since: int | None = None) -> Hit | None:
+        """The first condition that came to hold in what has passed, at the very state; the rest is then dropped.
+
+        ``since``: the first state that has still to be looked at by those about layers, which may reach back from it.
+        """
+        passed = self._passed
+        first, count = passed.first, passed.end - passed.first
+        if not count or course.step != passed.end:
             return None
-        started = time.perf_counter()
-        tail = len(self._tail["step"].values) if self._tail else 0
-        columns, count = self._columns(), len(self._losses)
-        first_hit, found = count, None
-        held = []
+        started = time.thread_time()
+        states, updates = self._columns(course)
         with np.errstate(all="ignore"):
-            for one in self._of_scalars:
-                truth = truths(one.condition, columns, tail, count)
-                at = one.rises(truth)
-                held.append(truth)
-                if 0 <= at < first_hit:
-                    first_hit, found = at, one
-        last = min(first_hit, count - 1)
-        for one, truth in zip(self._of_scalars, held, strict=True):
-            one.held = bool(truth[last])
-        self._losses, self._spans = [], []
-        kept = tail + last + 1
-        self._tail = {name: _cut(column, max(0, kept - self._reach - 1), kept) for name, column in columns.items()}
-        self._next = self._first = int(columns["step"].values[kept - 1]) + 1
-        self._looked_at = time.perf_counter()
-        cost = self._looked_at - started
-        self._spacing = min(MOST_SECONDS, max(LEAST_SECONDS, cost / SHARE))
-        if found is None:
-            return None
-        scalars = self.past(0)
-        return Hit(found.condition, self._next - 1, said(found.condition, scalars or {}, {}, self.past))
-
-    def _columns(self) -> dict[str, Column]:
-        """What is remembered and, behind it, what has passed."""
-        total, spans = len(self._losses), self._spans
-        steps = np.arange(self._first, self._first + total, dtype=np.float64)
-        fresh = {"loss": Column(np.array(self._losses)), "step": Column(steps)}
-        counts = [span.states for span in spans]
-        for at, name in enumerate(self._figures):
-            values = [span.figures[at] for span in spans]
-            known = None
-            if None in values:
-                known = np.repeat([value is not None for value in values], counts)
-            fresh[name] = Column(np.repeat(np.array(values, np.float64), counts), known)
-        if self._reads_lr:
-            if any(isinstance(span.lr, list) for span in spans):
-                each = [span.lr if isinstance(span.lr, list) else [span.lr] * span.states for span in spans]
-                fresh["lr"] = Column(np.concatenate(each))
-            else:
-                fresh["lr"] = Column(np.repeat(np.array([span.lr for span in spans], np.float64), counts))
-        if self._reads_epoch:
-            ends = np.cumsum(counts)
-            done = [
-                span.epochs.done(cast(Any, steps[end - span.states : end]))
-                for span, end in zip(spans, ends, strict=True)
-                if span.epochs is not None
-            ]
-            fresh["epoch"] = Column(np.concatenate(done))
-        if not self._tail:
-            return fresh
-        return {name: _joined(self._tail[name], column) for name, column in fresh.items()}
-
-    def past(self, steps: int) -> Scalars | None:
-        """The scalars of so many states before the last one that was looked at."""
-        column = self._tail.get("step")
-        if column is None or steps >= len(column.values):
-            return None
-        at = len(column.values) - 1 - steps
-        return {
-            name: float(each.values[at]) if each.known is None or each.known[at] else None
-            for name, each in self._tail.items()
+            # entry i is update first + i, and the state to which it leads: in this order they come to be known
+            looked = [*zip(self._of_updates, self._updates.truths(updates, count), strict=True),
+                      *zip(self._of_states, self._states.truths(states, count), strict=True)]  # fmt: skip
+        at, found = count, None
+        for one, truth in looked:
+            if 0 <= (rise := one.rises(truth)) < at:
+                at, found = rise, one
+        early = found is not None and found.of_update  # it stands before the update that it reads
+        at = min(at, count - 1)
+        state = first + at + (not early)
+        for one, truth in looked:
+            last = at if one.of_update else at - early
+            if last >= 0:
+                one.held = bool(truth[last])
+        hit = None if found is None else _told(found, state, (updates, first + count - 1), (states, first + count))
+        more = 1 + min(MOST_PENDING, max(0, state - since)) if since is not None else 0
+        self._tail = {
+            name: _until(updates[name], first + count - 1, state, reach + more) for name, reach in self._reaches.items()
         }
+        self._passed = _Passed(state)
+        self._looked_at, cost = time.perf_counter(), time.thread_time() - started
+        self.spent += cost
+        self._spacing = min(MOST_SECONDS, max(LEAST_SECONDS, cost / SHARE))
+        return hit
 
-    def hit_of_layers(self, scalars: Scalars, functions: Mapping[str, LayerFunction]) -> list[Condition]:
-        """Those about layers that have come to hold, with what is known of layers now."""
+    def _columns(self, course: Course) -> tuple[dict[str, Column], dict[str, Column]]:
+        """What is remembered and, behind it, what has passed: of states up to the present one, and of updates."""
+        passed = self._passed
+        first, count = passed.first, passed.end - passed.first
+        lengths = [*map(len, passed.losses), 1]
+        states = np.arange(first, first + count + 1, dtype=np.float64)
+        fresh = {"step": Column(states)}
+        for name in self._figures:
+            values = [scalars.get(name) for scalars in passed.scalars]
+            values.append(course.scalars.get(name))
+            known = np.repeat([value is not None for value in values], lengths) if None in values else None
+            fresh[name] = Column(np.repeat(np.array(values, np.float64), lengths), known)
+        if self._reads_lr:
+            fresh["lr"] = Column(_rates([*passed.rates, course.lr.at(course.step)], lengths))
+        if self._reads_epoch:
+            counted = [*passed.epochs, (first + count, course.epochs)]
+            ends = [*(begin for begin, _ in counted[1:]), first + count + 1]
+            parts = [epochs.done(cast(Any, states[begin - first : end - first]))
+                     for (begin, epochs), end in zip(counted, ends, strict=True)]  # fmt: skip
+            fresh["epoch"] = Column(np.concatenate(parts))
+        losses = np.fromiter(chain.from_iterable(passed.losses), np.float64, count)
+        tail = self._tail
+        if tail:
+            fresh = {name: _joined(tail[name], column) if name in tail else column for name, column in fresh.items()}
+        loss = _joined(tail["loss"], Column(losses)) if "loss" in tail else Column(losses)
+        return fresh, {"loss": loss, **{name: _but_the_last(column) for name, column in fresh.items()}}
+
+    def past_of(self, state: int) -> Past:
+        """What was so many steps before ``state``, as far as it is remembered."""
+        return lambda steps: self._scalars_of(state - steps)
+
+    def _scalars_of(self, state: int) -> Scalars | None:
+        first = self._passed.first
+        return self._passed.of(state) if state >= first else _entry(self._tail, first - 1, state)
+
+    def risen(self, of_state: Scalars, of_update: Scalars, functions: Mapping[str, LayerFunction]) -> list[Condition]:
+        """Those about layers that have come to hold, with what is known of layers now.
+
+        ``of_state``: figures of the present state; ``of_update``: of the state before it, and its loss.
+        """
         found = []
         for one in self._of_layers:
-            held = one.condition.holds(scalars, functions, self.past)
+            scalars = of_update if one.of_update else of_state
+            past = self.past_of(int(scalars["step"] or 0)) if one.condition.reach else None
+            held = one.condition.holds(scalars, functions, past)
             if held and not one.held:
                 found.append(one.condition)
             one.held = held
         return found
 
 
-def _cut(column: Column, start: int, stop: int) -> Column:
+def _rates(rates: list[float | Sequence[float]], lengths: list[int]) -> npt.NDArray[np.float64]:
+    try:
+        return np.repeat(np.array(rates, np.float64), lengths)
+    except ValueError:  # a rate of its own for each update of some spans
+        each = zip(rates, lengths, strict=True)
+        parts = ([rate] * count if isinstance(rate, float) else rate for rate, count in each)
+        return np.fromiter(chain.from_iterable(parts), np.float64, sum(lengths))
+
+
+def _until(column: Column, end: int, state: int, most: int) -> Column:
+    """Of a column that ends with state ``end``, at most so many entries before ``state``: a copy, for long keeping."""
+    stop = max(0, len(column.values) - 1 - (end - state))
+    start = max(0, stop - most)
     return Column(column.values[start:stop].copy(), None if column.known is None else column.known[start:stop].copy())
+
+
+def _but_the_last(column: Column) -> Column:
+    return Column(column.values[:-1], None if column.known is None else column.known[:-1])
 
 
 def _joined(before: Column, after: Column) -> Column:
@@ -280,29 +312,19 @@ def _joined(before: Column, after: Column) -> Column:
     return Column(np.concatenate([before.values, after.values]), known)
 
 
-def check(trainer: Trainer, request: Check) -> Checked:
-    """What conditions are now: on a pause between updates, of this state and its coming batch."""
-    scalars, functions = trainer.present()
-    names = [layer.name for layer in trainer.engine.layers]
-    points = trainer.breakpoints
-
-    def row(text: str) -> CheckedRow:
-        try:
-            condition = parse(text, layers=names)
-        except ConditionError as error:
-            return CheckedRow(text, error=str(error), at=error.at)
-        parts = condition.parts(scalars, functions, points.past)
-        return CheckedRow(
-            text, condition.value(scalars, functions, points.past),
-            tuple(PartRow(_words(part.text, part.sign), part.value, part.limit, part.holds) for part in parts),
-        )  # fmt: skip
-
-    armed = points.armed
-    return Checked(
-        id=request.id, step=trainer.step, rows=tuple(row(text) for text in request.texts[:MOST_ARMED]), armed=armed,
-        armed_rows=tuple(row(one.text) for one in armed), known_at=trainer.probe.known_at,
-    )  # fmt: skip
+def _entry(columns: Mapping[str, Column], end: int, state: int) -> dict[str, float | None] | None:
+    """The scalars of a state, of columns that end with state ``end``; None: none of them goes back so far."""
+    found: dict[str, float | None] = {}
+    for name, (values, known) in columns.items():
+        at = len(values) - 1 - (end - state)
+        if 0 <= at < len(values):
+            found[name] = float(values[at]) if known is None or known[at] else None
+    return found or None
 
 
-def _words(text: str, sign: str) -> str:
-    return f"{text} {sign}" if sign else text
+def _told(
+    one: _Watched, state: int, updates: tuple[dict[str, Column], int], states: tuple[dict[str, Column], int]
+) -> Hit:
+    columns, end = updates if one.of_update else states
+    there = _entry(columns, end, state) or {}
+    return Hit(one.condition, state, said(one.condition, there, {}, lambda steps: _entry(columns, end, state - steps)))

@@ -52,7 +52,7 @@ class Course:
         self.loss = math.nan
         """Loss of the last step done."""
         self.scalars: dict[str, float | None] = {}
-        """Figures last measured: ``val_loss``, ``val_accuracy`` …"""
+        """Figures last measured: ``val_loss``, ``val_accuracy`` …; never changed in place, only replaced."""
         self._epoch_loss = 0.0
         self._applied = (0, 0)
 
@@ -126,7 +126,7 @@ class Course:
     def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating] | None:
         """Metrics of a part, into ``scalars``; returns its scores, where there is one target a row."""
         metrics, scores = measured(self.engine, part, self.setup.data, self.setup.experiment.loss)
-        self.scalars |= {f"{prefix}_{name}": value for name, value in metrics.items()}
+        self.scalars = self.scalars | {f"{prefix}_{name}": value for name, value in metrics.items()}
         return scores
 
     # -- state -----------------------------------------------------------------------------------------

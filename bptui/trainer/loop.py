@@ -20,6 +20,7 @@ from bptui.trainer.keep import keep, keep_if_due
 from bptui.trainer.requests import answer
 from bptui.trainer.rewind import begin_branch, go_to
 from bptui.trainer.setup import Setup
+from bptui.trainer.updates import Rates
 from bptui.trainer.watched import Watched
 from bptui.trainer.where import first_non_finite
 
@@ -207,13 +208,13 @@ class Trainer(Watched):
         """It has been gone back to before it happened."""
         self._failed_text = ""
 
-    def after_step(self, losses: list[float]) -> None:
-        """Updates have been done, with these losses: ends of an epoch, a loss that is not finite, conditions."""
+    def after_step(self, losses: list[float], rates: Rates) -> None:
+        """Updates have been done, with these losses and rates: ends of an epoch, what is not finite, conditions."""
         if self.step < self.head:
             self.ring.set_step(self.step)
         self.head = max(self.head, self.step)
         ended = self.epochs.between(self.step) and math.isfinite(self.loss)
-        self.breakpoints.passed(self, losses[:-1] if ended else losses, self.step - ended)
+        self.passed(losses, rates)
         if not math.isfinite(self.loss):
             if not self.settle():
                 self._fail()
@@ -221,7 +222,6 @@ class Trainer(Watched):
         reason = ""
         if ended:
             reason = self._epoch_ended()
-            self.breakpoints.passed(self, losses[-1:], self.step)
         self.relive_here()
         now = time.perf_counter()
         if now - self._reported >= _SPEED_EVERY:

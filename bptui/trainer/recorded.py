@@ -75,6 +75,7 @@ class Recorded(Course):
     def rebuilt(self) -> None:
         before, self.probe = self.probe, self._new_probe()
         self.probe.governor, self.probe.saturation = before.governor, before.saturation
+        self.probe.wants_ratio = before.wants_ratio
         self.shows = "other"
         self.seen.forget()
         self.describe()

@@ -34,8 +34,8 @@ from bptui.protocol.messages import (
 )
 from bptui.runs.interventions import Change
 from bptui.runs.ring import Record
-from bptui.trainer.breakpoints import check
 from bptui.trainer.changes import Value
+from bptui.trainer.checks import check
 from bptui.trainer.inspect import CannotSee, see
 from bptui.trainer.keep import keep
 from bptui.trainer.looks import look, through_lens

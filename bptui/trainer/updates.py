@@ -31,6 +31,10 @@ def _known_already(step: int, loss: float, now: float) -> None:
     """In place of a record of a loss that is in the log already."""
 
 
+#: Rate of each of some updates, or of all of them.
+Rates = float | list[float]
+
+
 class Updates(Recorded):
     """A recorded course that goes on, whole updates or parts of one at a time."""
 
@@ -46,8 +50,8 @@ class Updates(Recorded):
         self._flag = ring.flag_view()
 
     @abstractmethod
-    def after_step(self, losses: list[float]) -> None:
-        """Updates have been done, with these losses."""
+    def after_step(self, losses: list[float], rates: Rates) -> None:
+        """Updates have been done, with these losses and rates."""
 
     @abstractmethod
     def stretch_ends(self) -> list[int]:
@@ -72,10 +76,11 @@ class Updates(Recorded):
         lr, fixed = self.lr.at(step), self.lr.constant_within_epoch
         total, loss = self._epoch_loss, math.nan
         losses: list[float] = []
+        rates: list[float] = []
         started = time.perf_counter()
         while step < end:
             if not fixed:
-                lr = self.lr.at(step)
+                rates.append(lr := self.lr.at(step))
             loss = train_step(next_batch(), step, lr) if self._group == 1 else train(step, lr)
             record(step, loss, clock())
             losses.append(loss)
@@ -87,7 +92,7 @@ class Updates(Recorded):
         self.probe.governor.stepped(self._step_seconds)
         self.step, self.loss, self.shows = step, loss, "last"
         self._epoch_loss = total
-        self.after_step(losses)
+        self.after_step(losses, lr if fixed else rates)
 
     def one_step(self, *, everything: bool = False) -> None:
         """One whole update, watched where a probe is due; from inside an update, its rest."""
@@ -97,7 +102,7 @@ class Updates(Recorded):
         self.relive_here()
         self.probe.recording = self.step >= self.head
         self.probe.prepare(self.step, everything=everything)
-        self.engine.watch(everything or self.step >= self.probe.governor.next_step())
+        self.engine.watch(everything or self.probe.watches(self.step))
         loss = self._update(self.step, self.lr.at(self.step))
         self.engine.watch(False)
         self._done_step(loss, everything=everything)
@@ -109,10 +114,11 @@ class Updates(Recorded):
             self.probe.measure(self.step, everything=everything)
             if everything:
                 self._looked = self.step + 1
+        lr = self.lr.at(self.step)
         self.step += 1
         self.loss, self.shows = loss, "last"
         self._epoch_loss += loss
-        self.after_step([loss])
+        self.after_step([loss], lr)
 
     def micro_step(self) -> None:
         """On to the next place inside the update."""

@@ -93,8 +93,9 @@ BREAKPOINTS: dict[str, str] = {
     '    grad_norm update_ratio weight_norm dead saturated activation_mean delta_norm ("layer")\n'
     "    is_finite(x)  abs(x)  log(x)  delta(x, n): x less what it was n steps ago\n"
     "    + - * /   < <= > >= == !=   and or not\n\n"
-    "dead and saturated (|z| ≥ 5) are shares. What is about a layer is known where it is measured, as the budget for "
-    "probes allows; a hit there is traced back to the first step at which it held since the last time it did not.",
+    "dead and saturated (|z| ≥ 5) are shares. What is recorded is looked at for each step. Layers are looked at as "
+    "often as the budget for probes allows (every 12 steps: so often lately); a hit there is traced back to the first "
+    "step at which it held since the last look, so that only what comes and goes between two looks is missed.",
 }
 
 RUNS: dict[str, str] = {

@@ -38,15 +38,18 @@ class Course:
 
 
 def walked(points: Breakpoints, losses: list[float], cuts: list[int], course: Course | None = None) -> list[Any]:
-    """Losses in stretches cut at ``cuts``, looked at after each; a hit is gone back to, and the walk goes on there."""
+    """Updates in stretches cut at ``cuts``, looked at after each; a hit is gone back to, and the walk goes on there.
+
+    A step's rate is a tenth of its number.
+    """
     course, hits = course or Course(), []
     ends = [*(cut for cut in cuts if cut < len(losses)), len(losses)]
     while course.step < len(losses):
         end = next(cut for cut in ends if cut > course.step)
-        stretch = losses[course.step : end]
-        course.step = end
-        points.passed(course, stretch, end)  # type: ignore[arg-type]
-        hit = points.hit()
+        stretch, rates = losses[course.step : end], [k / 10 for k in range(course.step, end)]
+        course.step, course.lr.base = end, end / 10
+        points.passed(course, stretch, rates)  # type: ignore[arg-type]
+        hit = points.hit(course)  # type: ignore[arg-type]
         if hit is not None:
             hits.append((hit.step, hit.condition.text))
             course.step = hit.step
@@ -58,11 +61,13 @@ def walked(points: Breakpoints, losses: list[float], cuts: list[int], course: Co
 def test_hits_are_those_of_looking_at_each_step(losses: list[float], cuts: list[int]) -> None:
     """However the stretches are cut, each condition hits exactly where plain Python sees it come to hold."""
     texts = ["loss > 2", "not is_finite(loss)", "delta(loss, 3) < 0 or step == 7", "loss == 1 and step / 2 > 3",
-             "epoch >= 2", "delta(loss + 1, 2) > 0"]  # fmt: skip
+             "epoch >= 2", "delta(loss + 1, 2) > 0", "lr > 1.05 and delta(lr, 2) > 0.1 and epoch < 5"]  # fmt: skip
 
     def holds(text: str, k: int) -> bool:
-        loss, before = losses[k - 1], lambda n: losses[k - 1 - n] if k - 1 - n >= 0 else None
+        loss, before = losses[k] if k < len(losses) else math.nan, lambda n: losses[k - n] if k - n >= 0 else None
         match text:
+            case "lr > 1.05 and delta(lr, 2) > 0.1 and epoch < 5":
+                return 11 <= k < 20
             case "loss > 2":
                 return loss > 2
             case "not is_finite(loss)":
@@ -76,10 +81,12 @@ def test_hits_are_those_of_looking_at_each_step(losses: list[float], cuts: list[
         return before(2) is not None and (loss + 1) - (before(2) + 1) > 0
 
     expected, held = [], dict.fromkeys(texts, False)
-    for k in range(1, len(losses) + 1):
-        now = {text: holds(text, k) for text in texts}
-        expected += [(k, text) for text in texts if now[text] and not held[text]][:1]
-        held = now
+    for k in range(len(losses) + 1):  # a state is known when it is reached, its loss once the update from it is done
+        for kind in ([k > 0, False], [k < len(losses), True]):
+            there = [text for text in texts if kind[0] and ("loss" in text) == kind[1]]
+            now = {text: holds(text, k) for text in there}
+            expected += [(k, text) for text in there if now[text] and not held[text]][:1]
+            held |= now
     points = Breakpoints(texts, [])
     assert walked(points, losses, sorted(cuts)) == expected
 
@@ -88,7 +95,7 @@ def test_columns_and_closures_agree() -> None:
     """One meaning: a condition over columns is the same condition in each state."""
     texts = ["val_loss < 0.5", "not val_loss < 0.5", "val_loss < 0.5 or loss > 1", "val_loss < 0.5 and loss > 1",
              "loss / 0 > 1", "log(loss) >= 0", "-abs(loss - 2) == -1", "lr", "delta(val_loss, 1) <= 0",
-             "1 < 2"]  # fmt: skip
+             "1 < 2", "(loss > 1) - (lr > 0.2) == 1", "-(loss > 1) < 0", "(loss > 0) + (loss > 1) == 2"]  # fmt: skip
     values: list[dict[str, float | None]] = [
         {"loss": loss, "lr": 0.1 * k, "val_loss": None if k < 3 else 0.4 + 0.1 * (k % 2)}
         for k, loss in enumerate([0.0, 1.0, 3.0, -1.0, math.nan, 2.0])
@@ -121,11 +128,11 @@ def test_a_step_is_known_ahead() -> None:
 
 def test_what_is_switched_off_or_has_held_does_not_hit() -> None:
     points = Breakpoints(["loss > 2"], [])
-    assert walked(points, [3.0, 3.0], []) == [(1, "loss > 2")]
+    assert walked(points, [3.0, 3.0], []) == [(0, "loss > 2")]
     points.arm([Armed("loss > 2"), Armed("loss > 0", enabled=False)])
     course = Course()
     course.step = 2
-    assert walked(points, [0, 0, 3.0, 1.0, 3.0], [3], course) == [(5, "loss > 2")]
+    assert walked(points, [0, 0, 3.0, 1.0, 3.0], [3], course) == [(4, "loss > 2")]
     with pytest.raises(ConditionError, match="did you mean 'loss'"):
         points.arm([Armed("los > 2")])
     assert points.armed == (Armed("loss > 2"), Armed("loss > 0", enabled=False))

@@ -396,7 +396,7 @@ class FakeSession(Session):
         scalars = {"loss": 0.53125, "step": float(self.step), "lr": 0.1, "epoch": self.step / 45, "val_loss": None}
         functions: dict[str, Any] = {"dead": lambda layer: 0.25, "grad_norm": lambda layer: 0.0125}
 
-        def row(text: str) -> CheckedRow:
+        def row(text: str, one: Armed | None = None) -> CheckedRow:
             try:
                 condition = parse(text, layers=names)
             except ConditionError as error:
@@ -405,10 +405,11 @@ class FakeSession(Session):
                 PartRow(f"{p.text} {p.sign}".strip(), p.value, p.limit, p.holds)
                 for p in condition.parts(scalars, functions)
             ]
-            return CheckedRow(text, condition.value(scalars, functions), tuple(parts))
+            every = (212 if condition.calls else 1) if one is not None and one.enabled else 0
+            return CheckedRow(text, condition.value(scalars, functions), tuple(parts), every=every)
 
         reply = Checked(step=self.step, rows=tuple(map(row, message.texts)), armed=self.armed,
-                        armed_rows=tuple(row(one.text) for one in self.armed), known_at=self.step)  # fmt: skip
+                        armed_rows=tuple(row(one.text, one) for one in self.armed), known_at=self.step)  # fmt: skip
         return Frame(reply)
 
     async def close(self, leave: bool = True) -> None:

@@ -148,7 +148,7 @@ class BreakpointsPane(Pane):
         head: Line = [(f"{self.glyphs.cursor if here else ' '} ", "key" + on), (f"{mark[0]} ", mark[1] + on),
                       (clean(one.text, 400), ("strong" if one.enabled else "dim") + on),
                       ("   ", "text" + on)]  # fmt: skip
-        head.append(_verdict(row))
+        head += [_verdict(row), (_how_often(row.every), "dim")]
         return [head, *([self._part(row, width)] if row.parts else [])]
 
     def _part(self, row: CheckedRow, width: int) -> Line:
@@ -191,6 +191,11 @@ def _verdict(row: CheckedRow) -> tuple[str, str]:
     if row.holds is None:
         return "not known yet", "dim"
     return ("holds now", "warn") if row.holds else ("does not hold", "dim")
+
+
+def _how_often(every: int) -> str:
+    """Steps between two looks at a condition; nothing where that is not known."""
+    return f"   every {integer(every)} steps" if every > 1 else "   every step" if every else ""
 
 
 class BreakpointsScreen(TransportScreen):
