@@ -47,7 +47,8 @@ class LayerView(msgspec.Struct, frozen=True):
     shape: tuple[int, ...] = ()
     """Of its output, without the batch."""
     reads: tuple[str, ...] = ()
-    """What it reads where that is not the layer before it alone; ``input`` is the batch."""
+    """What it reads besides the layer before it (``joins``), or in its place; ``input`` is the batch."""
+    joins: bool = False
     field: tuple[int, ...] = ()
     """Its receptive field on the sample, along the axes of places; empty: all of it, or not known."""
 
@@ -199,7 +200,7 @@ def view_of(experiment: Experiment) -> ModelView:
     rows = describe(experiment)
     layers = [
         LayerView(clean(row.name), row.inputs or 0, row.units, row.activation, row.parameters or 0, row.kind, row.shape,
-                  reads, row.field)
+                  *reads, row.field)
         for row, reads in zip(rows, _reads([row.name for row in rows], [row.sources for row in rows]), strict=True)
     ]
     return replace(
@@ -212,13 +213,14 @@ def view_of(experiment: Experiment) -> ModelView:
     )
 
 
-def _reads(names: Sequence[str], sources: Sequence[tuple[int, ...]]) -> list[tuple[str, ...]]:
-    """What each layer reads; empty where it is the layer before it alone."""
-    known = [clean(name, 200) for name in names]
+def _reads(names: Sequence[str], sources: Sequence[tuple[int, ...]]) -> list[tuple[tuple[str, ...], bool]]:
+    """What each layer reads besides the layer before it, or in its place; and whether it reads that one too."""
     found = []
     for index, of in enumerate(sources):
-        plain = not of or of == (index - 1,) or not all(-1 <= source < index for source in of)
-        found.append(() if plain else tuple(known[source] if source >= 0 else "input" for source in of))
+        sound = [source for source in of if -1 <= source < index]
+        others = [source for source in sound if source != index - 1]
+        joins = index - 1 in sound
+        found.append((tuple(clean(names[s], 200) if s >= 0 else "input" for s in others), joins and bool(others)))
     return found
 
 
@@ -332,7 +334,7 @@ class Store:
         read = _reads([r.name for r in message.layers], [r.sources for r in message.layers])
         layers = tuple(
             LayerView(clean(r.name, 200), r.inputs, _units_of(r), clean(r.activation, 40), r.parameters,
-                      clean(r.kind, 40), r.shape, reads, fields.get(r.name, ()))
+                      clean(r.kind, 40), r.shape, *reads, fields.get(r.name, ()))
             for r, reads in zip(message.layers, read, strict=True)
         )  # fmt: skip
         spec = _spec_lines(experiment) if experiment is not None else ModelView()

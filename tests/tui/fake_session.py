@@ -354,7 +354,10 @@ class FakeSession(Session):
             **common, arrays=arrays, shape=values.shape, top=message.top, left=message.left, zoom=message.zoom,
             matched=0 if condition is None else sheet.matched(condition), found=place,
             facts=SheetFacts(*sheet.facts()), picture=(8, 8) if pictures else (),
-            note="state and batch of the coming update",
+            note="state and batch of the coming update", whole=values.shape,
+            tensor={"W": f"dense{message.layer + 1}.weight", "b": f"dense{message.layer + 1}.bias"}.get(
+                message.kind, ""
+            ),
         )  # fmt: skip
         return Frame(reply, body.bytes())
 

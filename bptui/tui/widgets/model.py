@@ -67,13 +67,14 @@ class ModelPane(LayerPane):
             acts = [la.kind for la in model.layers]
         else:
             sizes = sizes_of(model, self.glyphs)
-            acts = [_does(la, self.glyphs) for la in model.layers]
+            frozen = _frozen(self.snapshot)
+            acts = [_does(la, la.name in frozen, self.glyphs) for la in model.layers]
         name = max(5, *(cell_len(la.name) for la in model.layers))
         size = max(len(text) for text in sizes)
         act = max(4, *(len(text) for text in acts))
         gap = 2 if width >= 2 + name + 2 + size + 2 + act + 6 else 1
         room = width - (2 + gap + size + gap + act)  # a long name takes the place of the number of parameters
-        if model.script and name > room:  # qualified names are what tells rows apart: kinds give way to them
+        if (model.script or shaped(model)) and name > room:  # names are what tells rows apart: kinds give way to them
             act = act - (name - room) if act - (name - room) >= 4 else 0
             room = width - (2 + gap + size + gap + act)
         name = min(name, max(6, room - 6 if name <= room - 6 else room))
@@ -189,11 +190,25 @@ def _batch(shape: tuple[int, ...], glyphs: Glyphs) -> str:
     return times.join(["B", *map(str, shape)]) if shape else "?"
 
 
-def _does(layer: LayerView, glyphs: Glyphs) -> str:
-    """Its activation, and what it reads besides, or instead of, the layer before it."""
+def _arrow(glyphs: Glyphs) -> str:
+    return "<-" if glyphs.name == "ascii" else "←"
+
+
+def _frozen(snapshot: Snapshot) -> set[str]:
+    """Layers whose parameters are not updated, by what was set live, or before the first step by the experiment."""
+    now, experiment = dict(snapshot.settings), snapshot.model.experiment
+    frozen = {key.partition(".")[2] for key, value in now.items() if key.startswith("freeze.") and value}
+    if now or experiment is None:
+        return frozen
+    return {la.name for la, layer in zip(snapshot.model.layers, experiment.model, strict=False) if layer.freeze}
+
+
+def _does(layer: LayerView, frozen: bool, glyphs: Glyphs) -> str:
+    """Its activation, whether it is frozen, and what it reads besides, or instead of, the layer before it."""
     words = [] if layer.activation in ("identity", "") else [layer.activation]
+    words += ["frozen"] * frozen
     if layer.reads:
-        words.append(("<-" if glyphs.name == "ascii" else "←") + "+".join(layer.reads))
+        words.append("+".join(("", *layer.reads)) if layer.joins else _arrow(glyphs) + "+".join(layer.reads))
     return " ".join(words)
 
 

@@ -30,6 +30,8 @@ class RankedPane(ChartPane):
         self.row = self._first = 0
         self.whole = False
         """The sample under the cursor fills the pane."""
+        self.by_inputs = True
+        """Ranked by their part of ∂L/∂W; else by that of ∂L/∂b."""
         self.stale = False
 
     def put(self, view: RankedView | Nothing) -> None:
@@ -47,7 +49,8 @@ class RankedPane(ChartPane):
             return []
         layers = self.snapshot.model.layers
         name = layers[self.view.layer].name if self.view.layer < len(layers) else "?"
-        text = f" by |δ|·‖a‖, to unit {self.view.unit} of {name} "
+        what = "|δ|·‖a‖" if self.by_inputs else "|Σ δ|"
+        text = f" by {what}, to unit {self.view.unit} of {name} "
         return [(6 + len(self.title), text, "strong")]
 
     def bottom(self, width: int) -> list[tuple[int, str, str]]:

@@ -192,6 +192,12 @@ class Inspector(TransportScreen):
         self.matrix.labels = self._labels(self.quantity)
         self._cell_lines()
 
+    @property
+    def _dense_here(self) -> bool:
+        """Whether the rows' part in the gradient of W is known: each place has inputs of its own."""
+        layers = self.snapshot.model.layers
+        return self.snapshot.script or self.index >= len(layers) or layers[self.index].kind == "dense"
+
     @staticmethod
     def _labels(kind: str) -> tuple[str, str]:
         if kind == "x":
@@ -200,6 +206,8 @@ class Inspector(TransportScreen):
 
     def _words(self) -> tuple[str, str]:
         if self.view == "rows":
+            if not self._dense_here:
+                return "∂L/∂b[j] = Σₙ Σₓ δₙⱼ(x)", "each row gives its δ, summed over places; enter shows the sample"
             return "∂L/∂W[:, j] = Σₙ aₙ δₙⱼ", "each row gives the vector aₙδₙⱼ; enter shows the sample"
         if self.view == "stages":
             between = "" if self.snapshot.script else "regularised → "
@@ -380,6 +388,7 @@ class Inspector(TransportScreen):
         units = self.snapshot.model.layers[self.index].units
         self._unit = max(0, min(self._unit, units - 1))
         frame = await self._fetch(Ranked(layer=self.index, unit=self._unit))
+        self.ranked.by_inputs = self._dense_here
         self.ranked.put(Nothing(note=self._note) if frame is None else ranked_view(frame))
 
     async def _ask_stages(self, find: bool) -> None:
