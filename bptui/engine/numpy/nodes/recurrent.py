@@ -1,0 +1,251 @@
+"""Recurrent layers and pooling over time.
+
+The input's products of all steps are one matrix product, and so are the gradients of both weight matrices; between
+lies one small product a step. Inside, arrays are time first, ``(T, N, ·)``, samples by falling length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bptui.engine.numpy.nodes.cells import CELLS, Cell
+from bptui.engine.numpy.nodes.base import Array, Context, Node
+from bptui.engine.numpy.operations import Operation, run
+from bptui.spec.shapes import Placed
+
+Names = Mapping[str, Array]
+#: Batches of so many different sizes keep their arrays (an epoch's last batch is smaller).
+SIZES_KEPT = 2
+
+
+class Order:
+    """How the samples of one batch lie inside: by falling length, and how long each runs."""
+
+    def __init__(self, rows: int, steps: int, lengths: Array | None) -> None:
+        self.rows, self.steps = rows, steps
+        ragged = lengths is not None and bool((lengths < steps).any())
+        self.lengths = np.minimum(lengths, steps) if ragged and lengths is not None else np.full(rows, steps)
+        self.samples = np.argsort(-self.lengths, kind="stable") if ragged else None
+        if self.samples is not None:
+            self.lengths = self.lengths[self.samples]
+        self.counts = tuple(int(n) for n in np.searchsorted(-self.lengths, -np.arange(steps), side="left"))
+        times = np.arange(steps)[:, None]
+        self._mirror = np.where(times < self.lengths, self.lengths - 1 - times, times) if ragged else None
+
+    def enter(self, x: Array) -> Array:
+        """(N, T, F) → (T, N, F), contiguous."""
+        x = x if self.samples is None else x[self.samples]
+        return np.ascontiguousarray(x.transpose(1, 0, 2))
+
+    def leave(self, x: Array) -> Array:
+        """(T, N, F) → (N, T, F)."""
+        return self.sort_back(x.transpose(1, 0, 2))
+
+    def sort_back(self, x: Array) -> Array:
+        """(N, …) in the order of the batch."""
+        out = np.empty(x.shape, x.dtype)
+        if self.samples is None:
+            np.copyto(out, x)
+        else:
+            out[self.samples] = x
+        return out
+
+    def mirror(self, x: Array) -> Array:
+        """(T, N, F) with each sample's real steps in the other direction; twice is nothing."""
+        if self._mirror is None:
+            return x[::-1]
+        return x[self._mirror, np.arange(self.rows)]
+
+
+class Direction:
+    """One direction of one level: parameters, their gradients, and the cell's arrays for one size of batch."""
+
+    def __init__(self, layer: Any, end: str, values: Names, gradients: Names) -> None:
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh = (values[f"{name}_{end}"] for name in names)
+        self._gradients = tuple(gradients[f"{name}_{end}"] for name in names)
+        self._kind = CELLS[str(layer.__struct_config__.tag)]
+        self._units, self._nonlinearity = layer.units, getattr(layer, "nonlinearity", "tanh")
+        self._cells: dict[tuple[int, int], Cell] = {}
+        self._plans: dict[tuple[int, ...], tuple[list[Operation], list[Operation]]] = {}
+        self._scaled_ih, self._scaled_hh = np.empty_like(self.weight_ih), np.empty_like(self.weight_hh)
+        self._bias_hn = self.bias_hh[2 * self._units :] if self._kind.gates == 3 else self.bias_hh
+        self._x: Array | None = None
+        self.cell: Cell | None = None
+
+    def forward(self, x: Array, order: Order) -> Array:
+        """Input (T, N, F) → states (T, N, H), a view that the next forward overwrites."""
+        cell = self._cell(order)
+        self._x = x = np.ascontiguousarray(x)
+        weight_ih, weight_hh, bias = self._prepared(cell)
+        rows = order.steps * order.rows
+        z = cell.z.reshape(rows, -1)
+        np.dot(x.reshape(rows, -1), weight_ih, z)
+        np.add(z, bias, z)
+        run(self._plan(cell, weight_hh, order)[0])
+        return cell.h[1:]
+
+    def backward(self, delta: Array | None, last: Array | None, order: Order, wanted: bool) -> Array | None:
+        """From ∂L/∂states (T, N, H) and ∂L/∂last states (N, H): the gradients; ∂L/∂input (T, N, F) if wanted."""
+        cell, x = self.cell, self._x
+        assert cell is not None and x is not None
+        rows = order.steps * order.rows
+        if delta is None:
+            cell.delta.fill(0.0)
+        else:
+            np.copyto(cell.delta, delta)
+        if last is None:
+            cell.carry.fill(0.0)
+        else:
+            np.copyto(cell.carry, last)
+        cell.prepare()
+        run(self._plan(cell, self.weight_hh, order)[1])
+        dw_ih, dw_hh, db_ih, db_hh = self._gradients
+        dz = cell.dz.reshape(rows, -1)
+        np.dot(cell.h[:-1].reshape(rows, -1).T, dz, dw_hh)
+        np.sum(dz, axis=0, out=db_hh)
+        dz = cell.input_delta().reshape(rows, -1)
+        np.dot(x.reshape(rows, -1).T, dz, dw_ih)
+        np.sum(dz, axis=0, out=db_ih)
+        return np.dot(dz, self.weight_ih.T).reshape(x.shape) if wanted else None
+
+    def _cell(self, order: Order) -> Cell:
+        size = (order.steps, order.rows)
+        if size not in self._cells:
+            if len(self._cells) >= SIZES_KEPT:
+                self._cells.clear()
+            self._cells[size] = self._kind(*size, self._units, self.weight_ih, self._nonlinearity)
+            self._plans.clear()
+        self.cell = self._cells[size]
+        return self.cell
+
+    def _plan(self, cell: Cell, weight_hh: Array, order: Order) -> tuple[list[Operation], list[Operation]]:
+        """The calls of all steps; they depend on the lengths alone."""
+        key = (order.rows, *order.counts)
+        if key not in self._plans:
+            if len(self._plans) >= SIZES_KEPT:
+                self._plans.clear()
+            forward = cell.step_forward(weight_hh, self._bias_hn, order.counts)
+            self._plans[key] = forward, cell.step_backward(self.weight_hh, order.counts)
+        return self._plans[key]
+
+    def _prepared(self, cell: Cell) -> tuple[Array, Array, Array]:
+        """Weights and bias with the columns of σ gates halved; of a GRU's n only the input's bias."""
+        bias = self.bias_ih + self.bias_hh
+        if self._kind.gates == 3:
+            bias[2 * self._units :] = self.bias_ih[2 * self._units :]
+        halves = cell.halves(bias)
+        if halves is None:
+            return self.weight_ih, self.weight_hh, bias
+        np.multiply(self.weight_ih, halves, self._scaled_ih)
+        np.multiply(self.weight_hh, halves, self._scaled_hh)
+        return self._scaled_ih, self._scaled_hh, bias * halves
+
+
+class RecurrentNode(Node):
+    """rnn, lstm, gru: stacked, in one or both directions."""
+
+    def __init__(
+        self, place: Placed, values: Mapping[str, Array], gradients: Mapping[str, Array], buffers: Mapping[str, Array]
+    ) -> None:
+        super().__init__(place, values, gradients, buffers)
+        layer = self.layer
+        sides = ("", "_reverse") if layer.bidirectional else ("",)
+        self._levels = [
+            [Direction(layer, f"l{level}{side}", values, gradients) for side in sides] for level in range(layer.layers)
+        ]
+        self._order: Order | None = None
+
+    def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
+        (x,) = sources
+        self._order = order = Order(x.shape[0], x.shape[1], context.lengths)
+        inside = order.enter(x)
+        for level in self._levels:
+            ahead = level[0].forward(inside, order)
+            if len(level) == 2:
+                back = level[1].forward(order.mirror(inside), order)
+                ahead = np.concatenate((ahead, order.mirror(back)), axis=2)
+            inside = ahead
+        if self.layer.returns == "sequence":
+            return order.leave(inside)
+        rows = np.arange(order.rows)
+        states = [direction.cell.h[order.lengths, rows] for direction in self._levels[-1] if direction.cell]
+        return order.sort_back(np.concatenate(states, axis=1))
+
+    def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
+        order, units = self._order, self.layer.units
+        assert order is not None
+        last, inside = None, None
+        if self.layer.returns == "sequence":
+            inside = order.enter(delta)
+        else:
+            last = delta if order.samples is None else delta[order.samples]
+        for height, level in reversed(list(enumerate(self._levels))):
+            down = wanted or height > 0
+            below: Array | None = None
+            for side, direction in enumerate(level):
+                columns = slice(side * units, (side + 1) * units)
+                above = None if inside is None else inside[:, :, columns]
+                if side and above is not None:
+                    above = order.mirror(above)
+                part = direction.backward(above, None if last is None else last[:, columns], order, down)
+                if part is not None:
+                    part = order.mirror(part) if side else part
+                    below = part if below is None else below + part
+            inside, last = below, None
+        return (None if not wanted or inside is None else order.leave(inside),)
+
+    def views(self) -> dict[str, Array]:
+        """Of the top level: gates and cell (N, T, H), ``delta.time`` (N, T): ‖∂L/∂h_t‖ of each sample, and those of
+        the other direction as ``reverse.…``, in the time of the sequence."""
+        order = self._order
+        if order is None:
+            return {}
+        found = {}
+        for side, direction in enumerate(self._levels[-1]):
+            cell = direction.cell
+            if cell is None:
+                continue
+            arrays = {**cell.views(), "state": cell.h[1:], "delta.time": np.linalg.norm(cell.delta, axis=2)[..., None]}
+            for name, array in arrays.items():
+                seen = order.leave(order.mirror(array) if side else array)
+                found[f"reverse.{name}" if side else name] = seen[..., 0] if name == "delta.time" else seen
+        return found
+
+
+class TimePoolNode(Node):
+    """Mean, largest or last of the real steps: (N, T, F) → (N, F)."""
+
+    def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
+        (x,) = sources
+        rows, steps, _ = x.shape
+        lengths = np.full(rows, steps) if context.lengths is None else np.minimum(context.lengths, steps)
+        self._shape, self._lengths = x.shape, lengths
+        beyond = None if context.lengths is None else np.arange(steps) >= lengths[:, None]  # (N, T)
+        self._beyond = beyond
+        if self.layer.how == "last":
+            return np.asarray(x[np.arange(rows), lengths - 1])
+        if self.layer.how == "max":
+            seen = x if beyond is None else np.where(beyond[:, :, None], -np.inf, x)
+            self._places = seen.argmax(axis=1)  # (N, F)
+            return np.take_along_axis(x, self._places[:, None], axis=1)[:, 0]
+        seen = x if beyond is None else np.where(beyond[:, :, None], x.dtype.type(0), x)
+        return np.asarray(seen.sum(axis=1) / lengths[:, None].astype(x.dtype))
+
+    def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
+        if not wanted:
+            return (None,)
+        rows, steps, _ = self._shape
+        below = np.zeros(self._shape, delta.dtype)
+        if self.layer.how == "last":
+            below[np.arange(rows), self._lengths - 1] = delta
+        elif self.layer.how == "max":
+            np.put_along_axis(below, self._places[:, None], delta[:, None], axis=1)
+        else:
+            below += (delta / self._lengths[:, None].astype(delta.dtype))[:, None]
+            if self._beyond is not None:
+                below[self._beyond] = 0.0
+        return (below,)
