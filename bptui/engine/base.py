@@ -78,7 +78,7 @@ class LayerInfo:
     @property
     def weights(self) -> tuple[Parameter, ...]:
         """The parameters whose norms are shown: all but biases; empty where there are none."""
-        return tuple(each for each in self.tensors if each.begins in ("init", "orthogonal", "ones"))
+        return tuple(each for each in self.tensors if each.begins in ("init", "orthogonal", "ones", "padded"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,17 @@ def values(layer: LayerBase, name: str, parameter: Parameter, seed: int, again: 
     how = layer if isinstance(layer, Weighted) else Weighted()
     if parameter.begins in ("zeros", "ones", "bias"):
         return np.full(shape, {"zeros": 0.0, "ones": 1.0, "bias": how.bias}[parameter.begins])
+    if parameter.begins == "forget":
+        quarters = np.zeros((4, parameter.size // 4))
+        quarters[1] = getattr(layer, "forget_bias", 0.0)
+        return quarters.reshape(shape)
     draw = Stream(seed, f"{name}{again}.{parameter.name}")
     if parameter.begins == "orthogonal":
         return _orthogonal_blocks(how, draw, parameter)
-    return RULES[how.init or default(layer)](how, draw, parameter).reshape(shape)
+    begun = RULES[how.init or default(layer)](how, draw, parameter).reshape(shape)
+    if parameter.begins == "padded" and (row := getattr(layer, "padding", None)) is not None:
+        begun[row] = 0.0
+    return begun
 
 
 def default(layer: LayerBase) -> Initialiser:

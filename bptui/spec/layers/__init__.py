@@ -5,12 +5,16 @@ A new one is a Struct and its geometry in a file here, its name in ``Layer`` and
 
 from __future__ import annotations
 
+from bptui.spec.layers.attention import Attention, TransformerBlock, attention, transformer_block
 from bptui.spec.layers.base import GeometryOf
 from bptui.spec.layers.conv import Conv1d, Conv2d, ConvTranspose2d, conv1d, conv2d, conv_transpose2d
 from bptui.spec.layers.dense import Dense as Dense
 from bptui.spec.layers.dense import dense
+from bptui.spec.layers.embedding import Embedding, PositionalEmbedding, embedding, positional_embedding
 from bptui.spec.layers.norm import BatchNorm, GroupNorm, batch_norm, group_norm
+from bptui.spec.layers.norm_features import LayerNorm, RMSNorm, layer_norm, rms_norm
 from bptui.spec.layers.pool import AveragePool, GlobalPool, MaxPool, Upsample, global_pool, pool, upsample
+from bptui.spec.layers.recurrent import GRU, LSTM, RNN, TimePool, recurrent, time_pool
 from bptui.spec.layers.shape import Add, Concat, Flatten, Reshape, add, concat, flatten, reshape
 
 Layer = (
@@ -19,6 +23,8 @@ Layer = (
     | Conv1d | Conv2d | ConvTranspose2d
     | MaxPool | AveragePool | GlobalPool | Upsample
     | BatchNorm | GroupNorm
+    | RNN | LSTM | GRU | TimePool
+    | Embedding | PositionalEmbedding | Attention | TransformerBlock | LayerNorm | RMSNorm
 )  # fmt: skip
 
 #: Kind → what it makes of the shapes of its inputs.
@@ -37,6 +43,16 @@ GEOMETRY: dict[str, GeometryOf] = {
     "upsample": upsample,
     "batch_norm": batch_norm,
     "group_norm": group_norm,
+    "rnn": recurrent,
+    "lstm": recurrent,
+    "gru": recurrent,
+    "time_pool": time_pool,
+    "embedding": embedding,
+    "positional_embedding": positional_embedding,
+    "attention": attention,
+    "transformer_block": transformer_block,
+    "layer_norm": layer_norm,
+    "rms_norm": rms_norm,
 }
 #: Kinds that read ids, ``(T,)`` whole numbers, instead of numbers that mean a size.
-TAKES_IDS: frozenset[str] = frozenset()
+TAKES_IDS: frozenset[str] = frozenset({"embedding"})

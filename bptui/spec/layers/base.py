@@ -31,8 +31,9 @@ class Parameter(NamedTuple):
     shape: Shape
     fan_in: int = 1
     fan_out: int = 1
-    begins: Literal["init", "bias", "ones", "zeros", "orthogonal"] = "init"
-    """``init``: by the layer's ``init`` field; ``bias``: by its ``bias``; ``orthogonal``: each square block."""
+    begins: Literal["init", "bias", "ones", "zeros", "orthogonal", "forget", "padded"] = "init"
+    """``init``: by the layer's ``init`` field; ``bias``: by its ``bias``; ``orthogonal``: each square block;
+    ``forget``: zeros, one of four quarters by its ``forget_bias``; ``padded``: ``init``, row ``padding`` zero."""
     unit_axis: int = -1
     """Axis along which the layer's units lie, where it is as long as there are units (of a convolution 0)."""
 

@@ -42,7 +42,7 @@ def embedding(layer: Embedding, inputs: tuple[Shape, ...]) -> Geometry:
         raise Misfit("needs a vocabulary of at least 1 and at least 1 unit")
     if layer.padding is not None and not 0 <= layer.padding < layer.vocabulary:
         raise Misfit(f"padding {layer.padding} is no token: they are 0 to {layer.vocabulary - 1}")
-    table = Parameter("weight", (layer.vocabulary, layer.units), layer.vocabulary, layer.units, "init")
+    table = Parameter("weight", (layer.vocabulary, layer.units), layer.vocabulary, layer.units, "padded")
     return Geometry((*inputs[0], layer.units), (table,))
 
 

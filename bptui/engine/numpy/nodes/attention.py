@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Heads:
         parts = projected.reshape(n, steps, 3, self._heads, features // self._heads).transpose(2, 0, 3, 1, 4)
         self._query = parts[0] * x.dtype.type(1.0 / math.sqrt(parts.shape[-1]))  # (N, heads, T, d)
         self._key, self._value = np.ascontiguousarray(parts[1]), np.ascontiguousarray(parts[2])
-        self._lengths = lengths if lengths is not None and bool((lengths < steps).any()) else None
+        self._lengths = None if lengths is None or bool((lengths >= steps).all()) else np.maximum(lengths, 1)
         self._logsum = np.empty((n, self._heads, steps, 1), x.dtype)
         context = np.empty((n, steps, self._heads, parts.shape[-1]), x.dtype)
         self._heard = context.transpose(0, 2, 1, 3)  # O
@@ -165,7 +165,7 @@ class Heads:
         return scores
 
 
-class AttentionNode(Node):
+class Attention(Node):
     """attention."""
 
     def __init__(

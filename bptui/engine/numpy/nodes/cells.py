@@ -168,7 +168,7 @@ class Lstm(Cell):
 
     def prepare(self) -> None:
         z, dz = self.z, self.dz
-        i, f, g, o = (self.gate(z, index) for index in range(4))
+        i, g, o = (self.gate(z, index) for index in (0, 2, 3))
         di, df, dg, do = (self.gate(dz, index) for index in range(4))
         np.multiply(z, z, dz)
         np.subtract(z, dz, dz)  # σ′ = σ − σ²; the gate g is next

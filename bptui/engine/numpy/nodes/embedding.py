@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from bptui.engine.positions import sinusoids
 from bptui.spec.shapes import Placed
 
 
-class EmbeddingNode(Node):
+class Embedding(Node):
     """Tokens (N, T) → (N, T, units)."""
 
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
@@ -33,7 +32,7 @@ class EmbeddingNode(Node):
         return (None,)
 
 
-class PositionalNode(Node):
+class PositionalEmbedding(Node):
     """Adds a row of a table to each step: (N, T, F) → (N, T, F)."""
 
     def __init__(

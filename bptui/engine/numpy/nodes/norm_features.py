@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -67,7 +66,7 @@ class FeatureNorm:
         return d.reshape(delta.shape)
 
 
-class FeatureNormNode(Node):
+class FeatureNormLayer(Node):
     """layer_norm and rms_norm."""
 
     def __init__(

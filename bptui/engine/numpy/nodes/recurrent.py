@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bptui.engine.numpy.nodes.cells import CELLS, Cell
 from bptui.engine.numpy.nodes.base import Array, Context, Node
+from bptui.engine.numpy.nodes.cells import CELLS, Cell
 from bptui.engine.numpy.operations import Operation, run
 from bptui.spec.shapes import Placed
 
@@ -27,7 +27,7 @@ class Order:
     def __init__(self, rows: int, steps: int, lengths: Array | None) -> None:
         self.rows, self.steps = rows, steps
         ragged = lengths is not None and bool((lengths < steps).any())
-        self.lengths = np.minimum(lengths, steps) if ragged and lengths is not None else np.full(rows, steps)
+        self.lengths = np.clip(lengths, 1, steps) if ragged and lengths is not None else np.full(rows, steps)
         self.samples = np.argsort(-self.lengths, kind="stable") if ragged else None
         if self.samples is not None:
             self.lengths = self.lengths[self.samples]
@@ -145,7 +145,7 @@ class Direction:
         return self._scaled_ih, self._scaled_hh, bias * halves
 
 
-class RecurrentNode(Node):
+class Recurrent(Node):
     """rnn, lstm, gru: stacked, in one or both directions."""
 
     def __init__(
@@ -216,13 +216,13 @@ class RecurrentNode(Node):
         return found
 
 
-class TimePoolNode(Node):
+class TimePool(Node):
     """Mean, largest or last of the real steps: (N, T, F) → (N, F)."""
 
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
         (x,) = sources
         rows, steps, _ = x.shape
-        lengths = np.full(rows, steps) if context.lengths is None else np.minimum(context.lengths, steps)
+        lengths = np.full(rows, steps) if context.lengths is None else np.clip(context.lengths, 1, steps)
         self._shape, self._lengths = x.shape, lengths
         beyond = None if context.lengths is None else np.arange(steps) >= lengths[:, None]  # (N, T)
         self._beyond = beyond
@@ -238,7 +238,7 @@ class TimePoolNode(Node):
     def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
         if not wanted:
             return (None,)
-        rows, steps, _ = self._shape
+        rows = self._shape[0]
         below = np.zeros(self._shape, delta.dtype)
         if self.layer.how == "last":
             below[np.arange(rows), self._lengths - 1] = delta

@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from bptui.engine.numpy.activations import ACTIVATIONS
-from bptui.engine.numpy.nodes.base import Array, Context, Node
 from bptui.engine.numpy.nodes.attention import Heads
+from bptui.engine.numpy.nodes.base import Array, Context, Node
 from bptui.engine.numpy.nodes.norm_features import FeatureNorm
 from bptui.engine.numpy.operations import Operation, run
 from bptui.spec.layers.attention import NORM_EPS
@@ -77,7 +76,7 @@ class Feed:
             self._slope += back
 
 
-class TransformerBlockNode(Node):
+class TransformerBlock(Node):
     """transformer_block."""
 
     def __init__(

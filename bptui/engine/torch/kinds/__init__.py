@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bptui.engine.torch.kinds import conv, dense, norm, pool, shape
+from bptui.engine.torch.kinds import attention, conv, dense, embedding, norm, norm_features, pool, recurrent, shape
 from bptui.engine.torch.kinds.base import Backward, Forward
 
 FORWARD: dict[str, Forward] = {
@@ -20,6 +20,16 @@ FORWARD: dict[str, Forward] = {
     "upsample": pool.upsample,
     "batch_norm": norm.batch_norm,
     "group_norm": norm.group_norm,
+    "rnn": recurrent.recurrent,
+    "lstm": recurrent.recurrent,
+    "gru": recurrent.recurrent,
+    "time_pool": recurrent.time_pool,
+    "embedding": embedding.embedding,
+    "positional_embedding": embedding.positional_embedding,
+    "attention": attention.attention,
+    "transformer_block": attention.transformer_block,
+    "layer_norm": norm_features.layer_norm,
+    "rms_norm": norm_features.rms_norm,
 }
 #: Where autograd costs more than the arithmetic; of kinds with one input.
 BACKWARD: dict[str, Backward] = {"dense": dense.backward}

@@ -48,7 +48,7 @@ def _attention(x: Tensor, layer: Any, values: Mapping[str, Tensor], context: Con
     query, key, value = projected.view(n, steps, 3, layer.heads, -1).permute(2, 0, 3, 1, 4)  # (N, heads, T, d)
     mask = None
     if context.lengths is not None:
-        mask = (torch.arange(steps, device=x.device) < context.lengths[:, None])[:, None, None]
+        mask = (torch.arange(steps, device=x.device) < context.lengths.clamp(min=1)[:, None])[:, None, None]
         if layer.causal:
             mask = mask & torch.ones(steps, steps, dtype=torch.bool, device=x.device).tril()
     causal = layer.causal and mask is None

@@ -32,7 +32,7 @@ def recurrent(
         if layer.returns == "sequence":
             return states
     else:
-        lengths = context.lengths.clamp(max=steps).cpu()
+        lengths = context.lengths.clamp(1, steps).cpu()
         packed = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         data, last, *_ = function(packed.data, packed.batch_sizes, start, weights, *options)
         if layer.returns == "sequence":
@@ -56,7 +56,7 @@ def time_pool(
         if layer.how == "mean":
             return x.mean(1)
         return x[:, -1] if layer.how == "last" else x.gather(1, x.argmax(1, keepdim=True))[:, 0]
-    lengths = context.lengths.clamp(max=steps)
+    lengths = context.lengths.clamp(1, steps)
     if layer.how == "last":
         return x[torch.arange(rows, device=x.device), lengths - 1]
     beyond = (torch.arange(steps, device=x.device) >= lengths[:, None])[:, :, None]
