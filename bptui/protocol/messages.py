@@ -161,6 +161,18 @@ class Stages(Request, frozen=True, kw_only=True):
     """Norms of the gradient raw, regularised, clipped, and of the Δ applied; answered by ``Staged``."""
 
 
+class Inside(Request, frozen=True, kw_only=True):
+    """What a kind of layer shows beyond a, z and δ, of one sample: gates over time, attention. Answer: ``Insides``.
+
+    ``name``: as in ``Engine.views``; empty: the first. ``page``: of those that a sample has (a head of attention).
+    """
+
+    layer: int
+    name: str = ""
+    sample: int = 0
+    page: int = 0
+
+
 class Shadow(Request, frozen=True, kw_only=True):
     """The paused step again in float64; answered by ``Shadowed``."""
 
@@ -426,6 +438,32 @@ class Staged(Request, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Insides(Request, frozen=True, kw_only=True):
+    """``values`` (rows, columns) of page ``page`` of ``name``; of a line, (1, columns), with ``mean`` (columns,) over
+    all samples that run so long. ``zoom``: cells each way of which a value is the largest magnitude."""
+
+    step: int
+    micro: str
+    layer: int
+    names: tuple[str, ...] = ()
+    """All that the layer shows; none: it is of a kind that has nothing inside."""
+    name: str = ""
+    axes: tuple[str, str] = ("", "")
+    """What a row and a column are: ``unit``, ``step``, ``query`` …"""
+    row_names: tuple[str, ...] = ()
+    column_names: tuple[str, ...] = ()
+    """Tokens, where the axis is one of steps and the samples are tokens."""
+    arrays: dict[str, ArrayRef] = {}
+    zoom: int = 1
+    sample: int = 0
+    samples: int = 0
+    page: int = 0
+    pages: int = 1
+    page_name: str = ""
+    missing: int = 0
+    note: str = ""
+
+
 class Shadowed(Request, frozen=True, kw_only=True):
     """``errors``: ‖δ − δ of float64‖ / ‖δ of float64‖ a layer; None where δ has not been computed yet."""
 
@@ -617,11 +655,11 @@ class Goodbye(Message, frozen=True, kw_only=True):
     reason: str
 
 
-Looking = Inspect | Look | Lens | Sheet | Ledger | Ranked | Stages | Shadow | Check | Try
+Looking = Inspect | Look | Lens | Sheet | Ledger | Ranked | Stages | Inside | Shadow | Check | Try
 """What changes nothing: an observer may ask it, and no event tells of it."""
 TrainerRequest = Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Set | Keep | Arm | Branch | Looking
 """What a hub passes on."""
-Sight = Inspection | Looked | LensSeen | Sheeted | Ledgered | RankedRows | Staged | Shadowed | Checked | Tried
+Sight = Inspection | Looked | LensSeen | Sheeted | Ledgered | RankedRows | Staged | Insides | Shadowed | Checked | Tried
 TrainerReply = Ok | Refused | Branched | Sight
 AnyRequest = Hello | TrainerRequest | TakeControl | Leave
 AnyReply = Welcome | TrainerReply

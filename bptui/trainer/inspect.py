@@ -24,6 +24,7 @@ from bptui.probe.stages import STAGES, Stages, regularised
 from bptui.protocol import messages as m
 from bptui.protocol.framing import MAX_BODY, Body
 from bptui.spec.layers.base import penalties_of
+from bptui.trainer.insides import insides
 from bptui.trainer.setup import build
 
 if TYPE_CHECKING:
@@ -418,4 +419,5 @@ def _double(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 _ANSWERS: dict[type[m.Request], Callable[[Trainer, Any], Answer]] = {
     m.Inspect: _inspect, m.Ledger: _ledger, m.Sheet: _sheet, m.Ranked: _ranked, m.Stages: _stages, m.Shadow: _shadow,
+    m.Inside: insides,
 }  # fmt: skip

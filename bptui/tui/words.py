@@ -73,6 +73,11 @@ INSPECTOR: dict[str, str] = {
     "stages": "From the gradient of the loss to the step that is taken: penalties of the layers are added, clipping by "
     "value and by norm cuts it, and the optimiser makes ΔW of it (weight decay is in ΔW). Between two updates these "
     "are the coming update's, done once and taken back bit for bit; inside one, what has been computed by then.",
+    "inside": "What a recurrent layer or an attention does on the way to z, of one sample of the batch; tab shows the "
+    "next array, page up and page down another sample, ctrl with left and right another head. Gates and cell: a unit "
+    "a row, a step a column, the higher the sign the larger the value. Attention: each row is a step, its columns the "
+    "steps that it looks at. delta.time: ‖∂L/∂h_t‖ by step; where it comes to nothing, a memory of what lies further "
+    "back cannot be learned.",
 }
 
 LAST_DELTA: dict[str, str] = {

@@ -29,6 +29,8 @@ from bptui.protocol.messages import (
     Findings,
     GoTo,
     Histograms,
+    Inside,
+    Insides,
     Inspect,
     Inspection,
     LayerRow,
@@ -285,6 +287,8 @@ class FakeSession(Session):
             return self.ranked(message)
         elif isinstance(message, Stages):
             return self.staged()
+        elif isinstance(message, Inside):
+            return self.inside(message)
         elif isinstance(message, Shadow):
             errors = tuple(3.1e-7 / (row + 1) for row in range(self.layers))
             return Frame(Shadowed(step=self.step, micro="", dtype="f32", errors=errors, loss=0.5, exact_loss=0.53125))
@@ -393,6 +397,30 @@ class FakeSession(Session):
         reply = Staged(step=self.step, micro="", names=names, rows=rows, missing=(0, 0, 0, 0), lr=0.1,
                        limits={"clip_norm": 0.5}, penalties=True, note="coming")  # fmt: skip
         return Frame(reply)
+
+    INSIDE = ("gate.forget", "cell", "delta.time", "attention")
+
+    def inside(self, message: Inside) -> Frame:
+        """Layer 0 is an LSTM with attention beside it, over eight letters; the others have nothing inside."""
+        common: dict[str, Any] = {"step": self.step, "micro": "", "layer": message.layer}
+        if message.layer:
+            return Frame(Insides(**common, note="dense2: a layer of type dense has nothing inside but z and a"))
+        name, body = message.name or self.INSIDE[0], Body()
+        sample, page = max(0, min(message.sample, 3)), max(0, min(message.page, 1))
+        draw, letters = np.random.default_rng(10 * sample + page), tuple("to be or")
+        common |= {"names": self.INSIDE, "name": name, "sample": sample, "samples": 4, "column_names": letters}
+        if name == "delta.time":
+            values = 10.0 ** np.arange(-7, 1)[None] * 0.5
+            arrays = {"values": body.add(values), "mean": body.add(values[0] * 2)}
+            return Frame(Insides(**common, axes=("", "step"), arrays=arrays), body.bytes())
+        if name == "attention":
+            scores = np.exp(draw.normal(size=(8, 8))) * np.tri(8)
+            arrays = {"values": body.add(scores / scores.sum(1, keepdims=True))}
+            reply = Insides(**common, axes=("query", "key"), row_names=letters, arrays=arrays, page=page, pages=2,
+                            page_name="head")  # fmt: skip
+            return Frame(reply, body.bytes())
+        values = draw.random((16, 8)) if name == "gate.forget" else draw.normal(size=(16, 8))
+        return Frame(Insides(**common, axes=("unit", "step"), arrays={"values": body.add(values)}), body.bytes())
 
     def checked(self, message: Check) -> Frame:
         names = [f"dense{index + 1}" for index in range(self.layers)]

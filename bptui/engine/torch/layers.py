@@ -43,7 +43,7 @@ class LayerRun:
         self.upstream: Tensor | None = None
         self.gradients: dict[str, Tensor] | None = None
         self.views: dict[str, Tensor] = {}
-        self._sources: tuple[Tensor, ...] = ()
+        self.sources: tuple[Tensor, ...] = ()
         self._z_graph: Tensor | None = None
         self._h_graph: tuple[Tensor, Tensor] | None = None
 
@@ -57,7 +57,7 @@ class LayerRun:
             self.z = self._z_graph.detach()
         else:
             self.z = self._function(self.place.layer, sources, self.values, buffers, context)
-        self._sources, self.views = sources, context.views
+        self.sources, self.views = sources, context.views
         if self.activation == "identity":
             self.h = self.z
         elif self.activation in GATES:
@@ -95,7 +95,7 @@ class LayerRun:
             into: Mapping[str, Tensor] = self._gradients
             if parts > 1:
                 into = {name: torch.empty_like(place) for name, place in self._gradients.items()}
-            below = (self._formula(self._sources, self.values, self.delta, into, wanted),)
+            below = (self._formula(self.sources, self.values, self.delta, into, wanted),)
         else:
             into, below = self._by_autograd(self.delta)
         for name, place in self._gradients.items():
@@ -111,17 +111,17 @@ class LayerRun:
 
     def _by_autograd(self, delta: Tensor) -> tuple[dict[str, Tensor], tuple[Tensor | None, ...]]:
         assert self._z_graph is not None
-        sources = [x for x in self._sources if x.requires_grad]
+        sources = [x for x in self.sources if x.requires_grad]
         wanted = [*self._leaves.values(), *sources]
         if not wanted:
-            return {}, (None,) * len(self._sources)
+            return {}, (None,) * len(self.sources)
         given: tuple[Tensor | None, ...] = torch.autograd.grad(self._z_graph, wanted, delta, allow_unused=True)
         gradients = {
             name: torch.zeros_like(leaf) if found is None else found
             for (name, leaf), found in zip(self._leaves.items(), given, strict=False)
         }
         rest = iter(given[len(self._leaves) :])
-        return gradients, tuple(next(rest) if x.requires_grad else None for x in self._sources)
+        return gradients, tuple(next(rest) if x.requires_grad else None for x in self.sources)
 
     def _gate(self) -> Tensor | None:
         """g′(z), dropout's mask included; None where it is 1."""

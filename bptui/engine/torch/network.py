@@ -16,7 +16,7 @@ from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity, W
 from bptui.engine.freezing import learning
 from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
-from bptui.engine.torch import statistics
+from bptui.engine.torch import insides, statistics
 from bptui.engine.torch.device import checked
 from bptui.engine.torch.layers import LayerRun
 from bptui.engine.torch.losses import FUSED, LOSSES
@@ -269,7 +269,11 @@ class TorchEngine(Engine):
         return None if run.gradients is None else _home(run.gradients[name])
 
     def views(self, layer: int) -> dict[str, Array]:
-        return {name: _home(view) for name, view in self._runs[layer].views.items()}
+        run = self._runs[layer]
+        return {**{name: _home(view) for name, view in run.views.items()}, **insides.views(run, self._lengths)}
+
+    def lengths(self) -> npt.NDArray[np.int64] | None:
+        return None if self._lengths is None else np.array(self._lengths.cpu().numpy())
 
     def watch(self, on: bool) -> None:
         self._watching = on

@@ -158,9 +158,12 @@ class Recurrent(Node):
             [Direction(layer, f"l{level}{side}", values, gradients) for side in sides] for level in range(layer.layers)
         ]
         self._order: Order | None = None
+        self._returned = False
+        """Whether δ of this step is there."""
 
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
         (x,) = sources
+        self._returned = False
         self._order = order = Order(x.shape[0], x.shape[1], context.lengths)
         inside = order.enter(x)
         for level in self._levels:
@@ -196,23 +199,31 @@ class Recurrent(Node):
                     part = order.mirror(part) if side else part
                     below = part if below is None else below + part
             inside, last = below, None
+        self._returned = True
         return (None if not wanted or inside is None else order.leave(inside),)
 
     def views(self) -> dict[str, Array]:
-        """Of the top level: gates and cell (N, T, H), ``delta.time`` (N, T): ‖∂L/∂h_t‖ of each sample, and those of
-        the other direction as ``reverse.…``, in the time of the sequence."""
-        order = self._order
+        """Gates, cell and state (N, T, H), and ``delta.time`` (N, T): ‖∂L/∂h_t‖ of each sample, in the sequence's time.
+
+        The top level has the plain names; of a lower one they begin with ``l0.``, of the other direction with
+        ``reverse.``.
+        """
+        order, found = self._order, {}
         if order is None:
             return {}
-        found = {}
-        for side, direction in enumerate(self._levels[-1]):
-            cell = direction.cell
-            if cell is None:
-                continue
-            arrays = {**cell.views(), "state": cell.h[1:], "delta.time": np.linalg.norm(cell.delta, axis=2)[..., None]}
-            for name, array in arrays.items():
-                seen = order.leave(order.mirror(array) if side else array)
-                found[f"reverse.{name}" if side else name] = seen[..., 0] if name == "delta.time" else seen
+        top = len(self._levels) - 1
+        for height in range(top, -1, -1):
+            for side, direction in enumerate(self._levels[height]):
+                cell = direction.cell
+                if cell is None:
+                    continue
+                begin = (f"l{height}." if height < top else "") + ("reverse." if side else "")
+                arrays = {**cell.views(), "state": cell.h[1:]}
+                if self._returned:
+                    arrays["delta.time"] = np.linalg.norm(cell.delta, axis=2, keepdims=True)
+                for name, array in arrays.items():
+                    seen = order.leave(order.mirror(array) if side else array)
+                    found[begin + name] = seen[..., 0] if name == "delta.time" else seen
         return found
 
 

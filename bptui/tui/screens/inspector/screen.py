@@ -24,6 +24,7 @@ from bptui.tui.screens.base import TransportScreen, bindings
 from bptui.tui.screens.inspector import axes, formula
 from bptui.tui.screens.inspector.grid import LEVELS, Grid
 from bptui.tui.screens.inspector.info import InfoPane
+from bptui.tui.screens.inspector.inside import InsidePane, inside_view
 from bptui.tui.screens.inspector.ledger import FACTORS, FactorsPane, StripPane, shadow_text
 from bptui.tui.screens.inspector.matrix import GridPane, MatrixPane
 from bptui.tui.screens.inspector.ranked import RankedPane
@@ -47,7 +48,7 @@ from bptui.tui.widgets.pane import Line
 from bptui.tui.widgets.strips import TextLine
 from bptui.tui.words import INSPECTOR, LAST_DELTA, QUANTITIES, STAGE_QUANTITIES
 
-VIEWS = ("ledger", "matrix", "rows", "stages")
+VIEWS = ("ledger", "matrix", "rows", "stages", "inside")
 ORDER = tuple(QUANTITIES)
 BESIDE = 100
 """From this width on the strip and the slices stand beside the view."""
@@ -84,10 +85,12 @@ class Inspector(TransportScreen):
         self.matrix = MatrixPane(snapshot, self.grid, glyphs=glyphs, id="matrix")
         self.ranked = RankedPane(snapshot, glyphs=glyphs, id="ranked")
         self.stages = StagesPane(snapshot, glyphs=glyphs, id="stages")
+        self.inner = InsidePane(snapshot, glyphs=glyphs, id="inner")
         self.strip = StripPane(snapshot, glyphs=glyphs, id="strip")
         self.info = InfoPane(snapshot, glyphs=glyphs, id="info")
         self.panes: dict[str, ChartPane] = {
-            "ledger": self.factors, "matrix": self.matrix, "rows": self.ranked, "stages": self.stages
+            "ledger": self.factors, "matrix": self.matrix, "rows": self.ranked, "stages": self.stages,
+            "inside": self.inner,
         }  # fmt: skip
         self.cell = TextLine(snapshot, glyphs=glyphs, id="cell")
         self.numbers = TextLine(snapshot, glyphs=glyphs, id="numbers")
@@ -212,6 +215,8 @@ class Inspector(TransportScreen):
         if self.view == "stages":
             between = "" if self.snapshot.script else "regularised → "
             return f"raw → {between}clipped → ΔW", "enter shows the matrix of a stage"
+        if self.view == "inside":
+            return self.inner.words()
         quantity = "delta" if self.view == "ledger" else self.quantity
         _, _, text, meaning = _WORDS[quantity]
         layers = self.snapshot.model.layers
@@ -237,8 +242,8 @@ class Inspector(TransportScreen):
         if self.view == "rows":
             sample = self.ranked.sample()
             return [] if sample is None else [(f" row {sample} of the batch, for unit {self._unit}", "dim")]
-        if self.view == "stages":
-            return []
+        if self.view in ("stages", "inside"):
+            return self.inner.readout() if self.view == "inside" else []
         kind = "delta" if self.view == "ledger" else self.quantity
         value = self.factors.value("delta") if self.view == "ledger" else self.matrix.value()
         cell = self.factors.cell() if self.view == "ledger" else self.matrix.cell()
@@ -296,7 +301,7 @@ class Inspector(TransportScreen):
                 return
             self._take_ledger(None if frame is None else ledger_view(frame))
         await {"ledger": self._ask_factors, "matrix": self._ask_matrix, "rows": self._ask_rows,
-               "stages": self._ask_stages}[self.view](find)  # fmt: skip
+               "stages": self._ask_stages, "inside": self._ask_inside}[self.view](find)  # fmt: skip
         self._cell_lines()
 
     def _take_ledger(self, view: LedgerView | None) -> None:
@@ -396,6 +401,12 @@ class Inspector(TransportScreen):
         self.stages.selected = self.index
         self.stages.put(None if frame is None else staged(frame), self._note)
 
+    async def _ask_inside(self, find: bool) -> None:
+        frame = await self._fetch(self.inner.request(self.index))
+        self.inner.put(Nothing(note=self._note) if frame is None else inside_view(frame))
+        self._note = self._note or getattr(self.inner.view, "note", "")
+        self._lines()
+
     # -- what panes say ----------------------------------------------------------------------------
     def on_chart_pane_moved(self, message: ChartPane.Moved) -> None:
         if self.view == "stages" and self.stages.selected != self.index:
@@ -403,6 +414,9 @@ class Inspector(TransportScreen):
         self._cell_lines()
         if self.view in ("ledger", "matrix"):
             self._later()
+
+    def on_inside_pane_wanted(self, message: InsidePane.Wanted) -> None:
+        self._request()
 
     def on_grid_pane_wanted(self, message: GridPane.Wanted) -> None:
         self._request()
@@ -440,6 +454,10 @@ class Inspector(TransportScreen):
         self._request()
 
     def action_quantity(self, by: int) -> None:
+        if self.view == "inside":
+            self.inner.turn(by)
+            self._request()
+            return
         now = ORDER.index(self.quantity) if self.quantity in ORDER else 0
         self._put_quantity(ORDER[(now + by) % len(ORDER)])
 
@@ -578,6 +596,8 @@ class Inspector(TransportScreen):
         elif self.view == "rows":
             self.ranked.whole = not self.ranked.whole
             self.ranked.show()
+        elif self.view == "inside":
+            self.notice("enter shows a sample in the other views")
         elif (cell := self.factors.cell() if self.view == "ledger" else self.matrix.cell()) is not None:
             self.work("sample", self._to_sample, cell, alone=False)
 
@@ -617,7 +637,7 @@ class Inspector(TransportScreen):
         kind = "delta" if self.view == "ledger" else self.quantity
         value = self.factors.value("delta") if self.view == "ledger" else self.matrix.value()
         cell = self.factors.cell() if self.view == "ledger" else self.matrix.cell()
-        if value is None or cell is None or self.view in ("rows", "stages") or kind not in REFERABLE:
+        if value is None or cell is None or self.view in ("rows", "stages", "inside") or kind not in REFERABLE:
             return None
         view = self.matrix.view if self.view == "matrix" else self.factors.views.get("delta")
         at: tuple[int, ...] = cell
@@ -627,7 +647,7 @@ class Inspector(TransportScreen):
 
     def explanation(self) -> tuple[str, str, Place]:
         text, meaning = self._words()
-        if self.view in ("rows", "stages"):
+        if self.view in ("rows", "stages", "inside"):
             return f"Inspector: {self.view}", INSPECTOR[self.view], "inspector"
         quantity = "delta" if self.view == "ledger" else self.quantity
         name = _WORDS[quantity][0]

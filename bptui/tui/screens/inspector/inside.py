@@ -1,0 +1,324 @@
+"""What is inside a layer, of one sample: gates by unit and time, attention of one head, δ through time.
+
+A plane is drawn a shade a cell, a line as bars from its first step to its last. Tokens stand at the axes of steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+from textual import events
+
+from bptui.protocol.framing import Frame
+from bptui.protocol.messages import Inside, Insides
+from bptui.tui.glyphs import BRAILLE, Glyphs
+from bptui.tui.ramps import LEVELS, amount
+from bptui.tui.screens.inspector.formula import pending
+from bptui.tui.screens.inspector.views import Nothing
+from bptui.tui.store import Snapshot
+from bptui.tui.text import clean, fit, small
+from bptui.tui.widgets.chart import ChartPane
+from bptui.tui.widgets.pane import Line
+from bptui.tui.widgets.raster import joined
+
+LABEL = 10
+"""Cells of a row's label."""
+DIES = 0.01
+"""A step whose ‖δ‖ is less than this share of the largest teaches next to nothing."""
+#: What arrays whose names end so are: a formula, and words.
+MEANINGS: dict[str, tuple[str, str]] = {
+    "gate.input": ("i = σ(x·W + h₋·U + b)", "how much of the candidate is taken into the cell"),
+    "gate.forget": ("f = σ(x·W + h₋·U + b)", "how much of the cell is kept from the step before: 1 keeps all"),
+    "gate.candidate": ("tanh(x·W + …)", "what is offered to the state"),
+    "gate.output": ("o = σ(x·W + h₋·U + b)", "how much of the cell is shown"),
+    "gate.reset": ("r = σ(x·W + h₋·U + b)", "how much of the state before goes into the candidate"),
+    "gate.update": ("z = σ(x·W + h₋·U + b)", "how much of the state is kept from the step before: 1 keeps all"),
+    "cell": ("c = f⊙c₋ + i⊙g", "the memory of each unit"),
+    "state": ("h", "what each unit gives on at each step"),
+    "delta.time": ("‖δ_t‖ = ‖∂L/∂h_t‖", "how much the loss still depends on the state at each step"),
+    "attention": ("P = softmax(QKᵀ/√d)", "where each step (rows) looks (columns); a row adds up to 1"),
+    "share.attention": ("‖branch‖ / (‖stream‖ + ‖branch‖)", "what the attention adds to the stream at each step"),
+    "share.feed": ("‖branch‖ / (‖stream‖ + ‖branch‖)", "what the dense layers add to the stream at each step"),
+}
+
+
+class InsideView(msgspec.Struct, frozen=True):
+    """One plane, or one line (``mean`` is then there)."""
+
+    name: str
+    names: tuple[str, ...]
+    axes: tuple[str, str]
+    values: Sequence[Sequence[float]]
+    mean: Sequence[float]
+    row_names: tuple[str, ...]
+    column_names: tuple[str, ...]
+    zoom: int
+    sample: int
+    samples: int
+    page: int
+    pages: int
+    page_name: str
+    note: str
+
+    @property
+    def most(self) -> float:
+        """The largest finite magnitude; of shares, which lie in [0, 1], 1."""
+        if self.name.split(".")[-2:-1] == ["gate"] and not self.name.endswith("candidate"):
+            return 1.0
+        return max((abs(v) for row in self.values for v in row if math.isfinite(v)), default=0.0) or 1.0
+
+
+def inside_view(frame: Frame) -> InsideView | Nothing:
+    """``Nothing`` also for an answer that is none."""
+    message = frame.message
+    if not isinstance(message, Insides):
+        return Nothing(note="no answer")
+    if "values" not in message.arrays:
+        return Nothing(message.missing, clean(message.note, 200))
+    arrays = {name: frame.array(ref) for name, ref in message.arrays.items()}
+    if arrays["values"].ndim != 2:
+        return Nothing(note="no answer that can be shown")
+    return InsideView(
+        name=clean(message.name, 40), names=tuple(clean(name, 40) for name in message.names), axes=message.axes,
+        values=arrays["values"].tolist(), mean=arrays["mean"].reshape(-1).tolist() if "mean" in arrays else (),
+        row_names=tuple(_token(name) for name in message.row_names),
+        column_names=tuple(_token(name) for name in message.column_names), zoom=message.zoom, sample=message.sample,
+        samples=message.samples, page=message.page, pages=message.pages, page_name=clean(message.page_name, 20),
+        note=clean(message.note, 200),
+    )  # fmt: skip
+
+
+def _token(text: str) -> str:
+    """A token as it can stand in a line: white space is seen."""
+    return clean(text.replace("\n", "↵").replace(" ", "␣"), 24)
+
+
+class InsidePane(ChartPane):
+    """``wanted`` is what to ask for; ``row`` and ``column`` are the cursor."""
+
+    number, title = 5, "Inside"
+
+    def __init__(self, snapshot: Snapshot, *, glyphs: Glyphs = BRAILLE, id: str | None = None) -> None:
+        super().__init__(snapshot, glyphs=glyphs, id=id)
+        self.view: InsideView | Nothing | None = None
+        self.array, self.sample, self.page = "", 0, 0
+        self.row = self.column = self._top = self._left = 0
+        self.stale = False
+
+    def request(self, layer: int) -> Inside:
+        return Inside(layer=layer, name=self.array, sample=self.sample, page=self.page)
+
+    def put(self, view: InsideView | Nothing) -> None:
+        self.view, self.stale = view, False
+        if isinstance(view, InsideView):
+            self.array, self.sample, self.page = view.name, view.sample, view.page
+            self._clamp(view)
+        self.show()
+
+    def turn(self, by: int) -> None:
+        """The next array of the layer."""
+        if isinstance(self.view, InsideView):
+            names = self.view.names
+            self.array = names[(names.index(self.view.name) + by) % len(names)] if self.view.name in names else ""
+            self.page = 0
+
+    def _clamp(self, view: InsideView) -> None:
+        self.row = max(0, min(self.row, len(view.values) - 1))
+        self.column = max(0, min(self.column, len(view.values[0]) - 1 if view.values else 0))
+
+    def words(self) -> tuple[str, str]:
+        """Formula and meaning of what is shown."""
+        if not isinstance(self.view, InsideView):
+            return "", "what this kind of layer has inside beyond z and a"
+        ends = [key for key in MEANINGS if self.view.name.endswith(key)]
+        text, meaning = MEANINGS[ends[0]] if ends else (self.view.name, "")
+        lead = self.view.name.removesuffix(ends[0]) if ends else ""
+        where = {"": "", "reverse.": ", of the direction that reads backwards"}.get(lead, f", of {lead.rstrip('.')}")
+        return text, meaning + where
+
+    # -- frame -------------------------------------------------------------------------------------
+    def heading(self) -> list[tuple[int, str, str]]:
+        name = self.view.name if isinstance(self.view, InsideView) else self.title
+        return [(1, f" {self.number} ", "key"), (4, f"{name} ", "title")]
+
+    def top(self, width: int) -> list[tuple[int, str, str]]:
+        view = self.view
+        if not isinstance(view, InsideView):
+            return []
+        at = view.names.index(view.name) + 1 if view.name in view.names else 1
+        texts = [(5 + len(view.name), f" {at} of {len(view.names)} (tab) ", "dim")]
+        where = f"sample {view.sample + 1} of {view.samples}"
+        if view.pages > 1:
+            where += f", {view.page_name} {view.page + 1} of {view.pages}"
+        return [*texts, (-1, f" {where} ", "strong")]
+
+    def bottom(self, width: int) -> list[tuple[int, str, str]]:
+        view = self.view
+        if not isinstance(view, InsideView):
+            return []
+        keys = "pgup pgdn sample" + ("  ctrl+← → " + view.page_name if view.pages > 1 else "")
+        keys = keys.replace("← →", "left/right") if self.glyphs.name == "ascii" else keys
+        texts = [(2, f" {keys} ", "dim")]
+        if view.zoom > 1:
+            texts.append((-1, f" {view.zoom}×{view.zoom} cells a shade ", "dim"))
+        return texts
+
+    # -- drawing -----------------------------------------------------------------------------------
+    def inside(self, width: int, height: int) -> list[Line]:
+        view = self.view
+        if view is None:
+            return self.empty(width, height, "asking …")
+        if isinstance(view, Nothing):
+            return self.empty(width, height, "nothing inside", pending(view.missing) if view.missing else view.note)
+        if view.mean:
+            return self._bars(view, width, height)
+        return self._plane(view, width, height)
+
+    def _plane(self, view: InsideView, width: int, height: int) -> list[Line]:
+        signed = any(v < 0 for row in view.values for v in row)
+        cell = 2 if signed else 1
+        tall, wide = max(1, height - 1), max(1, (width - LABEL) // cell)
+        self._top = max(0, min(max(self._top, self.row - tall + 1), self.row, len(view.values) - tall))
+        across = len(view.values[0]) if view.values else 0
+        self._left = max(0, min(max(self._left, self.column - wide + 1), self.column, across - wide))
+        shown = range(self._left, min(across, self._left + wide))
+        lines = [self._head(view, shown, cell)]
+        most = view.most
+        for row in range(self._top, min(len(view.values), self._top + tall)):
+            here = row == self.row
+            label = f"{_label(view.row_names, row, view.zoom):>{LABEL - 1}.{LABEL - 1}} "
+            cells: Line = []
+            for column in shown:
+                on = "+cursor" if here and column == self.column else ""
+                cells += self._cell(view.values[row][column], most, signed, on)
+            lines.append([(label, "key" if here else "dim"), *joined(cells)])
+        return lines
+
+    def _head(self, view: InsideView, shown: range, cell: int) -> Line:
+        word = f"{view.axes[1]} {_label(view.column_names, self.column, view.zoom)}"
+        place = max(0, min((self.column - shown.start) * cell, len(shown) * cell - len(word)))
+        return [(f"{view.axes[0]:<{LABEL}}", "dim"), (" " * place, "dim"), (word, "key")]
+
+    def _cell(self, value: float, most: float, signed: bool, on: str) -> Line:
+        sign = [("-" if value < 0 else " ", "dim" + on)] if signed else []
+        if not math.isfinite(value):
+            return [*sign, (self.glyphs.gap, "bad" + on)]
+        if value == 0:
+            return [*sign, (" " if not on else "·", "dim" + on)]
+        level = max(0, min(LEVELS - 1, int(abs(value) / most * LEVELS)))
+        return [*sign, (amount(level, self.glyphs), f"tint{level}" if not on else "strong" + on)]
+
+    def _bars(self, view: InsideView, width: int, height: int) -> list[Line]:
+        """A step a line: the sample's value as a bar on a logarithmic scale, and the batch's mean as a mark."""
+        values = view.values[0]
+        both = [v for v in (*values, *view.mean) if math.isfinite(v) and v > 0]
+        most = max(both, default=1.0)
+        low = max(min(both, default=most), most * 1e-8)
+        span = math.log10(most / low) or 1.0
+        tall = max(1, height - 2)
+        at = self.column
+        self._left = max(0, min(max(self._left, at - tall + 1), at, len(values) - tall))
+        room = max(4, width - LABEL - 12)
+        lines: list[Line] = [[(fit(f"{view.axes[1]:<{LABEL}}{'value':>10}  of the sample ({self._bar}), "
+                                   f"mean of the batch ({self.glyphs.rule})", width), "dim")]]  # fmt: skip
+        for step in range(self._left, min(len(values), self._left + tall)):
+            here = step == at
+            value, mean = values[step], view.mean[step] if step < len(view.mean) else math.nan
+            label = f"{_label(view.column_names, step, view.zoom):>{LABEL - 1}.{LABEL - 1}} "
+            line: Line = [(label, "key" if here else "dim")]
+            line.append((f"{small(value):>10} ", "bad" if not math.isfinite(value) else "strong" if here else "text"))
+            line += self._bar_line(_length(value, low, span, room), _length(mean, low, span, room), here)
+            lines.append(line)
+        return [*lines, [(fit(self._sentence(view), width), "first")]]
+
+    @property
+    def _bar(self) -> str:
+        return "#" if self.glyphs.name == "ascii" else "█"
+
+    def _bar_line(self, full: int, mean: int, here: bool) -> Line:
+        bar = self._bar * full
+        if mean > full:
+            return [(bar, "first"), (" " * (mean - full - 1), "text"), (self.glyphs.rule, "dim")]
+        return [(bar, "first+cursor" if here else "first")]
+
+    def _sentence(self, view: InsideView) -> str:
+        """Where a long memory dies."""
+        if not view.name.endswith("delta.time"):
+            return ""
+        values = [v if math.isfinite(v) else 0.0 for v in view.values[0]]
+        most = max(values, default=0.0)
+        if not most:
+            return "δ is 0 at every step: this sample teaches the layer nothing"
+        peak = values.index(most)
+        order = values[peak::-1] if not view.name.startswith("reverse") else values[peak:]
+        gone = next((i for i, v in enumerate(order) if v < DIES * most), None)
+        if gone is None:
+            return f"over {len(order)} steps back from its largest, ‖δ‖ stays above {DIES:.0%} of it"
+        return f"{gone} steps back from its largest, ‖δ‖ is below {DIES:.0%} of it: what lies further teaches little"
+
+    def readout(self) -> Line:
+        """The value under the cursor with all its digits, and what its row and column are."""
+        view = self.view
+        if not isinstance(view, InsideView) or not view.values:
+            return []
+        line = view.mean
+        value = view.values[0 if line else self.row][self.column]
+        column = f"{view.axes[1]} {_label(view.column_names, self.column, view.zoom)}"
+        row = "" if line else f"{view.axes[0]} {_label(view.row_names, self.row, view.zoom)}, "
+        texts: Line = [(f" {view.name} = ", "dim"), (repr(value), "strong" if math.isfinite(value) else "bad")]
+        if line and self.column < len(line):
+            texts.append((f"   mean of the batch {small(line[self.column])}", "dim"))
+        return [*texts, (f"   {row}{column}", "dim")]
+
+    # -- keys --------------------------------------------------------------------------------------
+    def on_key(self, event: events.Key) -> None:
+        view = self.view
+        if not isinstance(view, InsideView):
+            return
+        asked = {"pageup": (-1, 0), "pagedown": (1, 0), "ctrl+left": (0, -1), "ctrl+right": (0, 1)}
+        moves = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1), "k": (-1, 0), "j": (1, 0),
+                 "home": (0, -100_000), "end": (0, 100_000)}  # fmt: skip
+        if event.key in asked:
+            event.stop()
+            sample, page = asked[event.key]
+            self.sample = max(0, min(view.samples - 1, view.sample + sample))
+            self.page = max(0, min(view.pages - 1, view.page + page))
+            self.post_message(self.Wanted())
+        elif event.key in moves:
+            event.stop()
+            down, right = moves[event.key]
+            if view.mean:  # a line: its steps run downwards
+                down, right = 0, down + right
+            self.row, self.column = self.row + down, self.column + right
+            self._clamp(view)
+            self.show()
+            self.post_message(self.Moved())
+
+    class Wanted(ChartPane.Moved):
+        """Another sample or page is to be asked for."""
+
+    def clicked(self, row: int) -> None:
+        if isinstance(self.view, InsideView) and row >= 1:
+            if self.view.mean:
+                self.column = self._left + row - 1
+            else:
+                self.row = self._top + row - 1
+            self._clamp(self.view)
+            self.show()
+            self.post_message(self.Moved())
+
+
+def _label(names: Sequence[str], at: int, zoom: int) -> str:
+    """A step's token with its number, else the number."""
+    if at < len(names):
+        return f"{names[at]} {at}"
+    return str(at) if zoom == 1 else f"{at * zoom}…"
+
+
+def _length(value: float, low: float, span: float, room: int) -> int:
+    """Cells of a bar: 1 for the smallest that is shown, none for 0 and what is not finite."""
+    if not math.isfinite(value) or value <= 0:
+        return 0
+    return max(1, min(room, round((1 + math.log10(max(value, low) / low)) / (1 + span) * room)))
