@@ -170,7 +170,6 @@ def _sides(engine: Engine, placed: Sequence[Placed], loss: Loss, batch: Batch) -
     for index, place in enumerate(placed):
         if (activation := activation_of(place.layer)) in KINKS:
             sides.append(cast(npt.NDArray[Any], engine.tensor("z", index)) > KINKS[activation])
-        sides += [view > 0 for name, view in engine.views(index).items() if name.startswith("side.")]
         if (winners := WINNERS.get(place.kind)) is not None:
             source = place.sources[0]
             read = batch.x if source == BATCH else cast(npt.NDArray[Any], engine.tensor("a", source))

@@ -659,7 +659,9 @@ Looking = Inspect | Look | Lens | Sheet | Ledger | Ranked | Stages | Inside | Sh
 """What changes nothing: an observer may ask it, and no event tells of it."""
 TrainerRequest = Run | Pause | Step | MicroStep | Back | GoTo | Pace | Stop | Set | Keep | Arm | Branch | Looking
 """What a hub passes on."""
-Sight = Inspection | Looked | LensSeen | Sheeted | Ledgered | RankedRows | Staged | Insides | Shadowed | Checked | Tried
+Sight = (
+    Inspection | Looked | LensSeen | Sheeted | Ledgered | RankedRows | Staged | Insides | Shadowed | Checked | Tried
+)  # fmt: skip
 TrainerReply = Ok | Refused | Branched | Sight
 AnyRequest = Hello | TrainerRequest | TakeControl | Leave
 AnyReply = Welcome | TrainerReply

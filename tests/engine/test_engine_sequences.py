@@ -13,20 +13,11 @@ from bptui.engine import create  # noqa: E402
 from bptui.engine.base import Batch  # noqa: E402
 from bptui.engine.numpy.nodes import NODES, attention  # noqa: E402
 from bptui.engine.numpy.nodes.base import Context, Node  # noqa: E402
-from bptui.spec.experiment import Adam, CrossEntropy, Data, Dense, Experiment  # noqa: E402
-from bptui.spec.layers import (  # noqa: E402
-    GRU,
-    LSTM,
-    RNN,
-    Attention,
-    Embedding,
-    Layer,
-    LayerNorm,
-    PositionalEmbedding,
-    RMSNorm,
-    TimePool,
-    TransformerBlock,
-)
+from bptui.spec.experiment import Adam, CrossEntropy, Data, Dense, Experiment, Layer  # noqa: E402
+from bptui.spec.layers.attention import Attention, TransformerBlock  # noqa: E402
+from bptui.spec.layers.embedding import Embedding, PositionalEmbedding  # noqa: E402
+from bptui.spec.layers.norm_features import LayerNorm, RMSNorm  # noqa: E402
+from bptui.spec.layers.recurrent import GRU, LSTM, RNN, TimePool  # noqa: E402
 from bptui.spec.shapes import infer  # noqa: E402
 
 F = torch.nn.functional

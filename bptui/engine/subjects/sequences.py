@@ -2,79 +2,78 @@
 
 from __future__ import annotations
 
-from bptui.engine.subjects.base import Samples, Subject, head, subject
-from bptui.spec.experiment import CrossEntropy, Dense
-from bptui.spec.layers import (
-    GRU,
-    LSTM,
-    RNN,
-    Attention,
-    Embedding,
-    Layer,
-    LayerNorm,
-    PositionalEmbedding,
-    RMSNorm,
-    TimePool,
-    TransformerBlock,
-)
+from collections.abc import Iterator
 
-SEQUENCE = Samples((5, 4), 3)
-STEPS = Samples((5, 4), 3, steps=5)
-TOKENS = Samples((5,), 3, ids=7)
+import numpy as np
+
+from bptui.engine.base import Batch
+from bptui.engine.gradcheck import made
+from bptui.engine.subjects.base import Subject, layers
+from bptui.spec.base import Activation
+from bptui.spec.experiment import CrossEntropy, Dense, Layer
+from bptui.spec.layers.attention import Attention, TransformerBlock
+from bptui.spec.layers.embedding import Embedding, PositionalEmbedding
+from bptui.spec.layers.norm_features import LayerNorm, RMSNorm
+from bptui.spec.layers.recurrent import GRU, LSTM, RNN, TimePool
+
+STEPS, FEATURES, CLASSES, VOCABULARY = 5, 4, 3, 7
+#: Of six padded samples.
+LENGTHS = np.array([5, 2, 3, 1, 5, 4])
 #: Has weights of its own below the layer that is checked: their gradient shows its ∂L/∂x.
 FIRST = Dense(units=4, activation="tanh")
+HEAD = Dense(units=CLASSES)
 
 
-def _padded(samples: Samples) -> Samples:
-    return samples._replace(lengths=True)
+def _one(name: str, *model: Layer, padded: bool = False, ids: bool = False) -> Subject:
+    """A target a sample."""
+    shape = (STEPS,) if ids else (STEPS, FEATURES)
+    batch = made(CrossEntropy(), shape, (CLASSES,), vocabulary=VOCABULARY - 1 if ids else 0)
+    if ids:  # token 0 is the padding: its vector, whose gradient is held at 0, is not read
+        batch = Batch(np.where(np.arange(STEPS) < LENGTHS[:, None], batch.x + 1, 0), batch.y)
+    return layers(name, model, shape, batch=Batch(batch.x, batch.y, LENGTHS) if padded else batch)
 
 
-def _pooled(name: str, *layers: Layer, samples: Samples = SEQUENCE) -> Subject:
-    return subject(name, samples, FIRST, *layers, TimePool(), head(), loss=CrossEntropy())
+def _each(name: str, layer: Layer, padded: bool = False) -> Subject:
+    """A target a step."""
+    batch = made(CrossEntropy(), (STEPS, FEATURES), (STEPS, CLASSES))
+    if padded:
+        y = np.where(np.arange(STEPS) < LENGTHS[:, None], batch.y, -1)
+        batch = Batch(batch.x, y, LENGTHS)
+    return layers(name, (FIRST, layer, HEAD), (STEPS, FEATURES), batch=batch)
 
 
-def _each_step(name: str, *layers: Layer, samples: Samples = STEPS) -> Subject:
-    return subject(name, samples, FIRST, *layers, head(), loss=CrossEntropy())
-
-
-SUBJECTS: list[Subject] = [
-    _each_step("rnn tanh", RNN(units=3)),
-    _each_step("rnn relu", RNN(units=3, nonlinearity="relu")),
-    _each_step("lstm", LSTM(units=3)),
-    _each_step("gru", GRU(units=3)),
-    _each_step("lstm stacked, bidirectional", LSTM(units=2, layers=2, bidirectional=True)),
-    _each_step("gru stacked, bidirectional", GRU(units=2, layers=2, bidirectional=True)),
-    _each_step("lstm bidirectional, padded", LSTM(units=2, bidirectional=True), samples=_padded(STEPS)),
-    _each_step("gru bidirectional, padded", GRU(units=2, bidirectional=True), samples=_padded(STEPS)),
-    subject(
-        "lstm many to one, padded", _padded(SEQUENCE), FIRST, LSTM(units=3, returns="last", layers=2), head(),
-        loss=CrossEntropy(),
-    ),
-    subject(
-        "rnn many to one, bidirectional", _padded(SEQUENCE), FIRST, RNN(units=2, returns="last", bidirectional=True),
-        head(), loss=CrossEntropy(),
-    ),
-    subject("gru many to one", SEQUENCE, FIRST, GRU(units=3, returns="last"), head(), loss=CrossEntropy()),
-    _pooled("time_pool mean, padded", samples=_padded(SEQUENCE)),
-    subject("time_pool last, padded", _padded(SEQUENCE), FIRST, TimePool(how="last"), head()),
-    subject("time_pool max, padded", _padded(SEQUENCE), FIRST, TimePool(how="max"), head()),
-    subject("embedding", TOKENS, Embedding(units=4, vocabulary=7), TimePool(), head(), loss=CrossEntropy()),
-    subject(
-        "embedding with a padding token", _padded(TOKENS), Embedding(units=4, vocabulary=7, padding=0, std=0.5),
-        LSTM(units=3), TimePool(), head(), loss=CrossEntropy(),
-    ),
-    _pooled("positional_embedding learned", PositionalEmbedding(activation="tanh")),
-    _pooled("positional_embedding sinusoidal", PositionalEmbedding(table="sinusoidal", activation="tanh")),
-    _each_step("attention", Attention(heads=2)),
-    _each_step("attention causal", Attention(heads=2, causal=True)),
-    _each_step("attention padded", Attention(heads=2), samples=_padded(STEPS)),
-    _each_step("attention causal, padded", Attention(heads=1, causal=True), samples=_padded(STEPS)),
-    *(
-        _each_step(f"transformer_block {order}, {norm}", TransformerBlock(heads=2, order=order, norm=norm, causal=True))
-        for order in ("pre", "post") for norm in ("layer", "rms")
-    ),
-    _each_step("transformer_block padded", TransformerBlock(heads=2, feed=6), samples=_padded(STEPS)),
-    _each_step("layer_norm", LayerNorm(activation="tanh")),
-    _each_step("rms_norm", RMSNorm(activation="tanh")),
-    subject("layer_norm of rows", Samples((4,), 3), Dense(units=5), LayerNorm(), head(), loss=CrossEntropy()),
-]  # fmt: skip
+def subjects() -> Iterator[Subject]:
+    yield _each("rnn tanh", RNN(units=3))
+    yield _each("rnn relu", RNN(units=3, nonlinearity="relu"))
+    yield _each("lstm", LSTM(units=3))
+    yield _each("gru", GRU(units=3))
+    yield _each("lstm stacked, bidirectional", LSTM(units=2, layers=2, bidirectional=True))
+    yield _each("gru stacked, bidirectional, padded", GRU(units=2, layers=2, bidirectional=True), padded=True)
+    yield _each("lstm padded", LSTM(units=2), padded=True)
+    many = LSTM(units=2, layers=2, returns="last")
+    yield _one("lstm stacked, many to one, padded", FIRST, many, HEAD, padded=True)
+    both = RNN(units=2, returns="last", bidirectional=True)
+    yield _one("rnn bidirectional, many to one, padded", FIRST, both, HEAD, padded=True)
+    yield _one("gru many to one", FIRST, GRU(units=3, returns="last"), HEAD)
+    for how in ("mean", "max", "last"):
+        yield _one(f"time_pool {how}, padded", FIRST, TimePool(how=how), HEAD, padded=True)
+    table = Embedding(units=4, vocabulary=VOCABULARY, std=0.5)
+    yield _one("embedding", table, TimePool(), HEAD, ids=True)
+    zero = Embedding(units=3, vocabulary=VOCABULARY, padding=0, std=0.5)
+    yield _one("embedding with a padding token", zero, GRU(units=3), TimePool(), HEAD, ids=True, padded=True)
+    squash: Activation = "tanh"
+    learned = PositionalEmbedding(activation=squash)
+    yield _one("positional_embedding learned", FIRST, learned, TimePool(), HEAD)
+    fixed = PositionalEmbedding(table="sinusoidal", activation=squash)
+    yield _one("positional_embedding sinusoidal", FIRST, fixed, TimePool(), HEAD)
+    for causal in (False, True):
+        for padded in (False, True):
+            name = "attention" + ", causal" * causal + ", padded" * padded
+            yield _each(name, Attention(heads=2, causal=causal), padded)
+    yield _each("transformer_block pre, layer", TransformerBlock(heads=2, feed=5, causal=True))
+    yield _each("transformer_block post, rms", TransformerBlock(heads=1, feed=5, order="post", norm="rms"), padded=True)
+    yield _each("transformer_block pre, rms", TransformerBlock(heads=2, feed=5, norm="rms", feed_activation="silu"))
+    yield _each("transformer_block post, layer", TransformerBlock(heads=4, feed=5, order="post"))
+    yield _each("layer_norm", LayerNorm(activation=squash))
+    yield _each("rms_norm", RMSNorm(activation=squash))
+    yield layers("layer_norm of rows", (FIRST, LayerNorm(), HEAD), (FEATURES,))

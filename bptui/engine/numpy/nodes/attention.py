@@ -71,7 +71,7 @@ class Heads:
         self._joined = context.reshape(-1, features)
         out = np.dot(self._joined, self._out)
         out += self._out_bias
-        return out.reshape(x.shape)
+        return np.asarray(out.reshape(x.shape))
 
     def backward(self, delta: Array, wanted: bool) -> Array | None:
         """The parameters' gradients; ∂L/∂x (N, T, D) if wanted."""

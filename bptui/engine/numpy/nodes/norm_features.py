@@ -45,7 +45,7 @@ class FeatureNorm:
         y = self._normal * self._weight
         if self._bias is not None:
             y += self._bias
-        return y.reshape(x.shape)
+        return np.asarray(y.reshape(x.shape))
 
     def backward(self, delta: Array, wanted: bool) -> Array | None:
         """The parameters' gradients; ∂L/∂x if wanted."""

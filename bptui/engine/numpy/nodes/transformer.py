@@ -42,7 +42,7 @@ class Feed:
         run(self._squash)
         y = np.dot(self._h, self._down)
         y += self._down_bias
-        return y.reshape(x.shape)
+        return np.asarray(y.reshape(x.shape))
 
     def backward(self, delta: Array) -> Array:
         """The parameters' gradients; ∂L/∂x (N, T, D)."""
@@ -56,7 +56,7 @@ class Feed:
             np.multiply(hidden, self._gate, hidden)
         np.dot(self._x.T, hidden, d_up)
         np.sum(hidden, axis=0, out=d_up_bias)
-        return np.dot(hidden, self._up.T).reshape(delta.shape)
+        return np.asarray(np.dot(hidden, self._up.T).reshape(delta.shape))
 
     def _make(self, rows: int, like: Array) -> None:
         """Arrays for so many rows, and the calls that go from one to the other, piece by piece."""

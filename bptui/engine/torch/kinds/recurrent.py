@@ -27,6 +27,7 @@ def recurrent(
     start: Any = (begin, begin) if kind == "lstm" else begin
     function = getattr(torch._VF, f"rnn_{layer.nonlinearity}" if kind == "rnn" else kind)
     options = (True, layer.layers, 0.0, context.training, layer.bidirectional)
+    states: Tensor
     if context.lengths is None:
         states, last, *_ = function(x, start, weights, *options, True)
         if layer.returns == "sequence":
