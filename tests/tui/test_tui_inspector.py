@@ -210,3 +210,48 @@ def test_pictures_and_lines_of_bars() -> None:
     assert [line[0][0] for line in once] == ["  @@"] and [line[0][0] for line in twice] == ["    @@@@"] * 2
     assert sparkline([0, 1, -2, math.inf], 4, " ▁▂▃▄▅▆▇█") == " ▄█!"
     assert re.fullmatch(r"[ ▁-█]{5}", sparkline(list(range(50)), 5, " ▁▂▃▄▅▆▇█"))
+
+
+@each_size
+@pytest.mark.parametrize(("name", "tabs", "seen"), [("gates", 0, "forget = "), ("attention", 3, "head 1 of 2")])
+async def test_what_is_inside_a_layer(size: tuple[int, int], name: str, tabs: int, seen: str) -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC, size) as (app, pilot):
+        await pilot.press("i", "5", *["tab"] * tabs)
+        await until(pilot, lambda: seen in text(app))
+        await pilot.press("down", "right", "right")
+        await until(pilot, lambda: "step ␣ 2" in text(app) or "key ␣ 2" in text(app))
+        await settle(app, pilot)
+        check(f"inspector-{name}-{size[0]}", app)
+
+
+async def test_tokens_heads_and_samples_of_attention() -> None:
+    session = FakeSession(story(SPEC))
+    async with shown(session, SPEC) as (app, pilot):
+        await pilot.press("i", "5", "shift+tab")
+        await until(pilot, lambda: "P = softmax(QKᵀ/√d)" in text(app))
+        assert "␣ 2" in text(app) and "sample 1 of 4, head 1 of 2" in text(app)
+        await pilot.press("ctrl+right", "pagedown")
+        await until(pilot, lambda: "sample 2 of 4, head 2 of 2" in text(app))
+        await pilot.press("down", "down", "right")
+        values = app.screen.inner.view.values  # type: ignore[attr-defined]
+        await until(pilot, lambda: f"attention = {values[2][1]!r}" in text(app))
+        assert "query ␣ 2, key o 1" in text(app)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "a layer of type dense has nothing inside" in text(app))
+
+
+async def test_delta_through_time_says_where_a_memory_dies() -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC) as (app, pilot):
+        await pilot.press("i", "5", "tab", "tab")
+        await until(pilot, lambda: "3 steps back from its peak ‖δ‖ is below 1%: beyond, little is learned" in text(app))
+        await pilot.press("end")
+        await until(pilot, lambda: "delta.time = 0.5" in text(app) and "mean of the batch 1" in text(app))
+
+
+async def test_what_is_inside_in_ascii() -> None:
+    async with shown(FakeSession(story(SPEC)), SPEC, glyphs="ascii") as (app, pilot):
+        await pilot.press("i", "5")
+        for name in ("forget", "cell", "delta.time", "attention"):
+            await until(pilot, lambda name=name: f"{name} = " in text(app))  # type: ignore[misc]
+            assert all(line.isascii() for line in lines(app)), name
+            await pilot.press("tab")

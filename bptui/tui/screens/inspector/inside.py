@@ -255,8 +255,8 @@ class InsidePane(ChartPane):
         order = values[peak::-1] if not view.name.startswith("reverse") else values[peak:]
         gone = next((i for i, v in enumerate(order) if v < DIES * most), None)
         if gone is None:
-            return f"over {len(order)} steps back from its largest, ‖δ‖ stays above {DIES:.0%} of it"
-        return f"{gone} steps back from its largest, ‖δ‖ is below {DIES:.0%} of it: what lies further teaches little"
+            return f"‖δ‖ stays above {DIES:.0%} of its peak over all {len(order)} steps back"
+        return f"{gone} steps back from its peak ‖δ‖ is below {DIES:.0%}: beyond, little is learned"
 
     def readout(self) -> Line:
         """The value under the cursor with all its digits, and what its row and column are."""
