@@ -191,10 +191,6 @@ class Engine(ABC):
         """What this kind shows beyond a, z and δ, of the last step: ``attention`` (N, heads, T, T) … Often empty."""
         return {}
 
-    def lengths(self) -> npt.NDArray[np.int64] | None:
-        """(N,): real steps of each sequence of the last step's batch; None: all are, or there was no step yet."""
-        return None
-
     @abstractmethod
     def watch(self, on: bool) -> None:
         """Whether the next update keeps what ``update_ratio`` and ``update_W`` need (a copy of the weights)."""

@@ -73,7 +73,7 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     array, axes = shown[name], axes_of(name, shown[name])
     assert axes is not None
     sample = max(0, min(request.sample, len(array) - 1))
-    lengths, x = trainer.engine.lengths(), tensor(trainer, "x", 0)
+    lengths, x = trainer.engine.lengths, tensor(trainer, "x", 0)
     length = None if lengths is None else max(1, int(lengths[sample]))
     pages = array.shape[1] if array.ndim == 4 else 1
     page = max(0, min(request.page, pages - 1))

@@ -283,9 +283,6 @@ class GraphEngine(Engine):
             return {}
         return {name: np.array(array) for name, array in self._stations[layer].node.views().items()}
 
-    def lengths(self) -> npt.NDArray[np.int64] | None:
-        return None if self._batch is None or self._batch.lengths is None else self._batch.lengths.copy()
-
     def _gradient(self) -> Array:
         """The flat gradient as it stands: while parts add up, their sum so far."""
         adding = self._parts > 1 and not self._reached.summed and self._sum is not None

@@ -272,9 +272,6 @@ class TorchEngine(Engine):
         run = self._runs[layer]
         return {**{name: _home(view) for name, view in run.views.items()}, **insides.views(run, self._lengths)}
 
-    def lengths(self) -> npt.NDArray[np.int64] | None:
-        return None if self._lengths is None else np.array(self._lengths.cpu().numpy())
-
     def watch(self, on: bool) -> None:
         self._watching = on
 
