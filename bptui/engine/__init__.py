@@ -11,9 +11,12 @@ from bptui.engine.errors import EngineError, nearest
 from bptui.spec.shapes import ShapeError, infer, kind_of, layer_names, outputs_of, plain_chain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bptui.engine.base import Engine
     from bptui.spec.experiment import Experiment
     from bptui.spec.layers.base import Shape
+    from bptui.spec.shapes import Placed
 
 __all__ = ["EngineError", "choose", "create", "cuda_seen", "torch_installed"]
 
@@ -77,10 +80,11 @@ def create(
 
 
 def choose(
-    experiment: Experiment, requested: str = "auto", device: str | None = None
+    experiment: Experiment, requested: str = "auto", device: str | None = None, placed: Sequence[Placed] | None = None
 ) -> tuple[Literal["numpy", "torch"], str, str]:
-    """(engine, device, why). ``auto``: torch with CUDA where there is one, else NumPy, else torch.
+    """(engine, device, why). ``auto``: torch with CUDA where there is one, else the one that is measured to be faster.
 
+    ``placed``: the layers with their shapes; without them NumPy counts as the faster wherever it can run the model.
     Torch is imported only where the machine seems to have CUDA, or where torch is what was asked for with a device.
     EngineError: what was asked for is not there.
     """
@@ -109,13 +113,27 @@ def choose(
     if wanted is None and _cuda_ready():
         return "torch", "cuda", "CUDA is there"
     if unknown is None:
-        if wanted == "cpu":
-            return "numpy", "cpu", "on the cpu NumPy is the faster for dense networks"
-        why = "no CUDA device" if torch_installed() else "torch is not installed"
-        return "numpy", "cpu", f"{why}; NumPy can run this model"
+        there = "the cpu was asked for" if wanted else "no CUDA device"
+        why = there if torch_installed() else "torch is not installed"
+        if placed is None or not torch_installed():
+            return "numpy", "cpu", f"{why}; NumPy can run this model"
+        return _faster(placed, why)
     if torch_installed():
         return "torch", "cpu", f"NumPy cannot run a layer of type {unknown!r}"
     raise EngineError(f"a layer of type {unknown!r} needs torch, which is not installed: pip install 'bptui[torch]'")
+
+
+def _faster(placed: Sequence[Placed], why: str) -> tuple[Literal["numpy", "torch"], str, str]:
+    """The engine that is expected to take less time on the CPU."""
+    from bptui.engine.measured import MARGIN, verdict
+
+    found = verdict(placed)
+    most = f"{found.share:.0%} of its time is in {found.kind} layers"
+    if found.ratio > MARGIN:
+        return "torch", "cpu", f"{why}; NumPy would take ×{found.ratio:.1f} as long: {most}, measured on a cpu"
+    if found.ratio < 1:
+        return "numpy", "cpu", f"{why}; torch would take ×{1 / found.ratio:.1f} as long: {most}, measured on a cpu"
+    return "numpy", "cpu", f"{why}; NumPy is about as fast as torch here: {most}, measured on a cpu"
 
 
 def torch_installed() -> bool:

@@ -12,7 +12,7 @@ from bptui.runs.info import RunInfo
 from bptui.spec.check import Problem
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.load import SpecError, from_dict, title
-from bptui.spec.shapes import ShapeError, infer, layer_names, outputs_of
+from bptui.spec.shapes import Placed, ShapeError, infer, layer_names, outputs_of
 
 if TYPE_CHECKING:
     from bptui.data import DataSet
@@ -47,12 +47,12 @@ def prepare(info: RunInfo) -> Setup:
 
     try:
         experiment = from_dict(info.spec)
-        engine, device, reason = choose(experiment, info.engine, info.device)
+        choose(experiment, info.engine, info.device)  # what is not there is told before the data are read
         data = load(
             experiment.data, seed=experiment.experiment.seed, dtype=experiment.experiment.dtype,
             loss=experiment.loss, search=search_path([Path(folder) for folder in info.data_dirs]),
         )  # fmt: skip
-        _fits(experiment, data)
+        engine, device, reason = choose(experiment, info.engine, info.device, _fits(experiment, data))
         built = build(experiment, data, engine=engine, device=device, dtype=experiment.experiment.dtype)
         set_threads(engine, products(built), min(experiment.data.batch_size, len(data.train.x)))
         if info.weights:
@@ -86,8 +86,8 @@ def needed_outputs(experiment: Experiment, data: DataSet) -> int:
     return max(data.outputs, 2) if isinstance(experiment.loss, CrossEntropy) else data.outputs
 
 
-def _fits(experiment: Experiment, data: DataSet) -> None:
-    """The model against the data that were really read."""
+def _fits(experiment: Experiment, data: DataSet) -> tuple[Placed, ...]:
+    """The model against the data that were really read: its layers with their shapes."""
     needed, names = needed_outputs(experiment, data), layer_names(experiment.model)
     try:
         placed = infer(experiment.model, data.shape or (data.features,), data.vocabulary is not None)
@@ -101,6 +101,7 @@ def _fits(experiment: Experiment, data: DataSet) -> None:
         )
     if not len(data.train.x):
         raise SetupError(f"{data.name}: no rows left to train on")
+    return placed
 
 
 def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any]:

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 import bptui.engine as engines
-from bptui.engine import EngineError, choose, create
+from bptui.engine import EngineError, choose, create, measured
 from bptui.engine.numpy.erf import erf
-from bptui.spec.experiment import CrossEntropy
+from bptui.spec.experiment import CrossEntropy, Experiment
+from bptui.spec.layers.shape import Reshape
+from bptui.spec.shapes import infer
 
 
 def test_auto_takes_numpy_without_cuda(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +38,21 @@ def test_auto_takes_torch_for_a_layer_that_numpy_lacks(network: Any, monkeypatch
     assert choose(network((4, 3)))[:2] == ("torch", "cpu")
     with pytest.raises(EngineError, match="numpy engine cannot run a layer of type 'dense'"):
         choose(network((4, 3)), "numpy")
+
+
+def test_auto_takes_what_is_measured_to_be_faster(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "cuda_seen", lambda: False)
+    monkeypatch.setattr(engines, "torch_installed", lambda: True)
+    monkeypatch.setattr(measured, "RATIOS", {"dense": 0.5, "flatten": 1.0, "reshape": 4.0})
+    dense = network((4, 3))
+    engine, _, why = choose(dense, placed=infer(dense.model, (5,)))
+    assert engine == "numpy" and "torch would take ×2.0 as long: 100% of its time is in dense layers" in why
+    folded = network((3,)).model[0]
+    model = (Reshape(shape=(8, 64)), Reshape(shape=(512,)), folded)
+    engine, _, why = choose(Experiment(data=dense.data, model=model, loss=dense.loss), placed=infer(model, (512,)))
+    assert engine == "torch" and "NumPy would take ×" in why and "in reshape layers" in why
+    monkeypatch.setattr(engines, "torch_installed", lambda: False)
+    assert choose(dense, placed=infer(model, (512,)))[0] == "numpy"
 
 
 def test_what_is_not_there_is_one_line(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:

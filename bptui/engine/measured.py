@@ -1,0 +1,53 @@
+"""Which engine is the faster on a CPU for which kind of layer, as measured, and what follows for a whole model.
+
+``RATIOS`` is the time of NumPy's forward and backward over torch's, as ``benchmarks/layers.py --full`` prints it (2
+cores, batch 32; above 1 torch is the faster). A layer's share of the time is estimated by its multiply-adds, and by the
+numbers that go in and out for layers whose arithmetic is little beside that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bptui.spec.layers.base import size
+from bptui.spec.shapes import Placed, plain_chain
+
+RATIOS: dict[str, float] = {"dense": 0.5}
+#: Of kinds that are not listed.
+UNKNOWN = 1.0
+#: What one number that a layer reads or writes costs, in multiply-adds of a product.
+TOUCH = 16
+#: NumPy is left for torch only where it would take this much longer: an estimate is no measurement.
+MARGIN = 1.25
+
+
+class Verdict(NamedTuple):
+    """How much longer the NumPy engine is expected to take than torch, and by which kind of layer most."""
+
+    ratio: float
+    kind: str
+    share: float
+    """Of NumPy's time that goes into this kind."""
+
+
+def verdict(placed: Sequence[Placed]) -> Verdict:
+    """For a whole model. A chain of dense layers has the fast engine of its own."""
+    if plain_chain(placed):
+        return Verdict(RATIOS["dense"], "dense", 1.0)
+    ours, theirs, kinds = 0.0, 0.0, dict[str, float]()
+    for place in placed:
+        theirs += (cost := _cost(place))
+        time = cost * RATIOS.get(place.kind, UNKNOWN)
+        ours += time
+        kinds[place.kind] = kinds.get(place.kind, 0.0) + time
+    kind = max(kinds, key=lambda name: kinds[name])
+    return Verdict(ours / theirs, kind, kinds[kind] / ours)
+
+
+def _cost(place: Placed) -> float:
+    """Of one sample, in multiply-adds."""
+    output = place.geometry.output
+    places = size(output) // max(1, place.units)
+    products = sum(each.size for each in place.geometry.parameters if len(each.shape) > 1) * places
+    return float(products + TOUCH * (size(output) + sum(map(size, place.inputs))))
