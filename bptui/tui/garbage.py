@@ -12,8 +12,8 @@ import gc
 _asked = False
 _AT_THE_LATEST = (20_000, 20, 20)
 """When the collector acts by itself, should no such moment come."""
-_YOUNG, _ROUNDS = 700, 10
-"""As many new objects, or collections of newer ones, as it waits for by default."""
+_YOUNG, _ROUNDS = 2000, 10
+"""So many new objects, or collections of newer ones, are worth a collection."""
 
 
 def wait() -> None:

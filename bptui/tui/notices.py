@@ -1,8 +1,11 @@
 """A bell or a desktop notice when something happens while its user looks elsewhere.
 
-Which sequence a terminal takes cannot be asked; its variables tell: OSC 9 for iTerm2, WezTerm, Ghostty and kitty,
-OSC 777 for foot, Konsole, rxvt and VTE. Elsewhere, and beside each notice, the bell: every terminal has one, and
-tmux and screen make it a mark at the window's name.
+Which sequence a terminal takes cannot be asked; its variables tell: OSC 99 for kitty, OSC 9 for iTerm2, WezTerm,
+Ghostty and Warp, OSC 777 for foot, Konsole, rxvt, VTE and Windows Terminal. Elsewhere, and beside each notice, the
+bell: every terminal has one, and tmux and screen make it a mark at the window's name.
+
+Sources: iterm2.com/documentation-escape-codes.html (9), sw.kovidgoyal.net/kitty/desktop-notifications (99),
+urxvt-extensions and codeberg.org/dnkl/foot (777), microsoft/terminal#20012 (777, from 2026 on; before, it is ignored).
 """
 
 from __future__ import annotations
@@ -21,6 +24,13 @@ BELL = "\a"
 #: Without focus reports, a user who pressed a key this lately is taken to be looking.
 LOOKING_SECONDS = 10.0
 _OSC_9 = {"iTerm.app", "WezTerm", "ghostty", "WarpTerminal"}
+_OSC_777 = ("KONSOLE_VERSION", "VTE_VERSION", "WT_SESSION")
+_NOTICE = {
+    # Windows Terminal and ConEmu take ``9;DIGIT;`` for commands of their own: a notice begins with a word.
+    "9": "\x1b]9;bptui: {body}\x1b\\",
+    "99": "\x1b]99;i=bptui:d=0;bptui\x1b\\\x1b]99;i=bptui:d=1:p=body;{body}\x1b\\",  # title, then text of one notice
+    "777": "\x1b]777;notify;bptui;{body}\x1b\\",
+}
 
 
 def happened(before: Snapshot, now: Snapshot) -> str:
@@ -40,14 +50,16 @@ def happened(before: Snapshot, now: Snapshot) -> str:
 
 
 def desktop(environment: Mapping[str, str]) -> str:
-    """``9``, ``777`` or nothing: which OSC this terminal takes for a notice."""
+    """``9``, ``99``, ``777`` or nothing: which OSC this terminal takes for a notice."""
     program, term = environment.get("TERM_PROGRAM", ""), environment.get("TERM", "")
     # Inside tmux, TERM_PROGRAM is tmux; what it runs in is told by the variables that it hands on, if at all.
-    if program in _OSC_9 or environment.get("KITTY_WINDOW_ID") or environment.get("ITERM_SESSION_ID"):
+    if environment.get("KITTY_WINDOW_ID"):
+        return "99"
+    if program in _OSC_9 or environment.get("ITERM_SESSION_ID"):
         return "9"
     if environment.get("WEZTERM_PANE") or environment.get("GHOSTTY_RESOURCES_DIR"):
         return "9"
-    if term.startswith(("foot", "rxvt")) or environment.get("KONSOLE_VERSION") or environment.get("VTE_VERSION"):
+    if term.startswith(("foot", "rxvt")) or any(map(environment.get, _OSC_777)):
         return "777"
     return ""
 
@@ -60,8 +72,7 @@ def sequence(text: str, choice: NoticeChoice, environment: Mapping[str, str]) ->
     if not kind:
         return BELL
     body = clean(text, 200).replace(";", ",")  # a semicolon would begin another field
-    notice = f"\x1b]9;bptui: {body}\x1b\\" if kind == "9" else f"\x1b]777;notify;bptui;{body}\x1b\\"
-    return passed_through(notice, environment) + BELL
+    return passed_through(_NOTICE[kind].replace("{body}", body), environment) + BELL
 
 
 def passed_through(text: str, environment: Mapping[str, str]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bptui.client.reference import Reference
-from bptui.protocol.messages import GoTo, Inspect
+from bptui.protocol.messages import GoTo, Inspect, Ledger
 from bptui.runs.records import QUANTITIES, SERIES
 from bptui.tui.text import clean, integer, small
+from bptui.tui.words import QUANTITIES as WORDS
 
 if TYPE_CHECKING:
     from bptui.tui.screens.base import TransportScreen
@@ -52,7 +53,8 @@ def on_chart(screen: TransportScreen, chart: LossChart) -> tuple[Reference, str]
 
 
 async def go_to(screen: MainScreen, at: Reference) -> None:
-    """Be at the step, where its updates can be done again; select layer and quantity. What cannot be shown is said."""
+    """Be at the step, where its updates can be done again; select layer and quantity, and open the inspector at the
+    cell. What cannot be shown is said."""
     names = [layer.name for layer in screen.snapshot.model.layers]
     if at.layer in names:
         screen.select(names.index(at.layer))
@@ -69,11 +71,21 @@ async def go_to(screen: MainScreen, at: Reference) -> None:
 
         close = get_close_matches(at.layer, names, n=1)
         said.append(f"There is no layer {clean(at.layer, 80)!r}" + (f"; nearest: {close[0]!r}." if close else "."))
+    shown = at.layer in names and there and _in_inspector(screen, at)
     screen.app.notify(
         " ".join(filter(None, said)) or f"Shown is step {integer(at.step)} of {integer(_head(screen))}.",
         title=clean(str(at), 120), timeout=SAY_SECONDS, markup=False,
-        severity="warning" if not there or len(said) > 1 else "information",
+        severity="warning" if not there or len(list(filter(None, said))) > 1 else "information",
     )  # fmt: skip
+    if shown:
+        from bptui.tui.screens.inspector import open_inspector
+
+        open_inspector(screen, at)
+
+
+def _in_inspector(screen: MainScreen, at: Reference) -> bool:
+    """Whether the inspector can show the very cell."""
+    return bool(at.cell) and at.quantity in WORDS and screen.face.may_ask(Ledger())
 
 
 async def _travel(screen: MainScreen, step: int) -> bool:
@@ -117,6 +129,8 @@ def _quantity(screen: MainScreen, at: Reference, there: bool) -> str:
         screen.gradients.show()
         if not at.cell:
             return ""
+    if there and _in_inspector(screen, at):
+        return ""
     if there and screen.face.may_ask(Inspect(layer=0, kinds=("W",))):
         return f"i shows the values of {at.quantity}."
     return f"Single values of {at.quantity} are not in the files: i shows them while a run is paused."

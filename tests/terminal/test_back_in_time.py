@@ -64,9 +64,15 @@ def test_the_files_of_a_run_are_opened_at_a_step_and_gone_through(tmp_path: Path
     env = {"BPTUI_HOME": str(tmp_path / "home")}
     trained = [sys.executable, "-m", "bptui", "train", "digits", "--epochs", "2"]
     subprocess.run(trained, env=os.environ | env, capture_output=True, check=True, timeout=120)
-    command = [sys.executable, "-m", "bptui", "open", "latest@40/dense2/delta"]
+    command = [sys.executable, "-m", "bptui", "open", "latest@40/dense2/delta[3,5]"]
     with Terminal(command, rows=36, columns=120, env=env) as terminal:
         terminal.wait_for("Shown is step 40 of 90.", 90)
+        terminal.wait_for(re.compile(r"delta\[3, 5\] = \S+   sample 3, unit 5"), 60)  # that very cell, in the inspector
+        exact = re.search(r"delta\[3, 5\] = (\S+)", terminal.text)
+        terminal.press("Y")
+        terminal.wait_for(f"@40/dense2/delta[3,5] = {exact and exact[1]}", 60)
+        terminal.press("escape")
+        terminal.wait_for("1 Model", 60)
         assert "from files" in terminal.line(0) and place(terminal) == "40" and "▸ dense2" in terminal.text
         assert re.search(r" step 40 ─ train [\d.]+ ", terminal.text)
 

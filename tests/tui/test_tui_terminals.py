@@ -183,15 +183,20 @@ def test_what_is_worth_a_notice(before: str, after: Snapshot, says: str) -> None
      ({"TERM": "xterm"}, "desktop", "\x1b]9;bptui: done\x1b\\" + BELL),
      ({"TMUX": "1", "WEZTERM_PANE": "0"}, "auto", "\x1bPtmux;\x1b\x1b]9;bptui: done\x1b\x1b\\\x1b\\" + BELL),
      ({"STY": "1", "VTE_VERSION": "7000"}, "auto", "\x1bP\x1b]777;notify;bptui;done\a\x1b\\" + BELL),
-     ({"WT_SESSION": "x"}, "auto", BELL)],
+     ({"KITTY_WINDOW_ID": "1", "TERM": "xterm-kitty"}, "auto",
+      "\x1b]99;i=bptui:d=0;bptui\x1b\\\x1b]99;i=bptui:d=1:p=body;done\x1b\\" + BELL),
+     ({"WT_SESSION": "x"}, "auto", "\x1b]777;notify;bptui;done\x1b\\" + BELL)],
 )  # fmt: skip
 def test_each_terminal_gets_what_it_takes(environment: dict[str, str], choice: str, written: str) -> None:
     assert sequence("done", choice, environment) == written  # type: ignore[arg-type]
 
 
 def test_a_notice_carries_no_sequence_of_its_own() -> None:
-    said = sequence("a\x1b]52;c;AAAA\x07b;c\n", "desktop", {})
-    assert said.count("\x1b") == 2 and said.count("\a") == 1 and said.count(";") == 1
+    text = "9;4;1\x1b]52;c;AAAA\x07b;c\n"
+    said = sequence(text, "desktop", {})
+    assert said.count("\x1b") == 2 and said.count("\a") == 1 and said.count(";") == 1 and "]9;bptui: 9," in said
+    said = sequence(text, "auto", {"KITTY_WINDOW_ID": "1"})
+    assert said.count("\x1b") == 4 and said.count("\a") == 1 and said.count(";") == 4
     assert desktop({}) == ""
 
 
@@ -298,6 +303,21 @@ async def test_a_place_whose_updates_can_be_done_again_is_gone_to() -> None:
         assert "step 100" in text(app).splitlines()[0] and " step 100 ─ train " in top and "▸ dense2" in text(app)
         await pilot.press("s")
         await until(pilot, lambda: "step 101" in text(app).splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    ("reference", "shows"),
+    [("W[3,5]", "W[3, 5] = "), ("b[7]", "b[7] = "), ("W[900,5]", "there is no cell [900, 5]: W is 32 × 16"),
+     ("b[77]", "there is no cell [77]: b is 16")],
+)  # fmt: skip
+async def test_a_cell_is_opened_in_the_inspector(reference: str, shows: str) -> None:
+    session = FakeSession(story(SPEC), read_only=True)
+    session.past = True
+    async with shown(session, SPEC, (120, 36), at=parse(f"{RUN}@100/dense2/{reference}")) as (app, pilot):
+        await until(pilot, lambda: shows in text(app))
+        if "no cell" not in shows:
+            await pilot.press("Y")
+            await until(pilot, lambda: f"copied {RUN}@100/dense2/{reference} = " in text(app))
 
 
 @given(

@@ -74,7 +74,7 @@ class OneBatchScreen(TransportScreen):
         self.made.put([(" ", "text"), (text, "bad" if row.error else "first")])
         self.table.show()
 
-    def on_tried_pane_moved(self) -> None:
+    def on_rows_pane_moved(self) -> None:
         self._draw()
 
     # -- asking --------------------------------------------------------------------------------------

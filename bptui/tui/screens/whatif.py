@@ -97,7 +97,7 @@ class WhatIfScreen(TransportScreen):
             return "nothing recorded from here on to hold it against · ", "dim"
         return f"unchanged = the record, bit for bit ({integer(found.held)} losses) · ", "good"
 
-    def on_futures_pane_moved(self) -> None:
+    def on_rows_pane_moved(self) -> None:
         self._draw()
 
     # -- running -----------------------------------------------------------------------------------

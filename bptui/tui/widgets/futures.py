@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from textual import events
-from textual.message import Message
-
 from bptui.tui.families import Family
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.store import Snapshot
@@ -12,6 +9,7 @@ from bptui.tui.text import clean, fit, integer
 from bptui.tui.whatif import Overlay, Row
 from bptui.tui.widgets.pane import Line, Pane
 from bptui.tui.widgets.plot import Frame, Plot
+from bptui.tui.widgets.rows import RowsPane
 
 _TONES = {"done": "good", "failed": "bad", "cancelled": "warn", "runs": "info", "waits": "dim", "ready": "dim"}
 _FAMILY = Family("What if", "changed", "unchanged", words=("changed", "unchanged"))
@@ -21,27 +19,18 @@ def figure(value: float | None, none: str = "–") -> str:
     return none if value is None else f"{value:.4g}"
 
 
-class FuturesPane(Pane):
+class FuturesPane(RowsPane[Row]):
     """The table."""
 
     title = "What if"
 
-    class Moved(Message):
-        """Another row is selected."""
-
     def __init__(self, snapshot: Snapshot, glyphs: Glyphs) -> None:
-        super().__init__(snapshot, glyphs=glyphs, id="whatif-table")
-        self.rows: list[Row] = []
+        super().__init__(snapshot, glyphs, id="whatif-table")
         self.row = 1
         self.steps = 0
-        self._top = 0
 
     def heading(self) -> list[tuple[int, str, str]]:
         return [(1, f" {self.title} ", "title")]
-
-    @property
-    def selected(self) -> Row:
-        return self.rows[self.row]
 
     def inside(self, width: int, height: int) -> list[Line]:
         wide = width >= 96
@@ -49,10 +38,8 @@ class FuturesPane(Pane):
         head = f"  {'':<{name}}{'':>11}{'loss':>10}{'val loss':>10}{'dead':>9}" + (
             f"{'∇ first/last':>13}{'val acc':>9}" if wide else ""
         )  # fmt: skip
-        tall = max(1, height - 1)
-        self._top = max(0, min(max(self._top, self.row - tall + 1), self.row, max(0, len(self.rows) - tall)))
         lines: list[Line] = [[(head, "dim")]]
-        for index in range(self._top, min(len(self.rows), self._top + tall)):
+        for index in self.seen(height):
             row = self.rows[index]
             here = "+cursor" if index == self.row else ""
             progress = f"{row.done / max(1, self.steps):.0%}" if row.state == "runs" else row.state
@@ -73,21 +60,6 @@ class FuturesPane(Pane):
                 line.append((f"  {fit(clean(row.error), max(8, width - name - 16))}", "bad" + here))
             lines.append(line)
         return lines
-
-    def on_key(self, event: events.Key) -> None:
-        moves = {"up": -1, "down": 1, "k": -1, "j": 1, "home": -len(self.rows), "end": len(self.rows)}
-        if event.key in moves:
-            event.stop()
-            self.go(self.row + moves[event.key])
-
-    def go(self, row: int) -> None:
-        self.row = max(0, min(len(self.rows) - 1, row))
-        self.show()
-        self.post_message(self.Moved())
-
-    def clicked(self, row: int) -> None:
-        if 1 <= row <= len(self.rows):
-            self.go(self._top + row - 1)
 
 
 class CurvesPane(Pane):

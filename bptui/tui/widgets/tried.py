@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import math
 
-from textual import events
-from textual.message import Message
-
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.onebatch import Row
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean, fit, integer
-from bptui.tui.widgets.pane import Line, Pane
+from bptui.tui.widgets.pane import Line
+from bptui.tui.widgets.rows import RowsPane
 
 _TONES = {"done": "good", "failed": "bad", "runs": "info", "ready": "dim"}
 
 
-class TriedPane(Pane):
+class TriedPane(RowsPane[Row]):
     """``rows``: the first is the step as the script makes it."""
 
     title = "What if, on this batch"
 
-    class Moved(Message):
-        """Another row is selected."""
-
     def __init__(self, snapshot: Snapshot, glyphs: Glyphs) -> None:
-        super().__init__(snapshot, glyphs=glyphs, id="tried")
-        self.rows: list[Row] = []
-        self.row = 0
-        self._top = 0
+        super().__init__(snapshot, glyphs, id="tried")
 
     def lit(self) -> bool:
         return True
@@ -39,10 +31,6 @@ class TriedPane(Pane):
     def bottom(self, width: int) -> list[tuple[int, str, str]]:
         return [(2, " the same batch, random numbers and buffers, on a copy: the script is not touched ", "dim")]
 
-    @property
-    def selected(self) -> Row:
-        return self.rows[self.row]
-
     def inside(self, width: int, height: int) -> list[Line]:
         wide = width >= 84
         columns = 62 if wide else 34
@@ -50,10 +38,8 @@ class TriedPane(Pane):
         head = f"  {'':<{name}}{'loss':>11}{'then':>11}{'change':>11}"
         if wide:
             head += f"{self._norm:>10}{'silent':>9}{self._ratio:>9}"
-        tall = max(1, height - 1)
-        self._top = max(0, min(max(self._top, self.row - tall + 1), self.row, max(0, len(self.rows) - tall)))
         lines: list[Line] = [[(head, "dim")]]
-        for index in range(self._top, min(len(self.rows), self._top + tall)):
+        for index in self.seen(height):
             row = self.rows[index]
             here = "+cursor" if index == self.row else ""
             line: Line = [
@@ -94,21 +80,6 @@ class TriedPane(Pane):
                 (f"{found.update_ratio:>9.2g}", "text" + here),
             ]
         return line
-
-    def on_key(self, event: events.Key) -> None:
-        moves = {"up": -1, "down": 1, "k": -1, "j": 1, "home": -len(self.rows), "end": len(self.rows)}
-        if event.key in moves:
-            event.stop()
-            self.go(self.row + moves[event.key])
-
-    def go(self, row: int) -> None:
-        self.row = max(0, min(len(self.rows) - 1, row))
-        self.show()
-        self.post_message(self.Moved())
-
-    def clicked(self, row: int) -> None:
-        if 1 <= row <= len(self.rows):
-            self.go(self._top + row - 1)
 
 
 def claim(step: int, plain: Row) -> Line:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import textwrap
 
-from textual import events
-from textual.message import Message
-
 from bptui.protocol.certificate import Certificate, verdict
 from bptui.protocol.lens import LensLayer, LensView, UnitState, firing_words
 from bptui.tui.glyphs import Glyphs
@@ -14,6 +11,7 @@ from bptui.tui.lens import FILTERS, GLYPHS, ORDERS, rows_of, summary
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean, fit, integer
 from bptui.tui.widgets.pane import Line, Pane
+from bptui.tui.widgets.rows import RowsPane
 
 
 def glyph_of(state: UnitState, glyphs: Glyphs) -> tuple[str, str]:
@@ -71,20 +69,14 @@ class LayersPane(Pane):
         return line
 
 
-class UnitsPane(Pane):
+class UnitsPane(RowsPane[int]):
     """The units of the selected layer, under a cursor."""
 
-    class Moved(Message):
-        """The cursor stands on another unit."""
-
     def __init__(self, snapshot: Snapshot, glyphs: Glyphs) -> None:
-        super().__init__(snapshot, glyphs=glyphs, id="lens-units")
+        super().__init__(snapshot, glyphs, id="lens-units")
         self.of: LensLayer | None = None
         self.samples = 0
         self.order, self.shown = "state", "all"
-        self.rows: list[int] = []
-        self.row = 0
-        self._top = 0
 
     def put(self, layer: LensLayer | None, samples: int) -> None:
         """Another layer, or another state of the same: the cursor stays on its unit where that is still shown."""
@@ -124,10 +116,8 @@ class UnitsPane(Pane):
         head = f"  {'unit':>5} {'state':<11}{'fires for':>13} {'max z':>9}" + (
             f" {'mean z':>9} {'to firing':>9}" if wide else ""
         ) + f" {'|a|/mean':>9}"  # fmt: skip
-        tall = max(1, height - 1)
-        self._top = max(0, min(max(self._top, self.row - tall + 1), self.row, max(0, len(self.rows) - tall)))
         lines: list[Line] = [[(head, "dim")]]
-        for place in range(self._top, min(len(self.rows), self._top + tall)):
+        for place in self.seen(height):
             index = self.rows[place]
             unit = self.of.units[index]
             here = "+cursor" if place == self.row else ""
@@ -142,25 +132,6 @@ class UnitsPane(Pane):
                 (numbers + f" {figure(unit.score, 9)}", "text" + here),
             ])  # fmt: skip
         return lines
-
-    def on_key(self, event: events.Key) -> None:
-        page = max(1, self.size.height - 4)
-        moves = {
-            "up": -1, "down": 1, "k": -1, "j": 1, "pageup": -page, "pagedown": page, "home": -len(self.rows),
-            "end": len(self.rows),
-        }  # fmt: skip
-        if event.key in moves and self.rows:
-            event.stop()
-            self.go(self.row + moves[event.key])
-
-    def go(self, row: int) -> None:
-        self.row = max(0, min(len(self.rows) - 1, row))
-        self.show()
-        self.post_message(self.Moved())
-
-    def clicked(self, row: int) -> None:
-        if row >= 1 and self.rows:
-            self.go(self._top + row - 1)
 
 
 class CertificatePane(Pane):

@@ -19,6 +19,23 @@ def unfolded(whole: Sequence[int], cell: tuple[int, int]) -> tuple[int, ...]:
     return (cell[0], *reversed(place))
 
 
+def sizes(whole: Sequence[int], shape: Sequence[int], *, vector: bool) -> tuple[int, ...]:
+    """The axes by which a place is named: the tensor's, the matrix's own where it has no more, a vector's one."""
+    return tuple(shape[1:]) if vector else tuple(whole) if len(whole) > 2 else tuple(shape)
+
+
+def folded(sizes: Sequence[int], place: Sequence[int]) -> tuple[int, int] | None:
+    """Row and column of a place: ``unfolded`` the other way round; None where it is not within ``sizes``."""
+    if len(place) != len(sizes) or any(at >= size for at, size in zip(place, sizes, strict=True)):
+        return None
+    if len(sizes) == 1:
+        return 0, place[0]
+    column = 0
+    for at, size in zip(place[1:], sizes[1:], strict=True):
+        column = column * size + at
+    return place[0], column
+
+
 def words(whole: Sequence[int], cell: tuple[int, int], *, weights: bool) -> str:
     """``sample 3, channel 2 at 4, 5``; empty for a matrix of two axes, whose rows and columns say it all."""
     if len(whole) < 3:
