@@ -45,6 +45,7 @@ def add_experiment(parser: argparse.ArgumentParser) -> None:
         help="override a key: optimizer.lr=0.01, model.dense1.units=64",
     )
     add("--weights", metavar="FILE|RUN", help="start from these weights: a safetensors file, or a run's last keyframe")
+    add("--weights-partial", action="store_true", help="of --weights, layers that fit: a new head")
     add("--data-dir", action="append", default=[], metavar="DIR", help="look for data here first")
     add("--break", action="append", default=[], dest="breaks", metavar="E", help="pause when this comes to hold")
     add("--pace", type=float, metavar="N", help="updates a second (default: as fast as it goes)")
@@ -127,7 +128,8 @@ def launch_run(
         device=start.device or arguments.device, interactive=interactive,
         pace=pace, probe_budget=arguments.probe_budget / 100, data_dirs=tuple(map(os.path.abspath, arguments.data_dir)),
         until=until, breaks=tuple(getattr(arguments, "breaks", ())), weights=start.weights or _given_weights(arguments),
-        keyframe_budget=getattr(arguments, "keyframe_budget", 256) << 20, weights_partial=bool(start.weights),
+        keyframe_budget=getattr(arguments, "keyframe_budget", 256) << 20,
+        weights_partial=bool(start.weights) or getattr(arguments, "weights_partial", False),
         argv=tuple(sys.argv),
     )  # fmt: skip
 

@@ -14,8 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.export.errors import ExportError
-from bptui.export.trained import Trained, dense_layers
-from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, layer_names
+from bptui.export.onnx_kinds import KINDS, OnnxGraph
+from bptui.export.trained import Trained
+from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy
+from bptui.spec.layers.base import activation_of, size
+from bptui.spec.shapes import BATCH
 
 OPSET, IR_VERSION = 17, 8
 #: Where a feature's mean is so many σ from 0, it loses its digits in float32, and the input is float64.
@@ -26,24 +29,7 @@ MOST_BYTES = 2_000_000_000
 Values = npt.NDArray[Any]
 
 
-class _Graph:
-    """Nodes and constants that follow one another."""
-
-    def __init__(self, helper: Any, numpy_helper: Any) -> None:
-        self._helper, self._numpy_helper = helper, numpy_helper
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def node(self, kind: str, *inputs: str, into: str, **attributes: Any) -> str:
-        self.nodes.append(self._helper.make_node(kind, list(inputs), [into], name=into, **attributes))
-        return into
-
-    def constant(self, name: str, values: Values) -> str:
-        self.constants.append(self._numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-
-def _gelu(graph: _Graph, z: str, into: str) -> None:
+def _gelu(graph: OnnxGraph, z: str, into: str) -> None:
     """z·Φ(z), by erf: the operator of this name came later than opset 17."""
     root = graph.constant(f"{into}.root", np.array(np.sqrt(0.5), np.float32))
     half, one = (graph.constant(f"{into}.{v}", np.array(v, np.float32)) for v in (0.5, 1.0))
@@ -52,18 +38,18 @@ def _gelu(graph: _Graph, z: str, into: str) -> None:
     graph.node("Mul", graph.node("Mul", z, phi, into=f"{into}.double"), half, into=into)
 
 
-def _silu(graph: _Graph, z: str, into: str) -> None:
+def _silu(graph: OnnxGraph, z: str, into: str) -> None:
     graph.node("Mul", z, graph.node("Sigmoid", z, into=f"{into}.sigmoid"), into=into)
 
 
-def _one(kind: str, **attributes: float) -> Callable[[_Graph, str, str], None]:
-    def add(graph: _Graph, z: str, into: str) -> None:
+def _one(kind: str, **attributes: float) -> Callable[[OnnxGraph, str, str], None]:
+    def add(graph: OnnxGraph, z: str, into: str) -> None:
         graph.node(kind, z, into=into, **attributes)
 
     return add
 
 
-ACTIVATIONS: dict[str, Callable[[_Graph, str, str], None]] = {
+ACTIVATIONS: dict[str, Callable[[OnnxGraph, str, str], None]] = {
     "relu": _one("Relu"),
     "leaky_relu": _one("LeakyRelu", alpha=0.01),
     "elu": _one("Elu", alpha=1.0),
@@ -74,6 +60,43 @@ ACTIVATIONS: dict[str, Callable[[_Graph, str, str], None]] = {
     "sigmoid": _one("Sigmoid"),
     "tanh": _one("Tanh"),
 }
+
+
+def _layers(graph: OnnxGraph, trained: Trained, x: str) -> None:
+    """From the scaled rows to ``outputs``."""
+    given: list[str] = []
+    places = trained.places
+    for index, place in enumerate(places):
+        if place.kind not in KINDS:
+            raise ExportError(f"{place.name}: a layer of type {place.kind} cannot be exported to onnx")
+        sources = [
+            given[source] if source != BATCH else _formed(graph, x, shape, f"{place.name}.x{number}")
+            for number, (source, shape) in enumerate(zip(place.sources, place.inputs, strict=True))
+        ]
+        tensors = {
+            each.name: trained.parameters[f"{place.name}.{each.name}"].astype(np.float32)
+            for each in (*place.geometry.parameters, *place.geometry.buffers)
+        }
+        last = index == len(places) - 1 and len(place.geometry.output) == 1
+        activation = activation_of(place.layer)
+        plain = activation == "identity"
+        z = "outputs" if last and plain else f"{place.name}.z"
+        KINDS[place.kind](graph, place, sources, tensors, z)
+        a = z
+        if not plain:
+            a = "outputs" if last else f"{place.name}.a"
+            ACTIVATIONS[activation](graph, z, a)
+        given.append(a)
+    output = places[-1].geometry.output
+    if len(output) > 1:
+        if isinstance(trained.experiment.loss, CrossEntropy):
+            raise ExportError(f"{places[-1].name}: a class for each step of a sequence cannot be exported to onnx")
+        graph.reshape(given[-1], (size(output),), "outputs")
+
+
+def _formed(graph: OnnxGraph, x: str, shape: tuple[int, ...], into: str) -> str:
+    """The batch in the form in which a layer reads it."""
+    return x if len(shape) == 1 else graph.reshape(x, shape, into)
 
 
 def as_onnx(trained: Trained, *, scaler: bool = True) -> bytes:
@@ -87,24 +110,10 @@ def as_onnx(trained: Trained, *, scaler: bool = True) -> bytes:
         raise ExportError("--format onnx needs the package onnx: pip install 'bptui[onnx]'") from None
     if sum(value.size for value in trained.parameters.values()) * 4 > MOST_BYTES:
         raise ExportError(f"{trained.info.id}: more than 2 GB of parameters do not fit into one ONNX file")
-    graph = _Graph(helper, numpy_helper)
+    graph = OnnxGraph(helper, numpy_helper)
     double = scaler and _far_from_zero(trained)
     a = _scaling(graph, trained, TensorProto, double=double) if scaler else "x"
-    names = layer_names(trained.experiment.model)
-    for name, layer in zip(names, dense_layers(trained.experiment, "onnx"), strict=True):
-        weight, bias = (
-            graph.constant(f"{name}.{kind}", trained.parameters[f"{name}.{kind}"].astype(np.float32))
-            for kind in ("weight", "bias")
-        )
-        last = name == names[-1]
-        plain = layer.activation == "identity"
-        z = graph.node("Gemm", a, weight, bias, into="outputs" if last and plain else f"{name}.z")
-        if not plain and layer.activation not in ACTIVATIONS:
-            raise ExportError(f"{name}: the activation {layer.activation} cannot be exported to onnx")
-        a = z
-        if not plain:
-            a = "outputs" if last else f"{name}.a"
-            ACTIVATIONS[layer.activation](graph, z, a)
+    _layers(graph, trained, a)
     width = trained.outputs
     made = [helper.make_tensor_value_info("outputs", TensorProto.FLOAT, ["N", width])]
     if isinstance(trained.experiment.loss, CrossEntropy | BinaryCrossEntropy):
@@ -129,7 +138,7 @@ def _far_from_zero(trained: Trained) -> bool:
     return bool((np.abs(trained.scaler.mean) > FAR_FROM_ZERO * trained.scaler.scale).any())
 
 
-def _scaling(graph: _Graph, trained: Trained, types: Any, *, double: bool) -> str:
+def _scaling(graph: OnnxGraph, trained: Trained, types: Any, *, double: bool) -> str:
     x = "x" if double else graph.node("Cast", "x", into="x.double", to=types.DOUBLE)
     scaler = trained.scaler
     if scaler.fill is not None:

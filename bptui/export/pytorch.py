@@ -34,6 +34,8 @@ def pytorch_files(run: Path, path: Path) -> dict[Path, Content]:
     planned = _planned(first.experiment, per_epoch)
     course = course_of(run, planned)
     steps = planned if course.reason == "running" or not len(course.losses) else len(course.losses)
+    if data.vocabulary is not None or any(part.lengths is not None for part in data.parts().values()):
+        raise ExportError(f"{data.name}: samples of tokens or of several lengths cannot be exported to pytorch")
     features = {name: np.asarray(part.x) for name, part in data.parts().items()}
     narrow = data.shape is not None and all(map(_bytes_alone, features.values()))
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -46,6 +48,7 @@ def pytorch_files(run: Path, path: Path) -> dict[Path, Content]:
         run=first.info.id, title=first.info.title, task=first.about.task, features=first.about.features,
         rows=len(data.train), steps=steps or 0, planned=planned, reason=course.reason,
         validation=data.validation is not None, narrow=narrow, changes=course.changes,
+        placed=first.places,
     )  # fmt: skip
     text = script(first.experiment, facts)
     return {

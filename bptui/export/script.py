@@ -6,13 +6,14 @@ A new loss, optimiser, schedule or activation is a row in a table here; what has
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bptui.engine.threads import fitting, of_widths
+from bptui.engine.threads import fitting
 from bptui.export.errors import ExportError
-from bptui.export.script_text import AFTER_EPOCH, DROPOUT, HEAD, MODEL_STATE, PLATEAU, TRAIN, WITHOUT_LABELS
+from bptui.export.graph_script import identifiers, network
+from bptui.export.script_text import AFTER_EPOCH, CHAIN, DROPOUT, HEAD, MODEL_STATE, PLATEAU, TRAIN, WITHOUT_LABELS
 from bptui.export.trained import dense_layers
 from bptui.spec.experiment import (
     Adam,
@@ -30,7 +31,8 @@ from bptui.spec.experiment import (
     Warmup,
     layer_names,
 )
-from bptui.spec.layers.base import dropout_of
+from bptui.spec.layers.base import dropout_of, penalties_of, size
+from bptui.spec.shapes import Placed, plain_chain
 
 ACTIVATIONS = {
     "relu": "nn.ReLU()", "leaky_relu": "nn.LeakyReLU()", "elu": "nn.ELU()", "selu": "nn.SELU()", "gelu": "nn.GELU()",
@@ -58,6 +60,8 @@ class Facts:
     narrow: bool
     """Features are whole numbers below 256, which are scaled in the run's own precision."""
     changes: tuple[str, ...]
+    placed: tuple[Placed, ...]
+    """The layers with their shapes."""
 
 
 def script(experiment: Experiment, facts: Facts) -> str:
@@ -79,9 +83,7 @@ def script(experiment: Experiment, facts: Facts) -> str:
         "lr": _number(experiment.optimizer.lr),
         "threads": _threads(experiment, facts, batch),
         "dropout": DROPOUT * dropout,
-        "model": _model(experiment, facts.features),
-        "names": repr(list(layer_names(experiment.model))),
-        "state": MODEL_STATE,
+        "network": _network(experiment, facts),
         "criterion": _criterion(experiment),
         "plain": _plain(experiment),
         "optimizer": _optimizer(experiment),
@@ -92,7 +94,7 @@ def script(experiment: Experiment, facts: Facts) -> str:
         "target": _target(experiment),
         "metric": METRICS.get((facts.task, _logits(experiment)), WITHOUT_LABELS),
         "masks": _MASKS * dropout,
-        "gradient": _gradient(experiment),
+        "gradient": _gradient(experiment, facts.placed),
         "after_epoch": AFTER_EPOCH.format(watching=_watching(experiment, plateau) if watches else ""),
         "best": "    best, bad_epochs = math.inf, 0\n" * (stop.patience is not None),
         "loss": _loss(experiment),
@@ -111,7 +113,7 @@ def _plain_words(text: str) -> str:
 
 
 def _about(experiment: Experiment, facts: Facts) -> str:
-    widths = "-".join(map(str, _widths(experiment, facts.features)))
+    widths = "-".join(map(str, [facts.features, *(place.units for place in facts.placed)]))
     lines = [f"{_plain_words(facts.title)}: {widths}, exported from the bptui run {_plain_words(facts.run)}."]
     if facts.changes:
         lines += ["", "The run was changed by hand while it ran; this script does what its experiment says, so that"]
@@ -126,15 +128,28 @@ def _why_so_many(facts: Facts) -> str:
     return f"  # here the run ended ({_plain_words(facts.reason)})"
 
 
+def _products(place: Placed) -> int:
+    """Multiply-adds of a layer for one sample."""
+    matrices = sum(each.size for each in place.geometry.parameters if len(each.shape) > 1)
+    return matrices * (size(place.geometry.output) // max(1, place.units))
+
+
 def _threads(experiment: Experiment, facts: Facts, batch: int) -> str:
-    if fitting(of_widths(_widths(experiment, facts.features)), batch, cores=2) > 1:
+    if fitting([_products(place) for place in facts.placed], batch, cores=2) > 1:
         return ""
     return "torch.set_num_threads(1)  # for a model of this size more threads only cost\n"
 
 
 # -- the model and its loss ----------------------------------------------------------------------------
-def _widths(experiment: Experiment, features: int) -> list[int]:
-    return [features, *(layer.units for layer in dense_layers(experiment, "pytorch"))]
+def _network(experiment: Experiment, facts: Facts) -> str:
+    """The model, its tensors by name, and their initial values."""
+    if not plain_chain(facts.placed):
+        return network(facts.placed, isinstance(experiment.loss, CrossEntropy))
+    frozen = [index for index, place in enumerate(facts.placed) if place.layer.freeze]
+    return CHAIN.format(
+        model=_model(experiment, facts.features), names=repr(list(layer_names(experiment.model))), state=MODEL_STATE,
+        frozen="".join(f"linears[{index}].requires_grad_(False)  # frozen\n" for index in frozen),
+    )  # fmt: skip
 
 
 def _model(experiment: Experiment, features: int) -> str:
@@ -332,22 +347,23 @@ def _scaled(narrow: bool) -> str:
     return "    return torch.from_numpy((x - mean) / scale).to(DTYPE)\n"
 
 
-_MASKS = """            for layer in model:
+_MASKS = """            for layer in model.modules():
                 if isinstance(layer, Dropout):
                     layer.step, layer.first = step, number * BATCH_SIZE
 """
 
 
-def _gradient(experiment: Experiment) -> str:
+def _gradient(experiment: Experiment, placed: Sequence[Placed]) -> str:
     """What happens to the gradient before the update: penalties, then clipping by value, then by norm."""
     lines = []
-    layers = dense_layers(experiment, "pytorch")
-    for index, (name, layer) in enumerate(zip(layer_names(experiment.model), layers, strict=True)):
-        terms = [f"{_number(layer.l1)} * weight.sign()"] * bool(layer.l1)
-        terms += [f"2.0 * {_number(layer.l2)} * weight"] * bool(layer.l2)
-        if terms:
-            lines.append(f"        weight = linears[{index}].weight.detach()  # {name}: its penalties")
-            lines.append(f"        linears[{index}].weight.grad += {' + '.join(terms)}")
+    chain = plain_chain(placed)
+    for index, (place, name) in enumerate(zip(placed, identifiers(placed), strict=True)):
+        l1, l2 = penalties_of(place.layer)
+        terms = [f"{_number(l1)} * weight.sign()"] * bool(l1) + [f"2.0 * {_number(l2)} * weight"] * bool(l2)
+        if terms and not place.layer.freeze:
+            where = f"linears[{index}]" if chain else f"model.{name}"
+            lines.append(f"        weight = {where}.weight.detach()  # {place.name}: its penalties")
+            lines.append(f"        {where}.weight.grad += {' + '.join(terms)}")
     optimizer = experiment.optimizer
     if optimizer.clip_value is not None:
         lines.append(f"        nn.utils.clip_grad_value_(model.parameters(), {_number(optimizer.clip_value)})")

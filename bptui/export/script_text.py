@@ -67,12 +67,7 @@ def order_of(epoch):
 {order}
 
 # -- model ---------------------------------------------------------------------------------------------
-{dropout}model = nn.Sequential(
-{model}
-).to(DTYPE)
-NAMES = {names}
-linears = [layer for layer in model if isinstance(layer, nn.Linear)]
-{state}
+{dropout}{network}
 
 criterion = {criterion}
 plain_criterion = {plain}  # what evaluations show
@@ -166,6 +161,13 @@ def load_initial_values(path):
 
 
 load_initial_values(Path(__file__).with_suffix(".initial.safetensors"))'''
+
+CHAIN = '''model = nn.Sequential(
+{model}
+).to(DTYPE)
+NAMES = {names}
+linears = [layer for layer in model if isinstance(layer, nn.Linear)]
+{frozen}{state}'''
 
 DROPOUT = '''class Dropout(nn.Module):
     """Inverted dropout whose masks are drawn by (seed, layer, step), as the run drew them."""

@@ -34,6 +34,8 @@ class Header(Spec, frozen=True, kw_only=True):
     """Precision of all numbers: ``f32`` is fast, ``f64`` is for comparing digits."""
     description: str = ""
     """One line about the experiment, for lists."""
+    weights: str = ""
+    """Trained weights to begin with, a safetensors file; layers whose name and shapes are in it take them."""
 
 
 class Data(Spec, frozen=True, kw_only=True):

@@ -43,7 +43,7 @@ def prepare(info: RunInfo) -> Setup:
     from bptui.engine import EngineError, choose
     from bptui.engine.threads import products, set_threads
     from bptui.trainer.keep import about_data
-    from bptui.trainer.weights import WeightsError, load_weights
+    from bptui.trainer.weights import WeightsError, found_weights, load_weights
 
     try:
         experiment = from_dict(info.spec)
@@ -57,6 +57,9 @@ def prepare(info: RunInfo) -> Setup:
         set_threads(engine, products(built), min(experiment.data.batch_size, len(data.train.x)))
         if info.weights:
             load_weights(built, Path(info.weights), partial=info.weights_partial)
+        elif experiment.experiment.weights:
+            folders = search_path([Path(folder) for folder in info.data_dirs])
+            load_weights(built, found_weights(experiment.experiment.weights, folders), partial=True)
     except (SpecError, DataError, EngineError, WeightsError) as error:
         raise SetupError(str(error)) from None
     except MemoryError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,18 @@ _FLOATS = frozenset({"F16", "F32", "F64"})
 
 class WeightsError(ValueError):
     """A file of weights that does not fit; one line that names the tensor."""
+
+
+def found_weights(name: str, folders: Sequence[Path]) -> Path:
+    """The file called ``name``: as a path, or in a folder of data or a folder in it named alike. WeightsError."""
+    path = Path(name).expanduser()
+    if path.suffix != ".safetensors":
+        path = path.with_name(f"{path.name}.safetensors")
+    places = [path, *(folder / path for folder in folders), *(folder / path.stem / path for folder in folders)]
+    for place in places:
+        if place.is_file():
+            return place
+    raise WeightsError(f"[experiment] weights: no file {str(path)!r}; looked in {', '.join(map(str, ['.', *folders]))}")
 
 
 def load_weights(engine: Engine, path: Path, *, partial: bool = False) -> None:
