@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Optimizer = torch.optim.Optimizer
 
+#: Losses of one update of which a sum is made, as there may be no update at all.
+MANY = 256
 #: Losses on another device that may wait to be read.
 WAITING = 32
 #: Ends of updates that are remembered, to see what a sample cost.
@@ -41,7 +43,7 @@ class Hooks:
     """
 
     __slots__ = (
-        "_before", "_undo", "depth", "due", "further", "last_loss", "raw_norm", "root", "session", "stamps", "tape",
+        "_before", "_summed", "_undo", "depth", "due", "further", "last_loss", "raw_norm", "root", "session", "stamps", "tape",
         "waiting",
     )  # fmt: skip
 
@@ -54,6 +56,8 @@ class Hooks:
         self.depth = 0
         """How many calls of ``backward`` are under way: checkpointing calls it from within."""
         self.last_loss = float("nan")
+        self._summed = 0
+        """Losses that ``_collapse`` has added to ``root``."""
         self.due = 0
         """The first update after which the session wants to be asked, whatever the flag says."""
         self.tape: Tape | None = None
@@ -129,6 +133,8 @@ class Hooks:
                 self.root = loss
             else:
                 further.append(loss)
+                if len(further) >= MANY:
+                    self._collapse()
             return None
 
         if list(inspect.signature(backward).parameters) == list(inspect.signature(real).parameters):
@@ -147,9 +153,26 @@ class Hooks:
             further.append(total(tensors, *arguments, **options))
             if self.root is None:
                 self.root = further.pop()
+            elif len(further) >= MANY:
+                self._collapse()
             return None
 
         return of_another_torch
+
+    def _collapse(self) -> None:
+        """``backward`` is called again and again without an update: its losses must not pile up, and that is told."""
+        observer, first = self.session.observer, not self._summed
+        self._summed += len(self.further)
+        if observer is None or not observer.closes:  # of a closure's losses the first is the update's
+            self.root = sum(self.further, self.root)
+        self.further.clear()
+        if first and observer is not None:
+            observer.tell_unstepped()
+
+    @property
+    def unanswered(self) -> int:
+        """How many times ``backward`` was called, where there was no update yet."""
+        return self._summed + len(self.further) + (self.root is not None)
 
     def _clip(self, real: Callable[..., Any]) -> Callable[..., Any]:
         def clip_grad_norm_(*arguments: Any, **options: Any) -> Any:

@@ -21,6 +21,7 @@ from bptui.attach.onebatch import OneBatch
 from bptui.attach.rerun import Rerun
 from bptui.attach.rows import Rows
 from bptui.attach.sampling import Sampler
+from bptui.attach.session import UNSTEPPED
 from bptui.attach.snapshots import Snapshots
 from bptui.attach.stages import Stages, stages
 from bptui.engine.base import Quantity
@@ -73,7 +74,7 @@ class Observer:
         self.one_batch: OneBatch | None = None
         """The paused step as it can be done again; None while it runs."""
         self._stages: Stages | None = None
-        self._closes = False
+        self.closes = False
         """The update under way was given a closure."""
         self.interventions = Interventions(self)
         self.snapshots = Snapshots(self)
@@ -109,7 +110,7 @@ class Observer:
         if self.rerun is not None:
             self.rerun.tape.close()
         closure = closure_of(arguments, options)
-        self._closes = closure is not None
+        self.closes = closure is not None
         if closure is None:
             self._at_update(optimizer)
             return None
@@ -170,7 +171,7 @@ class Observer:
         else:
             self.captured = None
         if self.rerun is not None:
-            self.one_batch = OneBatch(self.rerun, self.models, self.rows, optimizer, session.step, closure=self._closes)
+            self.one_batch = OneBatch(self.rerun, self.models, self.rows, optimizer, session.step, closure=self.closes)
         started = time.perf_counter()
         self.governor.end(started)
         self.pausing = False
@@ -464,6 +465,11 @@ class Observer:
     @property
     def layer_names(self) -> list[str]:
         return [] if self.rows is None else [row.name for row in self.rows.all()]
+
+    def tell_unstepped(self) -> None:
+        """Gradients are made, and nobody but the script itself uses them."""
+        if not self.followed and self.session.state == "WAITING":
+            self.session.enter("WAITING", UNSTEPPED.format(self.hooks.unanswered))
 
     def settings(self) -> dict[str, float]:
         return self.interventions.settings()

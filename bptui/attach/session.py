@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bptui.attach.discover import Model
     from bptui.attach.observer import Observer
 
+UNSTEPPED = "backward was called {:,} times, but no optimiser's step(): parameters changed by hand cannot be watched"
+
 
 class Session:
     """Lives from before the script's first line to after its last; holds no torch until the script imports it."""
@@ -60,9 +62,9 @@ class Session:
 
     def torch_is_here(self, *models: Model, optimizers: tuple[torch.optim.Optimizer, ...] = ()) -> None:
         """torch has been imported: watch it. An error in this does not reach the script."""
-        from bptui.attach.observer import Observer
-
         try:
+            from bptui.attach.observer import Observer
+
             self.observer = Observer(self, models, optimizers)
             self.observer.hooks.install()
         except Exception as error:
@@ -155,15 +157,31 @@ class Session:
         if self.ended or os.getpid() != self.pid:
             return
         self.ended = True
-        observer, self.observer = self.observer, None
+        observer, self.observer, note = self.observer, None, ""
+        with contextlib.suppress(Exception):
+            note = self._note(observer)
         if observer is not None:
             with contextlib.suppress(Exception):
                 observer.conclude()
             with contextlib.suppress(Exception):
                 observer.close()
-        told = {"reason": reason, "code": code, "error": error, "step": self.step}
+        told = {"reason": reason, "code": code, "error": error, "step": self.step, "note": note}
         with contextlib.suppress(Exception):
             self.ring.write(Record.END, self.step, json.dumps(told).encode())
             self.ring.set_state({"completed": "DONE", "stopped": "STOPPED"}.get(reason, "FAILED"))
         if self.control is not None:
             self.control.close()
+
+    def _note(self, observer: Observer | None) -> str:
+        """Why there is little or nothing to see, where that is so."""
+        if self.step > 1:
+            return ""
+        if self.step == 1:
+            return "one update, which shows what is trained: layers are measured from the second on"
+        if "torch" not in sys.modules:
+            return "the script never imported torch: there was nothing to watch"
+        if observer is None:  # bptui had let go of it, which has been told
+            return ""
+        if observer.hooks.unanswered:
+            return UNSTEPPED.format(observer.hooks.unanswered)
+        return "no optimiser's step() and no backward(): there was no training to watch"

@@ -64,6 +64,8 @@ def watch(
     for condition in breaks:
         parse(condition, script=True)
     program = sys.argv[0] if sys.argv and sys.argv[0] else "python"
+    if "ipykernel" in sys.modules:
+        title = title or "notebook"
     directory = launch_script(
         [program, *sys.argv[1:]], headless=True, probe_budget=probe_budget, breaks=breaks,
         title=title or Path(program).name,

@@ -89,7 +89,7 @@ class FileSession(Session):
         return Status(
             state=_STATES.get(end.reason, digest.state), step=step,
             epoch=last("epoch") if epoch is None else epoch,
-            text=end.error or "", probe_share=last("probe_share"), lr=last("lr"),
+            text=end.error or end.note, probe_share=last("probe_share"), lr=last("lr"),
             total_steps=total if isinstance(total, int) else None, faces=1,
             code=None if end.reason == "running" else end.code,
         )  # fmt: skip

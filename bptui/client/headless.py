@@ -11,16 +11,17 @@ import time
 from pathlib import Path
 
 from bptui.client.connect import RunHasEnded, connect
+from bptui.client.delivering import deliver
 from bptui.client.launch import discard
 from bptui.client.progress import Bar, Display, Lines, Silent
 from bptui.client.session import ConnectionLost, RequestRefused, Session
 from bptui.protocol.framing import Frame
 from bptui.protocol.messages import Findings, LogChunk, ModelInfo, Pause, Run, Status, Stop, TakeControl
 from bptui.runs.history import History
-from bptui.runs.info import RunError, alive, read_info, write_output
+from bptui.runs.info import RunError, alive, read_info
 from bptui.runs.output import escape
 from bptui.runs.processes import lives
-from bptui.runs.report import encode, fails, report
+from bptui.runs.report import report
 
 _VERBS = {"pause": (Pause, "paused"), "resume": (Run, "running"), "stop": (Stop, "stopped")}
 
@@ -171,13 +172,10 @@ class _Follower:
             print(f"bptui: {escape(str(end['error']))}", file=sys.stderr)
         if lost:
             print(f"bptui: {escape(lost)}", file=sys.stderr)
-        if report_path is not None:
-            write_output(report_path, encode(content))
+        code = deliver(content, report_path, fail_on)
         if self.interrupts:
             return 130
-        if end["code"] or lost:
-            return 1
-        return int(fails(content, fail_on))
+        return code or int(bool(end["code"] or lost))
 
 
 _GLYPHS = {"error": "✖", "warning": "▲", "info": "·"}

@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from bptui.runs.info import RunError, alive, read_info, write_output
+from bptui.client.delivering import deliver
+from bptui.runs.info import RunError, alive, read_info
 from bptui.runs.output import escape
-from bptui.runs.report import encode, fails, report
+from bptui.runs.report import fails, report
 from bptui.runs.ring import Record, Ring, RingError
 
 #: Seconds that a hub may take to file the last records of a script that has ended.
@@ -91,7 +92,7 @@ def _say_how(directory: Path, status: int) -> None:
 
 
 def result(directory: Path, *, report: Path | None, fail_on: str | None) -> int:
-    """Write the report of an ended run; the exit status that ``--fail-on`` asks for. Silent otherwise."""
+    """The report of an ended run, and what ``--fail-on`` asks for: the exit status. Silent where neither is wanted."""
     if report is None and fail_on is None:
         return 0
     _filed(directory)
@@ -100,16 +101,12 @@ def result(directory: Path, *, report: Path | None, fail_on: str | None) -> int:
     except RunError as error:
         print(f"bptui: {escape(str(error))}", file=sys.stderr)
         return 0
-    if report is not None:
-        try:
-            write_output(report, encode(content))
-        except OSError as error:
-            print(f"bptui: {escape(str(report))}: {error.strerror}", file=sys.stderr)
+    if content["note"]:
+        print(f"bptui: {escape(content['note'])}", file=sys.stderr)
     if fails(content, fail_on):
         for finding in content["findings"]:
             print(f"bptui: {finding['fault']}: {escape(finding['message'])}", file=sys.stderr)
-        return 1
-    return 0
+    return deliver(content, report, fail_on)
 
 
 _report = report

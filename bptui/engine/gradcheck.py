@@ -62,9 +62,7 @@ def engines_here() -> tuple[Name, ...]:
     return ("numpy", "torch") if torch_installed() else ("numpy",)
 
 
-def check_all(
-    engines: Sequence[Name] | None = None, *, samples: int = 40, tolerance: float = TOLERANCE
-) -> list[Row]:
+def check_all(engines: Sequence[Name] | None = None, *, samples: int = 40, tolerance: float = TOLERANCE) -> list[Row]:
     """Every activation (hidden and last), loss and kind of layer, and a deep network, in each engine."""
     from bptui.engine.subjects import subjects
 

@@ -54,7 +54,7 @@ class Topics:
         recorder, digest = self._recorder, self._recorder.digest
         total = digest.live.get("total_steps", (digest.meta or {}).get("total_steps"))
         end = digest.end if self._ended() else None
-        error = str((end or {}).get("error") or "")
+        error = str((end or {}).get("error") or (end or {}).get("note") or "")
         code = (end or {}).get("code")
         return Status(
             state=_state(digest.state, end),

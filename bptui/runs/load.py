@@ -28,6 +28,8 @@ class Ended(msgspec.Struct, frozen=True):
     code: int = 1
     error: str | None = None
     step: int = 0
+    note: str = ""
+    """Of a script: why there is little or nothing to see, where that is so."""
 
 
 class Loaded(NamedTuple):

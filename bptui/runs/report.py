@@ -39,7 +39,7 @@ def report(run: Path) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "run": info.id,
-        "engine": str(meta.get("engine", info.engine)),
+        "engine": str(meta.get("engine", "script" if info.mode == "script" else info.engine)),
         "device": str(meta.get("device", info.device)),
         "dtype": str(meta.get("dtype", _at(spec, "experiment", "dtype") or "f32")),
         "seed": _at(spec, "experiment", "seed") or 0,
@@ -52,7 +52,7 @@ def report(run: Path) -> dict[str, Any]:
         "timing": _timing(history, len(every_loss)),
         "layers": [_layer(row) for row in meta.get("layers", ())],
         "findings": [msgspec.to_builtins(finding) for finding in read_findings(run)],
-        **_script(meta, loaded, steps),
+        **_script(meta, loaded, steps, end.note),
         "exit": {"reason": end.reason, "code": end.code, "error": end.error or None},
     }
 
@@ -124,8 +124,8 @@ def _epochs(meta: dict[str, Any], history: History, steps: int) -> int:
     return int(last[1]) if last is not None and math.isfinite(last[1]) else 0
 
 
-def _script(meta: dict[str, Any], loaded: Loaded, steps: int) -> dict[str, Any]:
-    """What only a user's script has: its models, module tree and optimisers, and probes that failed."""
+def _script(meta: dict[str, Any], loaded: Loaded, steps: int, note: str) -> dict[str, Any]:
+    """What only a user's script has: its models, module tree, optimisers, failed probes; why nothing was seen."""
     if loaded.info.mode != "script":
         return {}
     return {
@@ -133,6 +133,7 @@ def _script(meta: dict[str, Any], loaded: Loaded, steps: int) -> dict[str, Any]:
         "modules": meta.get("modules", []),
         "optimizers": _optimizers(meta, steps),
         "probes_off": meta.get("probes_off", []),
+        "note": note or None,
     }
 
 

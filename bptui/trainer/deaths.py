@@ -164,9 +164,7 @@ def _parameters(engine: Engine, index: int) -> bytes:
     return b"".join(array.tobytes() for array in found if array is not None)
 
 
-def _first_death(
-    again: Replayed, run: Path, until: int, x: Batch, progress: Progress | None
-) -> tuple[int | None, int]:
+def _first_death(again: Replayed, run: Path, until: int, x: Batch, progress: Progress | None) -> tuple[int | None, int]:
     """The first state, before ``until``, whose update killed any unit that had fired, and how many it killed."""
     first = next((frame.step for frame in keyframes.keyframes(run)), until)
     go_to(again, run, min(first, until))

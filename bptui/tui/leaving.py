@@ -92,7 +92,9 @@ def farewell(snapshot: Snapshot, session: Session, choice: str = "leave") -> tup
     if snapshot.step == 0 and snapshot.state in ("READY", "STARTING") and not ended:
         return (*lines, "result  never started, nothing kept")
     lines.append("result  " + ", ".join(result))
-    if snapshot.state == "FAILED" and snapshot.text:
+    if snapshot.text and (
+        snapshot.state == "FAILED" or (snapshot.state == "DONE" and snapshot.script and snapshot.step <= 1)
+    ):
         lines.append(f"        {snapshot.text}")
     lines.append(f"files   {clean(str(session.directory))}")
     lines.append(f"again   bptui {'open' if ended else 'attach'} {clean(session.run)}")

@@ -180,6 +180,11 @@ class Snapshot(msgspec.Struct, frozen=True):
         return self.model.script or (self.model.experiment is None and not self.model.layers)
 
     @property
+    def saw_little(self) -> bool:
+        """A script that ended before there was much to see: its text says why."""
+        return self.state == "DONE" and self.script and self.step <= 1 and bool(self.text)
+
+    @property
     def shown_state(self) -> str:
         """The state word: a lost connection is STALE, whatever the trainer said last."""
         return "STALE" if self.link == "lost" or (self.link == "ended" and self.state == "RUNNING") else self.state

@@ -17,6 +17,12 @@ from bptui.runs.records import TABLE_COLUMNS
 
 ROWS = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.script.removesuffix(".py"))
 
+#: What is told of scripts in which there is little or nothing to see.
+NOTES = {
+    "manual_update.py": "backward was called 20 times, but no optimiser's step()",
+    "no_backward.py": "no optimiser's step() and no backward()", "one_step.py": "one update",
+}  # fmt: skip
+
 
 @ROWS
 def test_a_script_does_the_same_under_bptui_and_is_seen_as_it_is(row: Row, scripts: Scripts) -> None:
@@ -33,6 +39,8 @@ def test_a_script_does_the_same_under_bptui_and_is_seen_as_it_is(row: Row, scrip
     assert [kind(one["name"]) for one in seen.report["optimizers"]] == [name for name, _ in row.updates]
     if row.script != "os_exit.py":  # which ends without a last word
         assert [one["steps"] for one in seen.report["optimizers"]] == [steps for _, steps in row.updates]
+    assert NOTES.get(row.script, "") in (seen.report["note"] or "")
+    assert bool(seen.report["note"]) == (seen.report["steps"] < 2)
     if row.models:
         assert modules(seen) in [expected_modules(tree) for tree in truth.facts["trees"]]
         assert dead(seen, row) == row.dead

@@ -104,6 +104,15 @@ async def test_a_scripts_status_2_is_its_own_affair() -> None:
         assert app.is_running and "usage: me" in text(app)
 
 
+async def test_a_script_in_which_nothing_was_seen_says_why() -> None:
+    why = "no optimiser's step() and no backward(): there was no training to watch"
+    frames = [told("DONE", code=0, text=why), Frame(Output(lines=("sum 3",)))]
+    async with shown(FakeSession(frames)) as (app, _):
+        assert why in lines(app)[1] and "sum 3" in text(app)
+    async with shown(FakeSession([*story(), told("DONE", 300, code=0, text="snapshot of step 9 kept")])) as (app, _):
+        assert "300 steps, loss" in lines(app)[1], "what was said while it ran is no reason"
+
+
 class Trying(FakeSession):
     """Answers what-if as a script does; ``why``: its step cannot be done again."""
 

@@ -36,6 +36,8 @@ class Banner(Drawn):
             return snapshot.link_text or "the trainer is gone"
         if snapshot.link != "ended" and (snapshot.state == "HELD" or _waits_at_break(snapshot)):
             return f"{snapshot.text}{HELD if snapshot.state == 'HELD' else ''}"
+        if snapshot.saw_little:
+            return f"{snapshot.text}. t its output"
         if snapshot.state == "DONE" and snapshot.step:
             return done(snapshot, "->" if self.glyphs.name == "ascii" else "→", width)
         return ""
@@ -45,7 +47,10 @@ class Banner(Drawn):
         if not text:
             return []
         waits = not self.message and self.snapshot.link == "live" and _waits_at_break(self.snapshot)
-        good = not self.message and self.snapshot.state == "DONE" and self.snapshot.link != "lost"
+        snapshot = self.snapshot
+        little = not self.message and snapshot.saw_little
+        good = not self.message and snapshot.state == "DONE" and snapshot.link != "lost" and not little
+        waits = waits or little
         glyph = pick(STATES["DONE" if good else "PAUSED" if waits else "FAILED"], self.glyphs)
         tone = "good" if good else "warn" if waits else "bad"
         line: Line = [(" ", "text"), (fit(f"{glyph} {text}", width - 2), tone)]
@@ -58,7 +63,7 @@ def done(snapshot: Snapshot, arrow: str = "→", width: int = 10**6) -> str:
         then = "f findings, " + ("t its output" if snapshot.script else "R runs it again, e edits it")
     else:
         then = f"space trains on, {'f findings' if snapshot.findings else 'i looks at its values'}, e edits"
-    steps = f"{integer(snapshot.step)} steps"
+    steps = f"{integer(snapshot.step)} step{'' if snapshot.step == 1 else 's'}"
     for said in (*_figures(snapshot, steps, arrow), steps):
         text = f"{said}. {then}"
         if cell_len(text) <= width:
@@ -72,7 +77,7 @@ def _figures(snapshot: Snapshot, steps: str, arrow: str) -> list[str]:
     if curves is None or (last := curves.latest("loss")) is None:
         return []
     first = curves.reduce("loss", 0, 0, 1).low[0]
-    fell = f"{loss_text(first)}{arrow}" if first == first else ""
+    fell = f"{loss_text(first)}{arrow}" if first == first and curves.last_step else ""
     accuracy = curves.latest("val_accuracy")
     val = f", val {accuracy * 100:.1f} %" if accuracy is not None else ""
     losses = (f", loss {fell}{loss_text(last)}", f", loss {loss_text(last)}")
