@@ -43,8 +43,8 @@ class Hooks:
     """
 
     __slots__ = (
-        "_before", "_summed", "_undo", "depth", "due", "further", "last_loss", "raw_norm", "root", "session", "stamps", "tape",
-        "waiting",
+        "_before", "_summed", "_undo", "depth", "due", "further", "last_loss", "raw_norm", "root", "session", "stamps",
+        "tape", "waiting",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:

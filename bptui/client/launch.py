@@ -76,7 +76,7 @@ def launch_script(
     """
     named = words[1] if words[:1] == ["-m"] else os.path.basename(words[0]).removesuffix(".py") if words else title
     return _launch(
-        named, hub=not headless, title=title or named, mode="script", probe_budget=probe_budget,
+        title or named, hub=not headless, title=title or named, mode="script", probe_budget=probe_budget,
         breaks=tuple(breaks), hold_on_error=hold_on_error, argv=tuple(words),
     )  # fmt: skip
 
