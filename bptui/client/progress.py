@@ -109,7 +109,8 @@ class Bar:
 
 
 def _title(model: ModelInfo) -> str:
-    return escape(f"{model.title} · {sizes([model.features, *(layer.shape[-1] for layer in model.layers)])}")
+    widths = [layer.shape[layer.unit_axis] for layer in model.layers if layer.shape]
+    return escape(f"{model.title} · {sizes([model.features, *widths])}")
 
 
 def _total(model: ModelInfo) -> str:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bptui.spec.base import nearest as nearest
 from bptui.spec.experiment import SGD, BinaryCrossEntropy, CrossEntropy, Experiment, layer_names
-from bptui.spec.layers.base import Activated, Weighted, activation_of
+from bptui.spec.layers.base import Activated, Shape, Weighted, activation_of
 from bptui.spec.shapes import BATCH_NAME, Placed, ShapeError, infer, outputs_of, wiring
 from bptui.spec.sources import SOURCES, source_of
 
@@ -35,9 +35,12 @@ class Problem(NamedTuple):
         return f"[{self.table}] {self.key}: {self.message}" if self.key else f"[{self.table}]: {self.message}"
 
 
-def check(experiment: Experiment) -> list[Problem]:
-    """Every problem, in the order of the tables; empty if the experiment can be trained."""
-    model = list(_model(experiment)) or list(_shapes(experiment))
+def check(experiment: Experiment, sample: Shape | None = None) -> list[Problem]:
+    """Every problem, in the order of the tables; empty if the experiment can be trained.
+
+    ``sample``: the shape of one sample of a file that has been read; None: only what is known beforehand counts.
+    """
+    model = list(_model(experiment)) or list(_shapes(experiment, sample))
     return [
         *_data(experiment), *model, *(() if model else _head(experiment)), *_loss(experiment),
         *_optimizer(experiment), *_schedule(experiment), *_stop(experiment),
@@ -111,20 +114,20 @@ def _weights(table: str, layer: Weighted) -> Iterator[Problem]:
         yield Problem(table, "low", f"{layer.low:g} is above high = {layer.high:g}")
 
 
-def _shapes(experiment: Experiment) -> Iterator[Problem]:
+def _shapes(experiment: Experiment, sample: Shape | None) -> Iterator[Problem]:
     """How the layers are joined, and where the data's shape is known beforehand, whether each fits."""
     try:
         wiring(experiment.model)
-        placed(experiment)
+        placed(experiment, sample)
     except ShapeError as error:
         yield Problem(f"model.{layer_names(experiment.model)[error.layer]}", error.key, str(error))
 
 
-def placed(experiment: Experiment) -> tuple[Placed, ...] | None:
+def placed(experiment: Experiment, sample: Shape | None = None) -> tuple[Placed, ...] | None:
     """The layers in their places; None where only the data can tell. Raises ShapeError."""
     source = source_of(experiment.data)
     if source is None:
-        return None
+        return infer(experiment.model, sample) if sample else None
     return infer(experiment.model, source.shape or (source.features,), bool(source.vocabulary))
 
 

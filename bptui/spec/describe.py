@@ -40,10 +40,10 @@ def describe(experiment: Experiment, features: int | None = None, shape: Shape |
     Where layers do not fit, those before the misfit are known and the others are as from unknown data.
     """
     ids = False
-    if shape is None and features is not None:
-        shape = (features,)
-    if shape is None and (source := source_of(experiment.data)):
+    if source := source_of(experiment.data):
         shape, ids = source.shape or (source.features,), bool(source.vocabulary)
+    elif not shape and features is not None:
+        shape = (features,)
     placed = () if shape is None else _fitting(experiment.model, shape, ids)
     rows = [row(place)._replace(field=field) for place, field in zip(placed, fields(placed, shape or ()), strict=True)]
     names = layer_names(experiment.model)

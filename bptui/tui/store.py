@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -28,6 +28,7 @@ from bptui.spec.describe import describe, receptive
 from bptui.spec.experiment import Experiment, Optimizer
 from bptui.spec.sources import source_of
 from bptui.tui.ports import Curves
+from bptui.tui.shapes import reads as reads_of
 from bptui.tui.text import change_text, clean, number
 
 STATES = ("STARTING", "READY", "RUNNING", "PAUSED", "DONE", "FAILED", "STALE", "WAITING", "HELD", "STOPPED")
@@ -206,7 +207,7 @@ def view_of(experiment: Experiment) -> ModelView:
     layers = [
         LayerView(clean(row.name), row.inputs or 0, row.units, row.activation, row.parameters or 0, row.kind, row.shape,
                   *reads, row.field)
-        for row, reads in zip(rows, _reads([row.name for row in rows], [row.sources for row in rows]), strict=True)
+        for row, reads in zip(rows, reads_of([row.name for row in rows], [row.sources for row in rows]), strict=True)
     ]
     return replace(
         _spec_lines(experiment),
@@ -216,17 +217,6 @@ def view_of(experiment: Experiment) -> ModelView:
         sample=(source.shape or ()) if source is not None else (),
         layers=tuple(layers),
     )
-
-
-def _reads(names: Sequence[str], sources: Sequence[tuple[int, ...]]) -> list[tuple[tuple[str, ...], bool]]:
-    """What each layer reads besides the layer before it, or in its place; and whether it reads that one too."""
-    found = []
-    for index, of in enumerate(sources):
-        sound = [source for source in of if -1 <= source < index]
-        others = [source for source in sound if source != index - 1]
-        joins = index - 1 in sound
-        found.append((tuple(clean(names[s], 200) if s >= 0 else "input" for s in others), joins and bool(others)))
-    return found
 
 
 def settings_text(optimizer: Optimizer) -> str:
@@ -336,7 +326,7 @@ class Store:
     def _model(self, message: ModelInfo, frame: Frame) -> None:
         experiment = experiment_of(bytes(message.spec))
         fields = receptive(experiment, message.sample) if experiment is not None else {}
-        read = _reads([r.name for r in message.layers], [r.sources for r in message.layers])
+        read = reads_of([r.name for r in message.layers], [r.sources for r in message.layers])
         layers = tuple(
             LayerView(clean(r.name, 200), r.inputs, _units_of(r), clean(r.activation, 40), r.parameters,
                       clean(r.kind, 40), r.shape, *reads, fields.get(r.name, ()))

@@ -6,8 +6,9 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from textual import events
 
+from bptui.tui import shapes
 from bptui.tui.glyphs import BRAILLE, Glyphs
-from bptui.tui.store import LayerView, ModelView, Snapshot, settings_text
+from bptui.tui.store import Snapshot, settings_text
 from bptui.tui.text import clean, count, fit, right
 from bptui.tui.text import number as number_text
 from bptui.tui.widgets.diagram import Weights, draw, legend, marks_of
@@ -66,15 +67,19 @@ class ModelPane(LayerPane):
             sizes = [times.join(map(str, la.shape)) or "?" for la in model.layers]
             acts = [la.kind for la in model.layers]
         else:
-            sizes = sizes_of(model, self.glyphs)
+            sizes = shapes.sizes([(la.inputs, la.shape or (la.units,)) for la in model.layers], self.glyphs)
             frozen = _frozen(self.snapshot)
-            acts = [_does(la, la.name in frozen, self.glyphs) for la in model.layers]
+            acts = [
+                shapes.does(la.activation, la.reads, la.joins, self.glyphs, frozen=la.name in frozen)
+                for la in model.layers
+            ]
         name = max(5, *(cell_len(la.name) for la in model.layers))
         size = max(len(text) for text in sizes)
         act = max(4, *(len(text) for text in acts))
         gap = 2 if width >= 2 + name + 2 + size + 2 + act + 6 else 1
         room = width - (2 + gap + size + gap + act)  # a long name takes the place of the number of parameters
-        if (model.script or shaped(model)) and name > room:  # names are what tells rows apart: kinds give way to them
+        named = model.script or any(len(la.shape) > 1 for la in model.layers)
+        if named and name > room:  # names are what tells rows apart: kinds give way to them
             act = act - (name - room) if act - (name - room) >= 4 else 0
             room = width - (2 + gap + size + gap + act)
         name = min(name, max(6, room - 6 if name <= room - 6 else room))
@@ -88,7 +93,8 @@ class ModelPane(LayerPane):
             facts = facts[: max(0, height - 1 - min(3, len(model.layers)))]
             seen = height - 1 - len(facts)
         first, last = self.window(seen)
-        features = sample_of(model, self.glyphs)
+        shaped = not model.script and any(len(la.shape) > 1 for la in model.layers)
+        features = shapes.batch(model.sample, self.glyphs) if shaped and model.sample else str(model.features or "?")
         lines: list[Line] = []
         if not model.script:
             lines.append([("  ", "text"), (fit("input", name), "dim"), (" " * gap + right(features, size), "dim")])
@@ -167,33 +173,6 @@ class ModelPane(LayerPane):
             self.choose(index)
 
 
-def sizes_of(model: ModelView, glyphs: Glyphs) -> list[str]:
-    """``64→32`` of each layer; of pictures and sequences the shape of a batch, ``B×16×8×8``."""
-    if not shaped(model):
-        arrow = "->" if glyphs.name == "ascii" else "→"
-        return [f"{la.inputs or '?'}{arrow}{la.units or '?'}" for la in model.layers]
-    return [_batch(la.shape, glyphs) for la in model.layers]
-
-
-def sample_of(model: ModelView, glyphs: Glyphs) -> str:
-    """What goes in."""
-    return _batch(model.sample, glyphs) if model.sample and shaped(model) else str(model.features or "?")
-
-
-def shaped(model: ModelView) -> bool:
-    """Whether anything between the layers has more than one axis."""
-    return any(len(la.shape) > 1 for la in model.layers)
-
-
-def _batch(shape: tuple[int, ...], glyphs: Glyphs) -> str:
-    times = "x" if glyphs.name == "ascii" else "×"
-    return times.join(["B", *map(str, shape)]) if shape else "?"
-
-
-def _arrow(glyphs: Glyphs) -> str:
-    return "<-" if glyphs.name == "ascii" else "←"
-
-
 def _frozen(snapshot: Snapshot) -> set[str]:
     """Layers whose parameters are not updated, by what was set live, or before the first step by the experiment."""
     now, experiment = dict(snapshot.settings), snapshot.model.experiment
@@ -201,15 +180,6 @@ def _frozen(snapshot: Snapshot) -> set[str]:
     if now or experiment is None:
         return frozen
     return {la.name for la, layer in zip(snapshot.model.layers, experiment.model, strict=False) if layer.freeze}
-
-
-def _does(layer: LayerView, frozen: bool, glyphs: Glyphs) -> str:
-    """Its activation, whether it is frozen, and what it reads besides, or instead of, the layer before it."""
-    words = [] if layer.activation in ("identity", "") else [layer.activation]
-    words += ["frozen"] * frozen
-    if layer.reads:
-        words.append("+".join(("", *layer.reads)) if layer.joins else _arrow(glyphs) + "+".join(layer.reads))
-    return " ".join(words)
 
 
 def live_line(snapshot: Snapshot) -> str:

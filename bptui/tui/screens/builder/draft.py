@@ -61,10 +61,12 @@ def chooses_kind(item: Item, field: Field) -> bool:
 class Draft:
     """``now`` is what stands there; ``running`` is what it is compared with."""
 
-    def __init__(self, running: Experiment, machine: Machine | None = None, features: int = 0) -> None:
-        """``features``: columns of the running experiment's data, where only the trainer knows them."""
+    def __init__(
+        self, running: Experiment, machine: Machine | None = None, features: int = 0, sample: tuple[int, ...] = ()
+    ) -> None:
+        """Of the running experiment's data, where only the trainer knows it: columns, and the shape of a sample."""
         self.running = State(running, machine or Machine())
-        self._features = features
+        self._features, self._sample = features, sample
         self._past: list[State] = []
         self._future: list[State] = []
         self.merging: Hashable = None
@@ -107,10 +109,17 @@ class Draft:
 
     def rows(self) -> tuple[Row, ...]:
         """Names, shapes and parameter counts of the layers as they now are."""
-        return describe(self.experiment, self.features or None)
+        return describe(self.experiment, self.features or None, self.sample)
+
+    @property
+    def sample(self) -> tuple[int, ...] | None:
+        """Shape of a sample, None where it is a row, or not known before it is read."""
+        same = self.experiment.data == self.running.experiment.data
+        return self._sample if self._sample and same else None
 
     def problems(self) -> list[Problem]:
-        found = list(check(self.experiment))
+        known = self.sample or ((self.features,) if self.features else None)
+        found = list(check(self.experiment, known))
         machine = self.now.machine
         if machine.engine == "numpy" and machine.device not in ("auto", "cpu", ""):
             found.append(Problem("machine", "device", "the NumPy engine runs on the cpu: take auto or cpu"))

@@ -6,6 +6,7 @@ from textual import events
 
 from bptui.spec.fields import NODEFAULT, TAGGED, Field, about, read, text_of
 from bptui.spec.sources import SOURCES
+from bptui.tui import shapes
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.screens.builder.curve import ROWS, curve
 from bptui.tui.screens.builder.draft import Draft, Item, chooses_kind
@@ -72,7 +73,11 @@ class Form(BuilderPane):
             return []
         row = self.draft.rows()[self.item.layer]
         arrow = "->" if self.glyphs.name == "ascii" else "→"
-        size = f"{row.inputs or '?'} {arrow} {row.shape[-1]}"
+        size = f"{row.inputs or '?'} {arrow} {row.units or '?'}"
+        if len(row.shape) > 1:
+            size = shapes.batch(row.shape, self.glyphs)
+        if row.field and row.kind != "dense":
+            size += f", sees {shapes.batch(row.field, self.glyphs)[2:]}"
         known = f"{size}, {row.parameters:,} parameters" if row.parameters else size
         return [(-1, f" {known} ", "dim")]
 

@@ -15,7 +15,7 @@ def top_line(draft: Draft, error: str, glyphs: Glyphs) -> Line:
     """Name, widths, parameters, how many problems or changes there are. ``error``: of the field that is typed in."""
     rows = draft.rows()
     ascii_only = glyphs.name == "ascii"
-    widths = [str(draft.features or "?"), *(str(row.shape[-1]) for row in rows)]
+    widths = [str(draft.features or "?"), *(str(row.units or "?") for row in rows)]
     if len(widths) > 8:
         widths = [*widths[:4], "…", *widths[-2:]]
     line: Line = [(" ", "text"), ("BUILD", "second"), ("  ", "text")]

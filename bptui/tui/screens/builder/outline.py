@@ -8,6 +8,7 @@ from textual import events
 from textual.message import Message
 
 from bptui.spec.fields import fields_of, text_of
+from bptui.tui import shapes
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.screens.builder.draft import Draft, Item
 from bptui.tui.store import Snapshot
@@ -138,17 +139,24 @@ class Outline(BuilderPane):
     def _layer(self, item: Item, width: int, name_style: str, on: str) -> Line:
         rows = self.draft.rows()
         row = rows[item.layer]
-        arrow = "->" if self.glyphs.name == "ascii" else "→"
-        sizes = [f"{each.inputs or '?'}{arrow}{each.shape[-1]}" for each in rows]
+        sizes = shapes.sizes([(each.inputs, each.shape) for each in rows], self.glyphs)
         size = max(map(len, sizes))
-        act = max((len(each.activation) for each in rows if each.activation != "identity"), default=0)
-        name = max(6, min(max(cell_len(each.name) for each in rows), width - size - act - 9))
+        read = shapes.reads([each.name for each in rows], [each.sources for each in rows])
+        acts = [
+            shapes.does(each.activation, *of, self.glyphs, frozen=layer.freeze)
+            for each, of, layer in zip(rows, read, self.draft.experiment.model, strict=True)
+        ]
+        act = max(map(len, acts), default=0)
+        name = max(6, min(max(cell_len(each.name) for each in rows), width - size - min(act, 10) - 9))
         left = width - name - 1 - size - 1
+        if not row.shape and (wrong := self.draft.problems_of(item)):
+            reason = f"{wrong[0].key}: {wrong[0].message}" if wrong[0].key else wrong[0].message
+            return [(fit(clean(row.name), name), name_style + on), (" " + fit(clean(reason), width - name - 1), "bad" + on)]
         count_text = count(row.parameters) if row.parameters and left >= act + 6 else ""
         act = left - 6 if count_text else left
         return [
             (fit(clean(row.name), name), name_style + on), (" " + right(sizes[item.layer], size), "text" + on),
-            (" " + fit("" if row.activation == "identity" else row.activation, act), "dim" + on),
+            (" " + fit(clean(acts[item.layer]), act), "dim" + on),
             (right(count_text, max(0, left - act)), "dim" + on),
         ]  # fmt: skip
 

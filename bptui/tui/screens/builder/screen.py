@@ -42,11 +42,11 @@ class BuilderScreen(TransportScreen):
 
     def __init__(
         self, experiment: Experiment, *, layer: int, glyphs: Glyphs, machine: Machine | None = None, features: int = 0,
-        learned: bool = False,
+        sample: tuple[int, ...] = (), learned: bool = False,
     ) -> None:  # fmt: skip
         """``learned``: the run has weights worth keeping."""
         super().__init__(id="builder")
-        self.draft = Draft(experiment, machine, features)
+        self.draft = Draft(experiment, machine, features, sample)
         self.glyphs = glyphs
         self._learned = learned
         self.top_line = TextLine(Snapshot(), glyphs=glyphs, id="header")
@@ -441,5 +441,5 @@ def open_builder(below: TransportScreen) -> None:
         return
     below.app.push_screen(BuilderScreen(
         experiment, layer=face.main.selected, glyphs=face.glyphs, machine=face.machine(),
-        features=snapshot.model.features, learned=snapshot.step > 0,
+        features=snapshot.model.features, sample=snapshot.model.sample, learned=snapshot.step > 0,
     ))  # fmt: skip
