@@ -151,7 +151,8 @@ class Outline(BuilderPane):
         left = width - name - 1 - size - 1
         if not row.shape and (wrong := self.draft.problems_of(item)):
             reason = f"{wrong[0].key}: {wrong[0].message}" if wrong[0].key else wrong[0].message
-            return [(fit(clean(row.name), name), name_style + on), (" " + fit(clean(reason), width - name - 1), "bad" + on)]
+            words = " " + fit(clean(reason), width - name - 1)
+            return [(fit(clean(row.name), name), name_style + on), (words, "bad" + on)]
         count_text = count(row.parameters) if row.parameters and left >= act + 6 else ""
         act = left - 6 if count_text else left
         return [
