@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bptui.commands.common import UsageError
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", nargs="?", metavar="NAME|PATH|fetch", help="a first look at one, or 'fetch' to get one")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="with fetch: mnist or fashion-mnist")
+    parser.add_argument(
+        "what", nargs="?", metavar="NAME|PATH|fetch|ngram",
+        help="a first look at one; 'fetch' gets one; 'ngram' tells how well n-grams foretell a text",
+    )  # fmt: skip
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="with fetch: mnist or fashion-mnist; with ngram: a text, by name or path",
+    )
     parser.add_argument(
         "--data-dir", action="append", default=[], metavar="DIR", help="look here first; fetch into here"
     )
     parser.add_argument("--label", metavar="COLUMN", help="the label's column, by name or number")
+    parser.add_argument("--level", choices=("char", "word"), help="what the tokens of a text are")
+    parser.add_argument("--validation", type=float, default=0.1, metavar="FRACTION", help="with ngram: foretold (0.1)")
+    parser.add_argument("--order", type=int, default=5, metavar="N", help="with ngram: the longest n-grams (5)")
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -27,6 +39,10 @@ def act(arguments: argparse.Namespace) -> int:
         if arguments.name is None:
             raise UsageError("datasets fetch: expected mnist or fashion-mnist")
         return _fetch(arguments.name, folders[0] if folders else None)
+    if arguments.what == "ngram":
+        if arguments.name is None:
+            raise UsageError("datasets ngram: expected a text, as romeo-and-juliet or the path of one")
+        return _ngram(arguments, folders)
     if arguments.name is not None:
         raise UsageError(f"unrecognized argument {arguments.name!r}")
     if arguments.what is None:
@@ -35,7 +51,44 @@ def act(arguments: argparse.Namespace) -> int:
     label: str | int | None = arguments.label
     if isinstance(label, str) and label.lstrip("-").isdecimal():
         label = int(label)
-    print(render_look(describe(arguments.what, folders, data=Data(source=arguments.what, label=label))))
+    wanted = Data(source=arguments.what, label=label, level=arguments.level)
+    print(render_look(describe(arguments.what, folders, data=wanted)))
+    return 0
+
+
+def _ngram(arguments: argparse.Namespace, folders: Sequence[Path]) -> int:
+    """The mean loss of n-gram models on the last part of a text, counted in the rest."""
+    import numpy as np
+
+    from bptui.data import DataError, load, search_path
+    from bptui.data.errors import printable
+    from bptui.data.ngram import losses
+    from bptui.spec.experiment import Data
+
+    if not 1 <= arguments.order <= 32:
+        raise UsageError("datasets ngram: --order takes 1 to 32")
+    wanted = Data(
+        source=arguments.name, task="next_token", level=arguments.level, window=1, stride=1,
+        validation=arguments.validation,
+    )  # fmt: skip
+    data = load(wanted, search=search_path(folders))
+    if data.validation is None or data.vocabulary is None or data.task != "next_token":
+        raise DataError(f"{data.name}: expected one long text, and --validation above 0")
+    counted, foretold = (
+        np.append(np.asarray(part.x)[:, 0], part.targets[-1, 0]) for part in (data.train, data.validation)
+    )
+    try:
+        both = [
+            losses(counted, foretold, len(data.vocabulary), smoothing, arguments.order)
+            for smoothing in ("witten-bell", "kneser-ney")
+        ]
+    except ValueError as error:
+        raise DataError(f"{data.name}: {error}") from None
+    what = "word" if arguments.level == "word" else "character"
+    print(f"{printable(data.name)}: counted in {len(counted):,} {what}s, foretold {len(foretold) - 1:,}, nats a {what}")
+    print(f"{'n':<4}{'Witten–Bell':>12}{'Kneser–Ney':>12}")
+    for order, (witten_bell, kneser_ney) in enumerate(zip(*both, strict=True), 1):
+        print(f"{order:<4}{witten_bell:>12.4f}{kneser_ney:>12.4f}")
     return 0
 
 
