@@ -105,6 +105,8 @@ class DataSet:
     ``(64, 40)``; tokens ``(64,)``. None: a row of a table. Its product is ``features``."""
     vocabulary: tuple[str, ...] | None = None
     """The token of each id, where ``x`` holds ids."""
+    sample_rate: int | None = None
+    """Samples a second that sounds had when they became features."""
     label: str = "label"
     """What the targets are called, as the name of their column."""
     notes: tuple[str, ...] = ()

@@ -104,6 +104,7 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
         class_names=target.class_names,
         shape=raw.shape,
         vocabulary=raw.vocabulary,
+        sample_rate=raw.sample_rate,
         label=raw.label,
         notes=tuple(notes),
     )

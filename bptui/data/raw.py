@@ -51,6 +51,7 @@ class Raw:
     classes: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     shape: tuple[int, ...] | None = None
+    sample_rate: int | None = None
     label: str = "label"
     mapped: bool = False
     overlap: int = 1

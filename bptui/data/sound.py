@@ -89,7 +89,7 @@ def read_sounds(found: Listing, data: Data) -> Raw:
     return Raw(
         name=found.folder.name, train=parts["train"], validation=parts.get("validation"), test=parts.get("test"),
         task="classification", shape=(window, data.mels), label="class", notes=tuple(notes),
-        feature_names=tuple(f"mel{band + 1}" for band in range(data.mels)),
+        sample_rate=rate, feature_names=tuple(f"mel{band + 1}" for band in range(data.mels)),
     )  # fmt: skip
 
 

@@ -130,7 +130,7 @@ def _synthetic(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
     assert train is not None
     return replace(
         raw, name=name, train=train, test=cut(raw.test), shape=(window, bands), task="classification", classes=DIGITS,
-        label="digit", feature_names=tuple(f"mel{band + 1}" for band in range(bands)),
+        sample_rate=8000, label="digit", feature_names=tuple(f"mel{band + 1}" for band in range(bands)),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.export.errors import ExportError
-from bptui.export.rows import Given
+from bptui.export.given import Given
 from bptui.export.trained import DTYPES, Trained
 from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy
 
@@ -77,13 +77,17 @@ class Prediction:
 def predict(trained: Trained, given: Given) -> Prediction:
     """What the run says of the rows; labels that do not fit are left out with a remark."""
     engine, dtype = trained.engine(), DTYPES[trained.experiment.experiment.dtype]
-    blocks = (given.x[start : start + BLOCK] for start in range(0, len(given.x), BLOCK))
-    raw = np.concatenate([engine.predict(trained.scaler.apply(block, dtype)) for block in blocks])
+    blocks = []
+    for start in range(0, len(given.x), BLOCK):
+        rows = slice(start, start + BLOCK)
+        x = given.x[rows].astype(np.int64) if trained.about.ids else trained.scaler.apply(given.x[rows], dtype)
+        blocks.append(engine.predict(x, None if given.lengths is None else given.lengths[rows]))
+    raw = np.concatenate(blocks)
     outputs, probable = _probabilities(trained, raw.astype(np.float64))
     chosen = _chosen(trained, outputs)
     classes = _classes(trained)
     truth, notes = None, list(given.notes)
-    if given.labels is not None:
+    if given.labels is not None and trained.about.task != "autoencoder":
         try:
             truth = _truth(trained, classes, given.labels, outputs)
         except ExportError as error:
@@ -103,7 +107,7 @@ def _probabilities(trained: Trained, logits: Values) -> tuple[Values, bool]:
 
 def _chosen(trained: Trained, outputs: Values) -> Values | None:
     task = trained.about.task
-    if task == "regression":
+    if task in ("regression", "autoencoder"):
         return None
     if task == "multilabel":
         return (outputs > 0.5).astype(np.int64)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bptui.data import DataError
 from bptui.data import arrays as npy
@@ -16,20 +14,13 @@ from bptui.data.finding import kind_of
 from bptui.data.idx import labels_beside, read_idx
 from bptui.data.pictures import grey, is_picture, read_picture, resized
 from bptui.data.raw import as_rows, channels_first
+from bptui.data.targets import SEQUENCES
 from bptui.export.columns import table_rows
 from bptui.export.errors import ExportError
+from bptui.export.given import Given as Given
+from bptui.export.given import Values
+from bptui.export.samples import sound_row, text_rows, token_rows
 from bptui.export.trained import Trained
-
-Values = npt.NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """``x`` (N, features), not yet scaled; ``labels`` (N,) or (N, outputs) as they stand in the file, if they do."""
-
-    x: Values
-    labels: Values | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +36,13 @@ def read_rows(path: Path, trained: Trained, how: Pictures) -> Given:
     """The rows in ``path``. ExportError or DataError, one line, where they do not fit the run."""
     if path.is_dir():
         raise ExportError(f"{path}: a folder; expected a file of rows or a picture")
+    if trained.about.task in SEQUENCES:
+        raise ExportError(f"{path}: this run answers at each step of a sequence; only one answer a row can be written")
     kind = _kind(path)
+    if kind == "sound":
+        return sound_row(path, trained)
+    if kind == "text" and trained.about.ids:
+        return text_rows(path, trained)
     if kind == "text":
         if how.resize or how.invert:
             raise ExportError(f"{path}: a table; --resize and --invert are for pictures")
@@ -61,6 +58,8 @@ def read_rows(path: Path, trained: Trained, how: Pictures) -> Given:
         x, labels = _npz(path) if kind == "npz" else (npy.open_npy(path), None)
     if x.dtype.kind not in "biuf":
         raise ExportError(f"{path}: of type {x.dtype}, expected numbers")
+    if trained.about.ids:
+        return replace(token_rows(path, x, trained), labels=labels)
     if labels is not None and len(labels) != len(x):
         raise ExportError(f"{path}: {len(x):,} rows, but {len(labels):,} labels")
     return Given(_finite(path, _fitted(path, _batch(path, x, trained), trained, how, byte_range=False)), labels)
@@ -76,6 +75,8 @@ def _kind(path: Path) -> str:
         raise ExportError(f"{path}: the file is empty")
     if is_picture(head):
         return "picture"
+    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
+        return "sound"
     if head.startswith(b"\xff\xd8\xff") or head.startswith(b"GIF8") or re.match(rb"RIFF....WEBP", head, re.DOTALL):
         raise ExportError(f"{path}: a picture, but not a PNG, PGM or PPM; save it as PNG")
     return kind_of(path)

@@ -40,6 +40,10 @@ class About(msgspec.Struct, frozen=True):
     classes: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     label: str = "label"
+    vocabulary: tuple[str, ...] | None = None
+    """The token of each id, where the run learned from texts."""
+    sample_rate: int | None = None
+    """Samples a second of the sounds, where it learned from those."""
     ids: bool = False
     """Whether samples are whole numbers that mean tokens."""
 

@@ -106,4 +106,6 @@ def about_data(data: DataSet) -> dict[str, Any]:
         "feature_names": data.feature_names and list(data.feature_names),
         "label": data.label,
         "ids": data.vocabulary is not None,
+        "vocabulary": data.vocabulary and list(data.vocabulary),
+        "sample_rate": data.sample_rate,
     }
