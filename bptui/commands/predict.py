@@ -15,7 +15,7 @@ _SHOWN = 20
 def add(parser: argparse.ArgumentParser) -> None:
     add_named_run(parser)
     add = parser.add_argument
-    add("file", metavar="FILE", help="rows (CSV, TSV, NPY, NPZ), pictures (PNG, PGM, PPM, IDX), a WAV, or lines of text")
+    add("file", metavar="FILE", help="rows (CSV, TSV, NPY, NPZ), pictures (PNG, PGM, PPM, IDX), a WAV or lines of text")
     add("--output", metavar="FILE.csv", help="write every row with all probabilities")
     add("--json", action="store_true", help="every row as JSON")
     add("--resize", action="store_true", help="scale pictures of another size to the run's")
