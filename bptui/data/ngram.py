@@ -87,7 +87,8 @@ def _smoothed(
     if smoothing == "witten-bell":
         p = (c_hw + t_h * lower) / np.maximum(c_h + t_h, 1)
     else:
-        once, twice = int((count == 1).sum()), int((count == 2).sum())
-        discount = once / max(once + 2 * twice, 1)
+        # At least one counts as seen once, or nothing would be left for what was never seen.
+        once, twice = max(1, int((count == 1).sum())), int((count == 2).sum())
+        discount = once / (once + 2 * twice)
         p = (np.maximum(c_hw - discount, 0) + discount * t_h * lower) / np.maximum(c_h, 1)
     return np.where(c_h > 0, p, lower)

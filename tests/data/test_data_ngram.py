@@ -34,7 +34,7 @@ def written_out(
     if smoothing == "witten-bell":
         return (c_hw + t_h * lower) / (c_h + t_h)
     once, twice = (sum(c == k for c in count.values()) for k in (1, 2))
-    d = once / max(once + 2 * twice, 1)
+    d = max(once, 1) / (max(once, 1) + 2 * twice)
     return (max(c_hw - d, 0) + d * t_h * lower) / c_h
 
 
