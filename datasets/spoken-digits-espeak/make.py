@@ -22,8 +22,8 @@ from bptui.data.sound import log_mel, resampled
 from bptui.data.wav import read_wav
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-TRAIN_VOICES = ("en-gb", "en-us", "en-gb-x-rp", "en-gb-x-gbclan", "en-029", "en-us-nyc")
-TEST_VOICES = ("en-gb-scotland", "en-gb-x-gbcwmd")
+TRAIN_VOICES = ("en-gb", "en-us", "en-gb-x-rp", "en-gb-x-gbclan", "en-029", "en-gb-x-gbcwmd")
+TEST_VOICES = ("en-gb-scotland", "en-us-nyc")
 VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5")
 TAKES = {"train": 2, "test": 1}
 RATE, BANDS, FRAMES = 8000, 40, 64
