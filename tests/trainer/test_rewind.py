@@ -31,9 +31,9 @@ NETWORKS = [
 class Driver:
     """A trainer without its loop: what requests do to it, and nothing else."""
 
-    def __init__(self, folder: Path, engine: str, overrides: list[str]) -> None:
+    def __init__(self, folder: Path, engine: str, overrides: list[str], spec: str = "digits") -> None:
         folder.mkdir()
-        experiment = load("digits", ["data.samples=200", "data.batch_size=16", "stop.epochs=1000", *overrides])
+        experiment = load(spec, ["data.samples=200", "data.batch_size=16", "stop.epochs=1000", *overrides])
         info = RunInfo(
             id=folder.name, title="", created=0.0, spec=to_dict(experiment), engine=engine, interactive=True,
             trainer_address=socket_addresses(folder)[1],
