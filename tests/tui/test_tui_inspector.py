@@ -15,6 +15,7 @@ from bptui.spec.load import load
 from bptui.tui.glyphs import ASCII, BRAILLE
 from bptui.tui.screens.inspector.formula import last_delta, percent
 from bptui.tui.screens.inspector.grid import Grid, sparkline
+from bptui.tui.screens.inspector.inside import _label
 from bptui.tui.screens.inspector.picture import picture, shades
 
 SPEC = experiment()
@@ -255,3 +256,8 @@ async def test_what_is_inside_in_ascii() -> None:
             await until(pilot, lambda name=name: f"{name} = " in text(app))  # type: ignore[misc]
             assert all(line.isascii() for line in lines(app)), name
             await pilot.press("tab")
+
+
+def test_a_long_token_leaves_room_for_its_number() -> None:
+    assert _label(("a", "tragedies"), 1, 1, 9) == "tragedi 1"
+    assert _label((), 7, 1, 9) == "7" and _label((), 7, 4, 9) == "28…"

@@ -188,7 +188,7 @@ class InsidePane(ChartPane):
         most = view.most
         for row in range(self._top, min(len(view.values), self._top + tall)):
             here = row == self.row
-            label = f"{_label(view.row_names, row, view.zoom):>{LABEL - 1}.{LABEL - 1}} "
+            label = f"{_label(view.row_names, row, view.zoom, LABEL - 1):>{LABEL - 1}} "
             cells: Line = []
             for column in shown:
                 on = "+cursor" if here and column == self.column else ""
@@ -226,7 +226,7 @@ class InsidePane(ChartPane):
         for step in range(self._left, min(len(values), self._left + tall)):
             here = step == at
             value, mean = values[step], view.mean[step] if step < len(view.mean) else math.nan
-            label = f"{_label(view.column_names, step, view.zoom):>{LABEL - 1}.{LABEL - 1}} "
+            label = f"{_label(view.column_names, step, view.zoom, LABEL - 1):>{LABEL - 1}} "
             line: Line = [(label, "key" if here else "dim")]
             line.append((f"{small(value):>10} ", "bad" if not math.isfinite(value) else "strong" if here else "text"))
             line += self._bar_line(_length(value, low, span, room), _length(mean, low, span, room), here)
@@ -310,10 +310,10 @@ class InsidePane(ChartPane):
             self.post_message(self.Moved())
 
 
-def _label(names: Sequence[str], at: int, zoom: int) -> str:
-    """A step's token with its number, else the number."""
+def _label(names: Sequence[str], at: int, zoom: int, width: int = 40) -> str:
+    """A step's token, cut so that its number has room behind it, else the number."""
     if at < len(names):
-        return f"{names[at]} {at}"
+        return f"{names[at][: max(1, width - 1 - len(str(at)))]} {at}"
     return str(at) if zoom == 1 else f"{at * zoom}…"
 
 
