@@ -454,6 +454,8 @@ class Insides(Request, frozen=True, kw_only=True):
     column_names: tuple[str, ...] = ()
     """Tokens, where the axis is one of steps and the samples are tokens."""
     arrays: dict[str, ArrayRef] = {}
+    tile: int = 0
+    """Above 0: ``values`` are small pictures of so many rows, one below the other, named by ``row_names``."""
     zoom: int = 1
     sample: int = 0
     samples: int = 0

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from bptui.protocol import messages as m
 from bptui.protocol.framing import Body
+from bptui.trainer.sheets import answer, lines, sheets
 
 if TYPE_CHECKING:
     from bptui.trainer.loop import Trainer
@@ -41,6 +42,7 @@ AXES: dict[str, Axes] = {
     "cell": Axes("", "unit", "step", turned=True),
     "state": Axes("", "unit", "step", turned=True),
     "delta": Axes("", "", "step"),
+    "branch": Axes("", "", "unit"),
     "share": Axes("", "", "step"),
 }
 _OTHERS = {2: Axes("", "", "place"), 3: Axes("", "row", "column"), 4: Axes("page", "row", "column")}
@@ -49,7 +51,7 @@ _TIMES = frozenset({"query", "key", "step"})
 
 def axes_of(name: str, array: Array) -> Axes | None:
     """None: an array that cannot be shown."""
-    for word in name.split("."):
+    for word in reversed(name.split(".")):
         if word in AXES:
             return AXES[word]
     return _OTHERS.get(array.ndim)
@@ -62,14 +64,18 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     common: dict[str, Any] = {
         "id": request.id, "step": trainer.step, "micro": trainer.micro_text, "layer": request.layer,
     }  # fmt: skip
-    views = trainer.engine.views(request.layer)
+    views = {**trainer.engine.views(request.layer), **lines(trainer.engine, request.layer)}
     shown = {name: array for name, array in views.items() if axes_of(name, array) is not None}
-    name = request.name if request.name in shown else next(iter(shown), "")
+    pictures = sheets(trainer.engine, request.layer)
+    names = (*shown, *pictures)
+    name = request.name if request.name in names else next(iter(names), "")
     if not name:
         wait = missing(trainer, "a", request.layer)
         info = trainer.engine.layers[request.layer]
         why = "" if wait else f"{info.name}: a layer of type {info.kind} has nothing inside but z and a"
         return m.Insides(**common, missing=wait, note=why), b""
+    if name in pictures:
+        return answer(trainer, request, name, pictures[name], {**common, "names": names})
     array, axes = shown[name], axes_of(name, shown[name])
     assert axes is not None
     sample = max(0, min(request.sample, len(array) - 1))
@@ -85,10 +91,10 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     if array.ndim == 2:
         arrays["mean"] = body.add(_mean(array, lengths)[: plane.shape[1]])
     words = _words(trainer, x, sample) if zoom == 1 else ()
-    names = [words[:count] if axis in _TIMES else () for axis, count in zip(axes[1:3], plane.shape, strict=True)]
+    labels = [words[:count] if axis in _TIMES else () for axis, count in zip(axes[1:3], plane.shape, strict=True)]
     return m.Insides(
-        **common, names=tuple(shown), name=name, axes=(axes.row, axes.column), row_names=names[0],
-        column_names=names[1], arrays=arrays, zoom=zoom, sample=sample, samples=len(array), page=page, pages=pages,
+        **common, names=names, name=name, axes=(axes.row, axes.column), row_names=labels[0],
+        column_names=labels[1], arrays=arrays, zoom=zoom, sample=sample, samples=len(array), page=page, pages=pages,
         page_name=axes.page, note=note(trainer),
     ), body.bytes()  # fmt: skip
 

@@ -73,11 +73,12 @@ INSPECTOR: dict[str, str] = {
     "stages": "From the gradient of the loss to the step that is taken: penalties of the layers are added, clipping by "
     "value and by norm cuts it, and the optimiser makes ΔW of it (weight decay is in ΔW). Between two updates these "
     "are the coming update's, done once and taken back bit for bit; inside one, what has been computed by then.",
-    "inside": "What a recurrent layer or an attention does on the way to z, of one sample of the batch; tab shows the "
+    "inside": "What a layer has inside beside z and a, of one sample of the batch; tab shows the "
     "next array, page up and page down another sample, ctrl with left and right another head. Gates and cell: a unit "
     "a row, a step a column, the higher the sign the larger the value. Attention: each row is a step, its columns the "
     "steps that it looks at. delta.time: ‖∂L/∂h_t‖ by step; where it comes to nothing, a memory of what lies further "
-    "back cannot be learned.",
+    "back cannot be learned. Maps: what each channel gave at each place, side by side on one scale; kernels: a unit a "
+    "picture, a channel of its input a page. share.branch: what a branch adds to what passes by it.",
 }
 
 LAST_DELTA: dict[str, str] = {

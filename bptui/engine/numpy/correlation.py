@@ -25,8 +25,8 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Pair = tuple[int, int]
 
-#: Bytes of the windows of one block of pictures: they stay in a core's second cache.
-BLOCK = 1 << 20
+#: Bytes of the windows of one block of pictures: of 0.25 to 8 MB the fastest, where a core has 1 MB of second cache.
+BLOCK = 1 << 21
 
 
 class Axis(NamedTuple):

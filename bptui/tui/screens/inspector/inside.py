@@ -16,6 +16,7 @@ from bptui.protocol.messages import Inside, Insides
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.ramps import LEVELS, amount
 from bptui.tui.screens.inspector.formula import pending
+from bptui.tui.screens.inspector.sheet import Layout, described, layout, sheet
 from bptui.tui.screens.inspector.views import Nothing
 from bptui.tui.store import Snapshot
 from bptui.tui.text import clean, fit, small
@@ -40,6 +41,11 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "delta.time": ("‖δ_t‖ = ‖∂L/∂h_t‖", "how much the loss still depends on the state at each step"),
     "attention": ("P = softmax(QKᵀ/√d)", "where each step (rows) looks (columns); a row adds up to 1"),
     "share.attention": ("‖branch‖ / (‖stream‖ + ‖branch‖)", "what the attention adds to the stream at each step"),
+    "share.branch": ("‖branch‖ / (‖stream‖ + ‖branch‖)", "what the branch adds to what passes by it, a unit"),
+    "maps.delta": ("δ", "how much the loss depends on each place of each channel"),
+    "maps": ("a", "what each channel has found, place by place"),
+    "kernels.gradient": ("∂L/∂W", "where the next update takes each kernel, against its sign"),
+    "kernels": ("W", "what each unit looks for in one channel of its input"),
     "share.feed": ("‖branch‖ / (‖stream‖ + ‖branch‖)", "what the dense layers add to the stream at each step"),
 }
 
@@ -61,6 +67,8 @@ class InsideView(msgspec.Struct, frozen=True):
     pages: int
     page_name: str
     note: str
+    tile: int = 0
+    """Above 0: the values are small pictures of so many rows, one below the other."""
 
     @property
     def most(self) -> float:
@@ -86,8 +94,13 @@ def inside_view(frame: Frame) -> InsideView | Nothing:
         row_names=tuple(_token(name) for name in message.row_names),
         column_names=tuple(_token(name) for name in message.column_names), zoom=message.zoom, sample=message.sample,
         samples=message.samples, page=message.page, pages=message.pages, page_name=clean(message.page_name, 20),
-        note=clean(message.note, 200),
+        tile=_tile(message.tile, len(arrays["values"])), note=clean(message.note, 200),
     )  # fmt: skip
+
+
+def _tile(rows: int, of: int) -> int:
+    """Rows of a small picture; 0 where they do not come out even."""
+    return rows if rows > 0 and of % rows == 0 else 0
 
 
 def _token(text: str) -> str:
@@ -106,6 +119,7 @@ class InsidePane(ChartPane):
         self.array, self.sample, self.page = "", 0, 0
         self.row = self.column = self._top = self._left = 0
         self.stale = False
+        self._layout = Layout(1, 1, 1, 1, 1)
 
     def request(self, layer: int) -> Inside:
         return Inside(layer=layer, name=self.array, sample=self.sample, page=self.page)
@@ -174,7 +188,16 @@ class InsidePane(ChartPane):
             return self.empty(width, height, "nothing inside", pending(view.missing) if view.missing else view.note)
         if view.mean:
             return self._bars(view, width, height)
+        if view.tile and view.values:
+            return self._sheet(view, width, height)
         return self._plane(view, width, height)
+
+    def _sheet(self, view: InsideView, width: int, height: int) -> list[Line]:
+        count, chosen = len(view.values) // view.tile, self.row // view.tile
+        self._layout = layout((view.tile, len(view.values[0])), count, width, height, self.glyphs)
+        at, down = chosen // self._layout.across, self._layout.down
+        self._top = max(0, min(max(self._top, at - down + 1), at))
+        return sheet(view.values, view.tile, view.row_names, chosen, self._top, self._layout, self.glyphs)
 
     def _plane(self, view: InsideView, width: int, height: int) -> list[Line]:
         signed = any(v < 0 for row in view.values for v in row)
@@ -263,6 +286,11 @@ class InsidePane(ChartPane):
         view = self.view
         if not isinstance(view, InsideView) or not view.values:
             return []
+        if view.tile:
+            chosen = self.row // view.tile
+            name = view.row_names[chosen] if chosen < len(view.row_names) else str(chosen)
+            return [(f" {view.name}, {view.axes[0]} {name}: ", "dim"),
+                    (described(view.values, view.tile, chosen), "strong")]  # fmt: skip
         line = view.mean
         value = view.values[0 if line else self.row][self.column]
         column = f"{view.axes[1]} {_label(view.column_names, self.column, view.zoom)}"
@@ -289,6 +317,8 @@ class InsidePane(ChartPane):
         elif event.key in moves:
             event.stop()
             down, right = moves[event.key]
+            if view.tile:  # from picture to picture
+                down, right = (down * self._layout.across + right) * view.tile, 0
             if view.mean:  # a line: its steps run downwards
                 down, right = 0, down + right
             self.row, self.column = self.row + down, self.column + right
@@ -301,7 +331,9 @@ class InsidePane(ChartPane):
 
     def clicked(self, row: int) -> None:
         if isinstance(self.view, InsideView) and row >= 1:
-            if self.view.mean:
+            if self.view.tile:
+                self.row = (self._top + (row - 1) // self._layout.tall) * self._layout.across * self.view.tile
+            elif self.view.mean:
                 self.column = self._left + row - 1
             else:
                 self.row = self._top + row - 1
