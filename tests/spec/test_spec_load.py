@@ -22,7 +22,8 @@ def test_every_preset_is_valid_described_and_survives_a_round_trip(name: str) ->
     experiment = load(name)
     assert presets()[name], "a preset says what it is"
     assert from_dict(to_dict(experiment)) == experiment
-    assert all(row.parameters and row.parameters > 0 for row in describe(experiment))
+    rows = describe(experiment)
+    assert all(row.parameters is not None for row in rows) and sum(row.parameters or 0 for row in rows) > 0
     assert title(experiment).startswith(experiment.experiment.name)
 
 
