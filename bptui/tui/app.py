@@ -178,6 +178,10 @@ class BptuiApp(App[ExitResult]):
         if self._first_run:  # what was asked for on the command line cannot run: say so there
             self.finish(ExitResult(2, (snapshot.text or "the trainer failed before its first step",)))
 
+    def look_at(self, at: Reference | None) -> None:
+        """Go to a place of the run that is being opened, once all of it has come."""
+        self._at = at
+
     # -- painting ----------------------------------------------------------------------------------
     def _tick(self) -> None:
         self.terminal.follow_size()

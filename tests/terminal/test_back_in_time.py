@@ -86,7 +86,17 @@ def test_the_files_of_a_run_are_opened_at_a_step_and_gone_through(tmp_path: Path
         terminal.wait_for("1 Model", 60)
         terminal.press("space")
         terminal.wait_for("g, s and S go to its steps", 60)
-        terminal.press("q")
+        terminal.press("o")
+        terminal.wait_for("r lists the runs", 60)
+        terminal.send("nothing@1")
+        terminal.press("enter")
+        terminal.wait_for("no run 'nothing' in", 60)
+        terminal.press("ctrl+u")
+        terminal.send("latest@10/dense3/b[2]")
+        terminal.press("enter")
+        terminal.wait_for(re.compile(r"b\[2\] = \S+   unit 2"), 60)
+        assert place(terminal) == "10"
+        terminal.press("escape", "q")
         assert terminal.wait_exit(60) == 0
     assert not [place for place in (tmp_path / "home" / "runs").iterdir() if place.name.startswith(".")]
 

@@ -22,6 +22,7 @@ SCREENS = {
     "go_to": "goto:open_go_to",
     "inspector": "inspector:open_inspector",
     "lens": "lens:open_lens",
+    "open": "open:open_named",
     "output": "reading:open_output",
     "runs": "runs:open_runs",
     "settings": "settings:open_settings",

@@ -9,7 +9,7 @@ from textual import events
 from bptui.tui import shapes
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.store import Snapshot, settings_text
-from bptui.tui.text import clean, count, fit, right
+from bptui.tui.text import clean, count, fit, right, wrap
 from bptui.tui.text import number as number_text
 from bptui.tui.widgets.diagram import Weights, draw, legend, marks_of
 from bptui.tui.widgets.layers import LayerPane
@@ -117,14 +117,20 @@ class ModelPane(LayerPane):
                 else:
                     line.append((right(text, width - used), "dim" + on))
             lines.append(line)
-        if len(lines) + len(facts) < height:
-            lines.append([])
+        return lines + self._fact_lines(facts, width, height - len(lines))
+
+    @staticmethod
+    def _fact_lines(facts: list[tuple[str, str]], width: int, height: int) -> list[Line]:
+        """A line each, or two where there is room and it is long; set off from the layers by a blank one."""
         label = max((len(word) for word, _ in facts), default=0)
+        room, spare = max(1, width - label - 1), height - len(facts)
+        lines: list[Line] = []
         for word, text in facts:
-            lines.append(
-                [(fit(word, label), "dim"), (" ", "text"), (fit(text, max(0, width - label - 1)).rstrip(), "text")]
-            )
-        return lines
+            parts = wrap(text, room, 2) if spare > 0 and cell_len(text) > room else [fit(text, room).rstrip()]
+            spare -= len(parts) - 1
+            for number, part in enumerate(parts):
+                lines.append([(fit("" if number else word, label), "dim"), (" ", "text"), (part, "text")])
+        return [[], *lines] if spare > 0 else lines
 
     def _plain(self, text: str) -> str:
         return text.replace("×", "x") if self.glyphs.name == "ascii" else text

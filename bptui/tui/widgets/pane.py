@@ -221,7 +221,7 @@ class Pane(Drawn, can_focus=True):
             fill = line[-1][1] if line and line[-1][1].endswith("+cursor") else "text"
             lead = line[0][1] if line and line[0][1].endswith("+cursor") else "text"
             room = width - 4
-            body = list(line) if used <= room else _cut(line, room)
+            body = list(line) if used <= room else cut(line, room)
             lines.append(
                 [
                     (corners[3], border),
@@ -272,7 +272,10 @@ class Pane(Drawn, can_focus=True):
         """A line within the frame was clicked."""
 
 
-def _cut(line: Line, width: int) -> Line:
+def cut(line: Line, width: int) -> Line:
+    """The beginning of a line, with an ellipsis where it does not fit in ``width`` cells."""
+    if width_of(line) <= width:
+        return line
     out: Line = []
     for text, style in line:
         room = width - width_of(out)

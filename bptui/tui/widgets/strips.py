@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bptui.tui.widgets.pane import Drawn, Line
+from bptui.tui.widgets.pane import Drawn, Line, cut
 
 
 class TextLine(Drawn):
@@ -15,4 +15,4 @@ class TextLine(Drawn):
         self.show()
 
     def build(self, width: int, height: int) -> list[Line]:
-        return [self._line]
+        return [cut(self._line, width)]

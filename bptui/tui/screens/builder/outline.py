@@ -12,7 +12,7 @@ from bptui.tui import shapes
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.screens.builder.draft import Draft, Item
 from bptui.tui.store import Snapshot
-from bptui.tui.text import clean, count, fit, right
+from bptui.tui.text import clean, count, fit, right, wrap
 from bptui.tui.widgets.pane import Line, Pane
 
 ADD = Item("add")
@@ -197,7 +197,7 @@ class Changes(BuilderPane):
     def inside(self, width: int, height: int) -> list[Line]:
         found = self.draft.changes()
         if not found:
-            return [[("Nothing yet: it is the running", "dim")], [("experiment.", "dim")]]
+            return [[(line, "dim")] for line in wrap("Nothing yet: it is the running experiment.", width, 3)]
         lines: list[Line] = []
         for change in found:
             path = change.path.removeprefix("model.")
