@@ -17,7 +17,7 @@ from bptui.data.folders import SUFFIXES, Kind, Listing, listing
 from bptui.data.images import read_images
 from bptui.data.longtext import read_long
 from bptui.data.parquet import read_parquet_table
-from bptui.data.raw import Raw, Rows
+from bptui.data.raw import Raw, Rows, thinned
 from bptui.data.series import read_series_array, read_series_table
 from bptui.data.sound import read_sounds
 from bptui.data.sources import ALIASES, SOURCES
@@ -152,7 +152,7 @@ def _read_folder(folder: Path, data: Data) -> Raw:
         )
     if found.kind == "text" and not found.by_folder and len(found.samples) == 1:
         return replace(read_long(found.samples[0].path, data), name=folder.name)
-    return FOLDERS[found.kind](found, data)
+    return thinned(FOLDERS[found.kind](found, data), data.samples)
 
 
 def _some(suffixes: Mapping[Kind, Sequence[str]]) -> list[str]:

@@ -17,7 +17,7 @@ from bptui.data.errors import DataError
 from bptui.data.folders import listing
 from bptui.data.longtext import read_long
 from bptui.data.places import folders_named, shipped
-from bptui.data.raw import NativeTask, Raw, Rows
+from bptui.data.raw import NativeTask, Raw, Rows, thinned
 from bptui.data.sound import read_sounds
 from bptui.data.texts import read_texts
 from bptui.spec.experiment import Data
@@ -109,7 +109,8 @@ def _spoken(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
             for each in found.samples
         )
         found = replace(found, samples=samples)
-    return replace(read_sounds(found, _with(data, window=_window(name, data))), name=name, label="digit")
+    raw = read_sounds(found, _with(data, window=_window(name, data)))
+    return replace(thinned(raw, data.samples), name=name, label="digit")
 
 
 def _synthetic(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
@@ -147,7 +148,7 @@ def _reviews(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
     found = listing(_found(name, places), wanted)
     if found is None or found.kind != "text":
         raise DataError(f"{name}: no texts in {_found(name, places)}")
-    return replace(read_texts(found, wanted), name=name, label="opinion")
+    return replace(thinned(read_texts(found, wanted), data.samples), name=name, label="opinion")
 
 
 def _window(name: str, data: Data) -> int:

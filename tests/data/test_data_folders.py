@@ -40,6 +40,11 @@ def test_class_folders_are_classes(pets: Path) -> None:
     assert all((row.max() >= 200) == bool(label) for row, label in zip(x, data.train.targets, strict=True))
 
 
+def test_a_few_samples_are_of_every_class(pets: Path) -> None:
+    data = load(Data(source=str(pets), samples=6, validation=0))
+    assert np.bincount(data.train.targets).tolist() == [3, 3]
+
+
 def test_train_and_test_folders_are_the_parts(tmp_path: Path) -> None:
     for part, count in (("train", 6), ("val", 2), ("test", 3)):
         for number in range(count):

@@ -90,7 +90,8 @@ def test_the_script_makes_the_samples_that_are_shipped(tmp_path: Path) -> None:
 
 
 def test_sources_in_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BPTUI_DATA", str(tmp_path))
+    for variable in ("BPTUI_DATA", "XDG_DATA_HOME", "XDG_DATA_DIRS"):
+        monkeypatch.setenv(variable, str(tmp_path))
     with pytest.raises(DataError, match=r"spoken-digits/0_george_0.wav is not in any of .*free-spoken-digit-dataset"):
         load(Data(source="spoken-digits"))
     reviews = tmp_path / "rt-polarity"
@@ -108,7 +109,8 @@ def test_sources_in_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_customary_test_part_and_a_speaker_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BPTUI_DATA", str(tmp_path))
+    for variable in ("BPTUI_DATA", "XDG_DATA_HOME", "XDG_DATA_DIRS"):
+        monkeypatch.setenv(variable, str(tmp_path))
     folder = tmp_path / "spoken-digits"
     folder.mkdir()
     body = np.zeros(800, "<i2").tobytes()
