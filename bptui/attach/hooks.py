@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +29,6 @@ Optimizer = torch.optim.Optimizer
 MANY = 256
 #: Losses on another device that may wait to be read.
 WAITING = 32
-#: Ends of updates that are remembered, to see what a sample cost.
-STAMPS = 64
 
 
 class Hooks:
@@ -62,8 +59,8 @@ class Hooks:
         """The first update after which the session wants to be asked, whatever the flag says."""
         self.tape: Tape | None = None
         """What records the update under way, where it may be done again (see ``rerun``)."""
-        self.stamps: deque[float] = deque(maxlen=STAMPS)
-        """When the last updates ended, in seconds of the clock."""
+        self.stamps: list[float] = []
+        """When the updates ended that the session has not been asked about yet, in seconds of the clock."""
         self.waiting: list[tuple[int, Tensor, float]] = []
         """Step, loss and time of updates whose losses lie on another device."""
         self.raw_norm: Tensor | None = None

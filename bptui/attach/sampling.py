@@ -20,9 +20,10 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-from bptui.attach.rows import MORTAL, Row, Rows, first_tensor, rows_of, unit_any
+from bptui.attach.probes import PROBES
+from bptui.attach.rows import MORTAL, Row, Rows, first_tensor
 from bptui.engine.base import COLUMNS
-from bptui.engine.torch.statistics import exponent_cells, exponent_counts
+from bptui.engine.torch.statistics import exponent_cells
 from bptui.runs.records import TABLE_COLUMNS
 
 #: Samples after which a unit that never fired is called dead, and counting begins anew.
@@ -37,68 +38,8 @@ ACTIVATIONS = {
 }  # fmt: skip
 
 
-# -- what is measured: each function is a probe that can fail alone ---------------------------------------------------
-def weights(row: Row) -> None:
-    """‖W‖ and ‖∇W‖ before the update."""
-    weight = row.weight
-    if weight is None:
-        return
-    row.values["weight_norm"] = weight.detach().float().norm()
-    if weight.grad is not None:
-        grad = weight.grad.coalesce().values() if weight.grad.is_sparse else weight.grad
-        row.values["grad_norm"] = grad.detach().float().norm()
-
-
-def activations(row: Row, output: Tensor) -> None:
-    """Mean and standard deviation of what a row gave; which units fired."""
-    a = output.detach()
-    std, mean = torch.std_mean(a.float(), correction=0)
-    row.values["activation_mean"], row.values["activation_std"] = mean, std
-    if row.kind in MORTAL:
-        fired = unit_any(a, row.unit_axis)
-        row.values["silent"] = (~fired).sum()
-        if row.fired is None or row.fired.shape != fired.shape:
-            row.fired, row.seen = fired, 0
-        else:
-            row.fired |= fired
-        row.seen += rows_of(a)
-
-
-def deltas(row: Row, delta: Tensor) -> None:
-    """‖δ‖: the gradient of the loss in a row's output."""
-    norm = delta.detach().float().norm()
-    before = row.values.get("delta_norm")  # of another batch of this update
-    row.values["delta_norm"] = norm if before is None else torch.hypot(before, norm)
-
-
-def updates(row: Row, before: Tensor) -> None:
-    """‖ΔW‖ ∕ ‖W‖ of the update just made, from a copy of W before it."""
-    weight = row.weight
-    if weight is not None:
-        row.values["update_ratio"] = (weight.detach() - before).float().norm() / before.float().norm()
-
-
-def histograms(row: Row, quantity: str, tensor: Tensor) -> None:
-    """Counts of floor(log₂|x|)."""
-    values = tensor.detach()
-    if values.is_sparse:
-        values = values.coalesce().values()
-    if values.dtype not in (torch.float32, torch.float64):
-        values = values.float()
-    row.values[f"histogram {quantity}"] = exponent_counts(values)
-
-
-PROBES: dict[str, Callable[..., None]] = {
-    "weights": weights, "activations": activations, "deltas": deltas, "updates": updates, "histograms": histograms,
-}  # fmt: skip
-"""By name. One that raises is switched off for the rest of the run, and that is told."""
-
-
 class Sampler:
-    """Arms, collects and disarms. ``seconds``: what it has cost so far in the update being sampled."""
-
-    #: What calling a hook costs beside what the hook itself does, in seconds.
-    CALL = 0.8e-6
+    """Arms, collects and disarms. ``seconds``: what its probes have taken in the update being sampled."""
 
     def __init__(self, rows: Rows, failed: Callable[[str, BaseException], None]) -> None:
         self.rows = rows
@@ -119,7 +60,13 @@ class Sampler:
         self._functional: dict[tuple[nn.Module, str], int] = {}
         self._mode: TorchFunctionMode | None = None
         self._last: Row | None = None
-        self._before: dict[str, Tensor] = {}
+        self._weighted: list[tuple[Row, Tensor]] = []
+        """The rows that have weights, with these as they were found in this update."""
+        self._copied: list[tuple[Row, Tensor]] = []
+        """Those of which ``_before`` holds copies."""
+        self._before: list[Tensor] = []
+        self._room: dict[Row, Tensor] = {}
+        """Where copies go, kept from sample to sample: memory that is taken anew has to be paged in each time."""
         self.in_backward: Callable[[], bool] = lambda: False
         self._table: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
 
@@ -129,7 +76,7 @@ class Sampler:
         self.histograms, self.keep = with_histograms, keep or (self.armed and self.keep)
         if self.armed:
             return
-        self.armed, self.seconds, self.began = True, 0.0, 0.0
+        self.armed, self.began, self.seconds = True, 0.0, 0.0
         self._stack.clear()
         self.forget()
         self._listen()
@@ -159,32 +106,33 @@ class Sampler:
             handle.remove()
         self._handles.clear()
         self._close_mode()
-        self._before.clear()
+        self._weighted, self._copied, self._before = [], [], []
         self.armed = self.keep = False
 
     def probe(self, name: str, *arguments: Any) -> None:
         """Run a probe; one that fails is switched off, and the script never knows."""
         if name in self.off:
             return
+        started = time.perf_counter()
         try:
             with torch.no_grad():
                 PROBES[name](*arguments)
         except Exception as error:
             self.off.add(name)
             self._failed(name, error)
+        self.seconds += time.perf_counter() - started
 
     # -- while the model is called -----------------------------------------------------------------
     def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if not torch.is_grad_enabled() or module not in self.rows.names or self.in_backward():
             return
-        started = time.perf_counter()
         if not self._stack:
             if module.training:
                 self._trains = True
             elif self._trains:
                 return  # an evaluation that does without no_grad
             if not self.began:
-                self.began = started
+                self.began = time.perf_counter()
             self._calls.clear()  # of a module's further calls only those within one call of the root are rows
             self._functional.clear()
             self._last = None
@@ -192,12 +140,10 @@ class Sampler:
                 self._mode = _Functions(self)
                 self._mode.__enter__()  # type: ignore[no-untyped-call]
         self._stack.append(module)
-        self.seconds += time.perf_counter() - started + self.CALL
 
     def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if not self._stack or self._stack[-1] is not module:
             return
-        started = time.perf_counter()
         self._stack.pop()
         if not self._stack:
             self._close_mode()
@@ -210,7 +156,6 @@ class Sampler:
             except Exception as error:
                 self.off.add("activations")
                 self._failed("activations", error)
-        self.seconds += time.perf_counter() - started + self.CALL
 
     def function(self, kind: str, output: Any) -> None:
         """A functional activation was called inside the innermost module."""
@@ -240,13 +185,11 @@ class Sampler:
         """The tensor hook; what it returns would replace δ, so it returns nothing."""
         if not self.armed:
             return
-        started = time.perf_counter()
         self.probe("deltas", row, delta)
         if self.histograms:
             self.probe("histograms", row, "delta", delta)
         if self.keep:
             row.values["delta"] = delta.detach().clone()
-        self.seconds += time.perf_counter() - started + self.CALL
 
     def _close_mode(self) -> None:
         mode, self._mode = self._mode, None
@@ -257,47 +200,62 @@ class Sampler:
     # -- around the update -------------------------------------------------------------------------
     def before_update(self) -> None:
         """Gradients are there, the weights are still the old ones."""
-        started = time.perf_counter()
-        copied = 0
-        for row in self.rows.of_module.values():
-            weight = row.weight
-            if weight is None or not weight.is_floating_point():
-                continue
-            self.probe("weights", row)
+        self._weighted = [
+            (row, weight) for row in self.rows.of_module.values()
+            if (weight := row.weight) is not None and weight.is_floating_point()
+        ]  # fmt: skip
+        self.probe("weights", self._weighted)
+        self._copied.clear()
+        room = COPIED_BYTES
+        for row, weight in self._weighted:
             if self.histograms:
                 self.probe("histograms", row, "W", weight)
                 if weight.grad is not None:
                     self.probe("histograms", row, "grad_W", weight.grad)
-            size = weight.numel() * weight.element_size()
-            if weight.grad is not None and (copied + size <= COPIED_BYTES or self.keep):
-                copied += size
-                self._before[row.name] = weight.detach().clone()
-        self.seconds += time.perf_counter() - started
+            room -= weight.numel() * weight.element_size()
+            if weight.grad is not None and (room >= 0 or self.keep):
+                self._copied.append((row, weight))
+        self._before = [self._place_for(row, weight) for row, weight in self._copied]
+        if self._copied:
+            with torch.no_grad():
+                torch._foreach_copy_(self._before, [weight.detach() for _, weight in self._copied])
+
+    def _place_for(self, row: Row, weight: Tensor) -> Tensor:
+        room = self._room.get(row)
+        if room is None or room.shape != weight.shape or room.dtype != weight.dtype or room.device != weight.device:
+            room = self._room[row] = torch.empty_like(weight, requires_grad=False)
+        return room
 
     def after_update(self) -> None:
-        started = time.perf_counter()
-        for row in self.rows.of_module.values():
-            if row.name in self._before:
-                self.probe("updates", row, self._before[row.name])
-                weight = row.weight
-                if self.keep and weight is not None:
-                    row.values["update_W"] = weight.detach() - self._before[row.name]
-        self.seconds += time.perf_counter() - started
+        self.probe("updates", self._copied, self._before)
+        if self.keep:
+            for (row, _), changed in zip(self._copied, self._before, strict=True):
+                row.values["update_W"] = changed.neg()
+        if self.keep or len(self._room) > len(self._copied):
+            self._room.clear()  # only what fits COPIED_BYTES stays
 
     # -- what came of it ---------------------------------------------------------------------------
     def table(self) -> np.ndarray[Any, np.dtype[np.float32]]:
         """``(rows, len(TABLE_COLUMNS))``; what this update did not touch is as it was last known."""
         rows = self.rows.all()
-        wanted = [(index, column, row.values[name]) for index, row in enumerate(rows)
-                  for column, name in enumerate(COLUMNS) if name in row.values]  # fmt: skip
         table = np.full((len(rows), len(TABLE_COLUMNS)), np.nan, np.float32)
+        away: list[tuple[int, int, Tensor]] = []
+        """Row, column and figure of what lies on another device."""
         for index, row in enumerate(rows):
-            if row.name in self._table:
-                table[index] = self._table[row.name]
-        if wanted:
-            home = torch.stack([value.detach().reshape(()).float().cpu() for _, _, value in wanted]).tolist()
-            for (index, column, _), value in zip(wanted, home, strict=True):
-                table[index, column] = value
+            known = self._table.get(row.name)
+            if known is not None:
+                table[index] = known
+            for column, name in enumerate(COLUMNS):
+                value = row.values.get(name)
+                if isinstance(value, Tensor):
+                    away.append((index, column, value))
+                elif value is not None:
+                    table[index, column] = value
+        for device in {value.device for _, _, value in away}:
+            there = [one for one in away if one[2].device == device]
+            home = torch.stack([value.detach().reshape(()).float() for _, _, value in there]).tolist()
+            for (index, column, _), figure in zip(there, home, strict=True):
+                table[index, column] = figure
         dead, units, seen = map(TABLE_COLUMNS.index, ("dead", "units", "seen"))
         for index, row in enumerate(rows):
             table[index, units] = row.units
@@ -307,7 +265,7 @@ class Sampler:
                 table[index, dead] = -1 if row.dead is None else len(row.dead)
             else:
                 table[index, dead] = -1
-            self._table[row.name] = table[index].copy()
+            self._table[row.name] = table[index]
         return table
 
     def known(self, layer: str, column: str) -> float | None:
@@ -330,8 +288,12 @@ class Sampler:
 
     def counts(self, quantity: str) -> np.ndarray[Any, np.dtype[np.uint32]]:
         """``(rows, CELLS)``: a row of zeros where nothing was counted."""
-        key = f"histogram {quantity}"
-        return exponent_cells([row.values.get(key) for row in self.rows.all()])
+        counted = [row.values.get(f"histogram {quantity}") for row in self.rows.all()]
+        cells = exponent_cells([one if isinstance(one, Tensor) else None for one in counted])
+        for index, one in enumerate(counted):
+            if isinstance(one, np.ndarray):
+                cells[index] = one
+        return cells
 
     def grad_norm(self) -> float:
         """Euclidean norm over the main parameters of every row."""

@@ -12,10 +12,17 @@ from bptui.runs.records import CELLS, HIGH_EXPONENT, LOW_EXPONENT, SPECIAL_CELLS
 ZERO, NAN, INF, BELOW, ABOVE = range(len(SPECIAL_CELLS))
 FIRST = len(SPECIAL_CELLS)
 
+#: Numbers that are looked at in one go.
+_PIECE = 16384
+
 
 def exponents(x: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
     """Counts of the exponent field of ``x``: 256 places for float32, 2,048 for float64."""
     flat = x.reshape(-1)
+    if flat.size > _PIECE:  # the copies that are made on the way then stay in the cache
+        return sum(
+            (exponents(flat[at : at + _PIECE]) for at in range(_PIECE, flat.size, _PIECE)), exponents(flat[:_PIECE])
+        )
     if flat.dtype == np.float32:
         return np.bincount((flat.view(np.uint32) >> 23) & 255, minlength=256)
     return np.bincount(((flat.view(np.uint64) >> np.uint64(52)) & np.uint64(2047)).astype(np.int64), minlength=2048)
