@@ -1,8 +1,10 @@
 """What it costs a user's own training loop to be observed: prints JSON.
 
     python benchmarks/attach.py [--quick | --full] [--only CASE] [--threads N]
+    python benchmarks/attach.py --table RESULT…      a table of docs/attach.md, from what was printed before
 
-The same plain loop (``_loop.py``) runs in a process for each contestant, and they train in turn, a second at a time:
+The same plain loop (``_loop.py``) runs in a process for each contestant, and they train in turn, half a second at a
+time; whoever is not at it waits, and waiting is no part of a slice:
 
 - *bare*: the loop by itself;
 - *bptui*: the same file under ``bptui run --headless``, with a screen attached through a pseudo-terminal;
@@ -10,9 +12,10 @@ The same plain loop (``_loop.py``) runs in a process for each contestant, and th
 - *wandb*: ``watch(log_freq=1 | 10 | 100)``, offline, the loss logged each step.
 
 A figure is the median over the rounds of (seconds a step of the contestant) / (seconds a step of the bare loop next
-to it in that round). The *probe share* that bptui's own governor shows is held against the share measured from
-outside, 1 − bare / bptui; memory is that of the script's process over the bare one's. TensorBoard and wandb take part
-where they are installed (the extra ``bench``). No GPU, mixed precision or compiled model is measured here.
+to it in that round), with the interval that holds the true median in 95 of 100 such measurements. The *probe share*
+of the same steps by bptui's own governor is held against the share measured from outside, 1 − bare / bptui; memory is
+that of the script's process over the bare one's. TensorBoard and wandb take part where they are installed (the extra
+``bench``). No GPU, mixed precision or compiled model is measured here.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import socket
 import statistics
@@ -43,6 +47,7 @@ LOOP = Path(__file__).resolve().with_name("_loop.py")
 CASES = {"20-10-10-2": 1.05, "784-256-128-10": 1.03, "transformer": 1.03}
 """Each network, and the most that bptui may cost: seconds a step over bare."""
 OTHERS = ("tensorboard-1", "tensorboard-50", "wandb-1", "wandb-10", "wandb-100")
+SLICE_SECONDS = 0.5
 SHARE_POINTS, MEMORY_RATIO, MEMORY_BYTES = 1.0, 1.02, 64 << 20
 START_SECONDS = 120.0
 
@@ -85,8 +90,12 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="more rounds")
     parser.add_argument("--only", choices=CASES, help="one network")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads (default: 1)")
+    parser.add_argument("--table", nargs="+", metavar="RESULT", type=Path, help="files that hold what was printed")
     arguments = parser.parse_args()
-    pairs, rounds = (6, 0) if arguments.quick else (40, 9) if arguments.full else (16, 4)
+    if arguments.table:
+        print(table([json.loads(path.read_text()) for path in arguments.table]))
+        return
+    pairs, rounds = (16, 0) if arguments.quick else (100, 21) if arguments.full else (40, 9)
     absent = [name for name in ("tensorboard", "wandb") if find_spec(name) is None]
     for name in absent:
         print(f"{name} is not installed: left out (pip install 'bptui[bench]')", file=sys.stderr)
@@ -116,13 +125,14 @@ def measure(case: str, others: list[str], pairs: int, rounds: int, threads: int)
         screen = stack.enter_context(Terminal(bptui("attach", run.name), rows=36, columns=120, env=env))
         screen.wait_for(lambda terminal: "RUNNING" in terminal.line(0), 60)
         bare.train(1.0)
-        ours.train(3.0)  # the probes of a run's beginning are spread over a run, not over one slice
+        ours.train(4.0)  # the probes of a run's beginning are spread over a run, not over one slice
+        before = probe_share(run)
         for number in range(pairs):
             # Whoever goes second may find a warmer processor: each does so every other time.
             for one in (bare, ours) if number % 2 else (ours, bare):
-                one.pace.append(one.train(1.0))
+                one.pace.append(one.train(SLICE_SECONDS))
             ratios["bptui"].append(ours.pace[-1] / bare.pace[-1])
-        share, table = probe_share(run), screen.lines
+        share, lines = between(before, probe_share(run)), screen.lines
         memory = ours.resident, bare.resident
         bare_paces += bare.pace
     for way in others:
@@ -132,17 +142,20 @@ def measure(case: str, others: list[str], pairs: int, rounds: int, threads: int)
                  contestant(case, way, folder, env, threads) as other:  # fmt: skip
                 bare.train(0.5)
                 other.train(1.0)
-                ratios[way] = [other.train(1.0) / bare.train(1.0) for _ in range(rounds)]
+                for number in range(rounds):
+                    for one in (bare, other) if number % 2 else (other, bare):
+                        one.pace.append(one.train(SLICE_SECONDS))
+                    ratios[way].append(other.pace[-1] / bare.pace[-1])
     return {
         "bare_steps_per_second": round(1 / statistics.median(bare_paces), 1),
         "ratios": {way: round(statistics.median(values), 3) for way, values in ratios.items()},
-        "spread": {way: [round(min(values), 3), round(max(values), 3)] for way, values in ratios.items()},
+        "intervals": {way: interval(values) for way, values in ratios.items()},
         "probe_share": {
-            "governor": share,
+            "governor": round(share, 4),
             "outside": round(1 - 1 / statistics.median(ratios["bptui"]), 4),
         },
         "memory_mib": {"bare": round(memory[1] / 2**20, 1), "bptui": round(memory[0] / 2**20, 1)},
-        "screen": table[0].strip(),
+        "screen": lines[0].strip(),
     }
 
 
@@ -200,11 +213,54 @@ def the_run(runs: Path) -> Path:
     raise SystemExit(f"no run in {runs}")
 
 
-def probe_share(run: Path) -> float:
-    """The last share of time that the governor has told, 0–1."""
-    from bptui.runs.report import report
+def probe_share(run: Path) -> tuple[int, float]:
+    """The last step that the governor has told a share at, and the share of the time up to there, 0–1."""
+    from bptui.runs.load import load
 
-    return round(float(report(run)["timing"]["probe_share"]), 4)
+    told = load(run).history().last("probe_share")
+    if told is None:
+        raise SystemExit(f"{run}: no share has been told")
+    return int(told[0]), float(told[1])
+
+
+def between(earlier: tuple[int, float], later: tuple[int, float]) -> float:
+    """The share of the steps between two that it was told at."""
+    (begin, at_first), (end, at_last) = earlier, later
+    return (at_last * end - at_first * begin) / (end - begin) if end > begin else at_last
+
+
+def interval(values: list[float]) -> list[float]:
+    """Where the true median is in 95 of 100 cases, by the binomial distribution of ranks."""
+    ordered, count = sorted(values), len(values)
+    reach = math.ceil(0.98 * math.sqrt(count))
+    middle = (count - 1) / 2
+    return [round(ordered[max(0, math.floor(middle) - reach)], 3),
+            round(ordered[min(count - 1, math.ceil(middle) + reach)], 3)]  # fmt: skip
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Markdown: a column for each network, a row for each way of looking."""
+    cases = {case: figures for result in results for case, figures in result["cases"].items()}
+    names = {
+        "bptui": "**bptui**, screen attached", "tensorboard-1": "TensorBoard, histograms each step",
+        "tensorboard-50": "TensorBoard, every 50", "wandb-1": "wandb.watch, `log_freq=1`",
+        "wandb-10": "wandb.watch, 10", "wandb-100": "wandb.watch, 100",
+    }  # fmt: skip
+    rows = [["", *cases], ["---", *("---:" for _ in cases)]]
+    rows.append(["bare, steps a second", *(f"{case['bare_steps_per_second']:,.0f}" for case in cases.values())])
+    for way, name in names.items():
+        cells = [
+            f"×{case['ratios'][way]:.2f} ({case['intervals'][way][0]:.2f}–{case['intervals'][way][1]:.2f})"
+            if way in case["ratios"] else "–"
+            for case in cases.values()
+        ]  # fmt: skip
+        rows.append([name, *cells])
+    shares = [case["probe_share"] for case in cases.values()]
+    rows.append(["share, by the governor", *(f"{100 * share['governor']:.1f} %" for share in shares)])
+    rows.append(["share, from outside", *(f"{100 * share['outside']:.1f} %" for share in shares)])
+    memory = [case["memory_mib"] for case in cases.values()]
+    rows.append(["memory beside the bare loop's", *(f"+{one['bptui'] - one['bare']:.0f} MiB" for one in memory)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 if __name__ == "__main__":

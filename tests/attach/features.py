@@ -22,6 +22,9 @@ class Row:
     features: str
     updates: tuple[tuple[str, int], ...]
     models: tuple[str, ...] = ("model",)
+    """The variables that hold what is trained, of ``__main__`` or of a function that makes the updates."""
+    unseen: str = ""
+    """Why there is no model to be seen, where there is none."""
     dead: dict[str, dict[str, int]] = field(default_factory=dict)
     status: int = 0
     words: tuple[str, ...] = ()
@@ -58,7 +61,7 @@ TABLE = (
     Row("sgd_schedule.py", "maximise, dampening, schedulers in a row, a plain Linear as the model",
         (("SGD", 20),), models=("lin",)),
     Row("adam_ways.py", "Adam by single tensors, foreach and fused; three models, one after the other",
-        (("Adam", 7), ("Adam", 7), ("Adam", 7)), models=()),
+        (("Adam", 7), ("Adam", 7), ("Adam", 7))),
     Row("accumulation.py", "accumulation over four batches, fewer at the end of an epoch", (("SGD", 15),)),
     Row("zero_grad_kept.py", "zero_grad(set_to_none=False)", (("NAdam", 12),), models=("net",)),
     Row("inplace_ops.py", "relu_, F.relu(inplace=True), +=, dropout in place, dead units",
@@ -76,26 +79,29 @@ TABLE = (
     Row("multitask.py", "two losses, two backwards over one graph", (("SGD", 11),), models=("trunk", "heads")),
     Row("custom_function.py", "autograd.Function, Rprop", (("Rprop", 15),), models=("net",)),
     Row("custom_optimiser.py", "an optimiser of the script's own, with a closure", (("Lion", 16),)),
-    Row("manual_update.py", "parameters changed by hand, no optimiser", (), models=()),
-    Row("functional.py", "torch.func: grad, vmap, functional_call", (), models=()),
+    Row("manual_update.py", "parameters changed by hand, no optimiser", (), models=(),
+        unseen="no optimiser says which parameters are trained"),
+    Row("functional.py", "torch.func: grad, vmap, functional_call", (), models=(),
+        unseen="what is trained is a dictionary of tensors, the module's own parameters stay as they were"),
     Row("fine_tune.py", "a frozen backbone, thawed half way, add_param_group", (("SGD", 14),)),
     Row("double_precision.py", "float64 by default, Adadelta", (("Adadelta", 17),)),
     Row("loader_fork.py", "DataLoader with two forked workers", (("SGD", 12),), models=("net",), command_line=True),
     Row("loader_spawn.py", "DataLoader with a spawned worker, a Dataset of __main__",
         (("Adam", 5),), models=("net",), command_line=True),
     Row("argparse_main.py", "argparse, a main function, chdir, a checkpoint saved and loaded, a second optimiser",
-        (("SGD", 5), ("SGD", 5)), models=(), words=("argparse_main.py", "--lr", "0.1", "there/deeper")),
+        (("SGD", 5), ("SGD", 5)), words=("argparse_main.py", "--lr", "0.1", "there/deeper")),
     Row("exit_three.py", "sys.exit(3), atexit", (("Adam", 6),), models=("w",), status=3),
     Row("raises.py", "an exception in the model, finally", (("SGD", 8),), models=("net",), status=1,
         command_line=True),
-    Row("os_exit.py", "os._exit(7) with a full buffer", (("ASGD", 10),), models=(), status=7, printed=False,
+    Row("os_exit.py", "os._exit(7) with a full buffer", (("ASGD", 10),), models=("layer",), status=7, printed=False,
         command_line=True),
     Row("closed_stdout.py", "standard output closed", (("SGD", 12),), models=("net",), printed=False),
     Row("binary_noise.py", "bytes that are no text, escape sequences, os.write", (("Adam", 12),), models=("net",)),
     Row("signals.py", "handlers for six signals, a timer, signals during the update", (("SGD", 12),), models=("net",),
         command_line=True),
     Row("deep_recursion.py", "a stack two thousand deep, modules forty deep", (("SGD", 8),)),
-    Row("no_backward.py", "inference alone, an optimiser that is never stepped", (), models=()),
+    Row("no_backward.py", "inference alone, an optimiser that is never stepped", (), models=(),
+        unseen="nothing is trained"),
     Row("one_step.py", "a single update", (("Adam", 1),), models=("net",)),
     Row("pickles.py", "pickles of classes of __main__, inspect.getsource, models pickled while they train",
         (("SGD", 10),), models=("net",), command_line=True),
@@ -109,6 +115,6 @@ TABLE = (
     Row("averaged.py", "AveragedModel, SWALR, update_bn at the end", (("SGD", 16),)),
     Row("reads_stdin.py", "settings from standard input", (("SGD", 10),), models=("net",),
         stdin=b"0.05\n1\n2\n3\n"),
-    Row("trainer_package", "python -m, relative imports", (("SGD", 10),), models=(),
+    Row("trainer_package", "python -m, relative imports", (("SGD", 10),),
         words=("-m", "trainer_package", "12"), command_line=True),
 )  # fmt: skip

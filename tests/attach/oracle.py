@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import collections
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 class Oracle:
     """Counts updates and units that never fire, and writes them with the module trees when the script ends.
 
-    ``variables``: the names in ``__main__`` under which the script keeps its models.
+    ``variables``: the names under which the script keeps its models, in ``__main__`` or where it makes its updates.
     """
 
     def __init__(self, facts: Path, variables: list[str]) -> None:
@@ -48,12 +49,19 @@ class Oracle:
         if id(optimizer) not in self.updates:
             self.kept.append(optimizer)
             self.updates[id(optimizer)] = [type(optimizer).__name__, 0]
-            self.look_at_trees()
+            self.write()  # it may end without a last word
         self.updates[id(optimizer)][1] += 1
 
+    def names(self) -> dict[str, Any]:
+        """The script's variables: the global ones, or of the innermost function that has them all."""
+        names, frame = vars(sys.modules["__main__"]), inspect.currentframe()
+        while frame is not None and not all(variable in names for variable in self.variables):
+            names, frame = frame.f_locals, frame.f_back
+        return names if all(variable in names for variable in self.variables) else {}
+
     def look_at_trees(self) -> None:
-        names = vars(sys.modules["__main__"])
-        if all(variable in names for variable in self.variables):
+        names = self.names()
+        if names and self.variables:
             self.trees.append({
                 variable: [
                     [name, type(module).__name__, sum(p.numel() for p in module.parameters(recurse=False))]
@@ -91,7 +99,7 @@ class Oracle:
 
     def write(self) -> None:
         self.look_at_trees()
-        names = vars(sys.modules["__main__"])
+        names = self.names()
         self.facts.write_text(json.dumps({
             "updates": list(self.updates.values()),
             "trees": self.trees,
@@ -104,5 +112,6 @@ class Oracle:
                     if key[0] == id(module)
                 }
                 for variable in self.variables
+                if variable in names
             },
         }))  # fmt: skip
