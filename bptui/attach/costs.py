@@ -79,10 +79,10 @@ class Costs:
     def of(self, *, histograms: bool, floor: float = math.inf) -> float:
         """Seconds that a sample is to be reckoned with; ``floor``: what the last one's probes measured of themselves.
 
-        While there are few the least counts, and no more than twice the floor: the first do what is done once.
+        While there are few, the lower ones count, and twice the floor among them: the first do what is done once.
         """
         costs = self._cost.get(histograms, ())
-        return statistics.median(costs) if len(costs) >= _ENOUGH else min([*costs, 2 * floor])
+        return statistics.median(costs) if len(costs) >= _ENOUGH else statistics.median_low([*costs, 2 * floor])
 
     def of_round(self, optimizers: int) -> None:
         """So many optimisers take turns."""
