@@ -1,7 +1,8 @@
 """What is measured of a sampled update: each function is a probe that can fail alone.
 
-On a processor a figure is read where it is made and is a float, or an array of cells, at once; on another device it
-stays there as a tensor, so that nothing waits for that device, and all come home in one transfer.
+Probes work on detached tensors: autograd sees none of it. On a processor a figure is read where it is made and is a
+float, or an array of cells, at once; on another device it stays there as a tensor, so that nothing waits for that
+device, and all come home in one transfer.
 """
 
 from __future__ import annotations

@@ -115,8 +115,7 @@ class Sampler:
             return
         started = time.perf_counter()
         try:
-            with torch.no_grad():
-                PROBES[name](*arguments)
+            PROBES[name](*arguments)
         except Exception as error:
             self.off.add(name)
             self._failed(name, error)
@@ -217,8 +216,7 @@ class Sampler:
                 self._copied.append((row, weight))
         self._before = [self._place_for(row, weight) for row, weight in self._copied]
         if self._copied:
-            with torch.no_grad():
-                torch._foreach_copy_(self._before, [weight.detach() for _, weight in self._copied])
+            torch._foreach_copy_(self._before, [weight.detach() for _, weight in self._copied])
 
     def _place_for(self, row: Row, weight: Tensor) -> Tensor:
         room = self._room.get(row)
