@@ -39,6 +39,7 @@ FIGURES = [
     pytest.param(("mnist-plain",), "test_accuracy", 0.97, 1.0, marks=needs_mnist),
     pytest.param(("mnist",), "test_accuracy", 0.98, 1.0, marks=needs_mnist),
     pytest.param(("mnist-deep",), "test_accuracy", 0.98, 1.0, marks=needs_mnist),
+    pytest.param(("cnn",), "test_accuracy", 0.99, 1.0, marks=needs_mnist),
     pytest.param(("resnet",), "val_accuracy", 0.985, 1.0),
     pytest.param(("autoencoder",), "val_r2", 0.85, 1.0),
 ]
