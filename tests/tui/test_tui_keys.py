@@ -301,6 +301,17 @@ async def test_leaving_what_runs_asks_first(state: str, presses: list[str], sent
     assert result.lines[-1] == f"again   bptui {'open' if Stop in sent else 'attach'} 20261123-134558-ab12"
 
 
+async def test_enter_is_taken_before_the_list_has_the_focus() -> None:
+    session = FakeSession([*story(SPEC), status("RUNNING", 300)])
+    async with shown(session, SPEC) as (app, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: "What shall become of it?" in text(app))
+        app.screen.set_focus(None)
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.is_running)
+    assert session.sent == [] and session.closed is True
+
+
 @pytest.mark.parametrize("keys_pressed", [["escape"], ["end", "enter"]])
 async def test_one_can_stay(keys_pressed: list[str]) -> None:
     session = FakeSession([*story(SPEC), status("RUNNING", 300)])

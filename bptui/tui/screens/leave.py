@@ -9,6 +9,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from bptui.tui.store import Snapshot
+from bptui.tui.widgets.options import Options
 
 RUNNING = (
     ("detach", "Detach: training goes on without a screen"),
@@ -42,7 +43,7 @@ def choices(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
 class LeaveScreen(ModalScreen[str]):
     """Gives back one of ``detach``, ``stop``, ``resume``, ``cancel``."""
 
-    BINDINGS = [("escape", "dismiss('cancel')", "Stay"), ("q", "dismiss('cancel')", "Stay")]  # noqa: RUF012
+    BINDINGS = [("escape,q", "dismiss('cancel')", "Stay"), ("enter", "take", "Choose")]  # noqa: RUF012
 
     def __init__(self, state: str, options: tuple[tuple[str, str], ...]) -> None:
         super().__init__()
@@ -53,7 +54,10 @@ class LeaveScreen(ModalScreen[str]):
         with Vertical(classes="box") as box:
             box.border_title = "Leave"
             yield Static(f"The run is {self._state}. What shall become of it?", markup=False)
-            yield OptionList(*(Option(text, id=name) for name, text in self._options), markup=False)
+            yield Options(*(Option(text, id=name) for name, text in self._options), markup=False)
+
+    def action_take(self) -> None:
+        self.query_one(Options).take()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id or "cancel")

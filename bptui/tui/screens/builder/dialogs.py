@@ -16,6 +16,7 @@ from bptui.spec.describe import describe
 from bptui.spec.load import load, presets, sizes
 from bptui.tui.text import clean, fit
 from bptui.tui.widgets.field import Field
+from bptui.tui.widgets.options import Options
 
 BLANK = "nothing"
 
@@ -23,7 +24,7 @@ BLANK = "nothing"
 class Choice(ModalScreen[str | None]):
     """A list with a line about the row under the cursor; gives back the row's name."""
 
-    BINDINGS = [("escape,q", "dismiss(None)", "Back")]  # noqa: RUF012
+    BINDINGS = [("escape,q", "dismiss(None)", "Back"), ("enter", "take", "Choose")]  # noqa: RUF012
 
     def __init__(self, title: str, rows: Sequence[tuple[str, str, str]], question: str = "") -> None:
         """``rows``: name, what is shown, what is said about it."""
@@ -36,11 +37,11 @@ class Choice(ModalScreen[str | None]):
             box.border_subtitle = "enter takes it, esc goes back"
             if self._question:
                 yield Static(self._question, markup=False)
-            yield OptionList(*(Option(text, id=name) for name, text, _ in self._rows), markup=False)
+            yield Options(*(Option(text, id=name) for name, text, _ in self._rows), markup=False)
             yield Static(" ", id="about", markup=False)
 
-    def on_mount(self) -> None:
-        self.query_one(OptionList).focus()
+    def action_take(self) -> None:
+        self.query_one(Options).take()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         self.query_one("#about", Static).update(self._rows[event.option_index][2] or " ")
