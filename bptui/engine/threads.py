@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from bptui.engine.base import Engine
 from bptui.spec.layers.base import size
+
+if TYPE_CHECKING:  # a replay sets ``VARIABLES`` before NumPy is loaded
+    from bptui.engine.base import Engine
 
 #: What NumPy's and torch's libraries read when they are loaded.
 VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

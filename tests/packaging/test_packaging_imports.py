@@ -38,6 +38,10 @@ def test_a_face_loads_no_torch_and_its_numpy_comes_later(module: str, tmp_path: 
     assert not loaded_by(f"import {module}", tmp_path) & (HEAVY | {"numpy"})
 
 
+def test_a_replay_sets_its_threads_before_numpy_reads_them(tmp_path: Path) -> None:
+    assert "numpy" not in loaded_by("import bptui.engine.threads, bptui.commands.replay", tmp_path)
+
+
 @pytest.mark.parametrize(
     "module", ["bptui.hub.server", "bptui.hub.__main__", "bptui.trainer.__main__", "bptui.diagnose", "bptui.engine"]
 )
