@@ -86,6 +86,11 @@ def keep_state(trainer: Recorded, step: int, tensors: Tensors, words: dict[str, 
     return True
 
 
+def own_tokens(data: DataSet) -> bool:
+    """Whether the classes are the vocabulary itself, which need not be told twice."""
+    return data.class_names is not None and data.class_names is data.vocabulary
+
+
 def about_data(data: DataSet) -> dict[str, Any]:
     """What each keyframe says of the data, so that new rows can be predicted where the data are not.
 
@@ -102,7 +107,7 @@ def about_data(data: DataSet) -> dict[str, Any]:
         "outputs": data.outputs,
         "shape": data.shape and list(data.shape),
         "range": span,
-        "classes": data.class_names and list(data.class_names),
+        "classes": list(data.class_names) if data.class_names and not own_tokens(data) else None,
         "feature_names": data.feature_names and list(data.feature_names),
         "label": data.label,
         "ids": data.vocabulary is not None,

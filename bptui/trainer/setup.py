@@ -112,6 +112,7 @@ def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any
     import numpy as np
 
     from bptui.engine.threads import threads
+    from bptui.trainer.keep import own_tokens
 
     engine, data = setup.engine, setup.data
     return {
@@ -143,7 +144,7 @@ def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any
                 for part, rows in (("train", data.train), ("validation", data.validation), ("test", data.test))
                 if rows is not None
             },
-            "classes": list(data.class_names or ()),
+            "classes": [] if own_tokens(data) else list(data.class_names or ()),
             "notes": list(data.notes),
         },
         "versions": {"python": platform.python_version(), "numpy": np.__version__, **_torch_version()},
