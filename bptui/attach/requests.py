@@ -91,6 +91,8 @@ def answer(session: Session, asked: Asked) -> None:
     else:
         control.reply(link, Ok(id=request.id, step=session.step))
         if session.stop_asked and isinstance(request, Stop) and not was_held:
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun by ``&`` or nohup in a shell's script
+                raise KeyboardInterrupt
             os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C: scripts that end cleanly on it do so
 
 

@@ -128,18 +128,25 @@ class Face:
         await self.session.close()
 
 
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextlib.asynccontextmanager
 async def scripted(
-    tmp_path: Path, *options: str, steps: int = 10**9, rest: str = "pass"
+    tmp_path: Path, *options: str, steps: int = 10**9, rest: str = "pass", background: bool = False
 ) -> AsyncIterator[tuple[Face, subprocess.Popen[bytes], Path]]:
-    """A script under ``bptui run --headless``, and a face with control of it."""
+    """A script under ``bptui run --headless``, and a face with control of it.
+
+    ``background``: with Ctrl-C ignored, as a shell's script starts what ends with ``&``.
+    """
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(steps=steps, rest=rest))
     environment = os.environ | {"BPTUI_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1", "BPTUI_LINGER": "0"}
     child = subprocess.Popen(
         [sys.executable, "-m", "bptui", "run", "--headless", *options, str(script)],
         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=_ignore_interrupts if background else None,
     )  # fmt: skip
     try:
         end = time.monotonic() + 90
@@ -256,7 +263,7 @@ async def test_pause_step_settings_snapshot_and_roll_back(tmp_path: Path) -> Non
 
 
 async def test_breakpoints_are_armed_and_checked_while_the_script_runs(tmp_path: Path) -> None:
-    async with scripted(tmp_path) as (face, child, directory):
+    async with scripted(tmp_path, background=True) as (face, child, directory):
 
         async def check(*texts: str) -> Checked:
             reply = (await face.session.request(Check(texts=texts))).message
