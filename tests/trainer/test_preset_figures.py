@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 
-MNIST = Path(os.environ.get("BPTUI_DATA", "/nonexistent")) / "mnist"
+DATA = Path(os.environ.get("BPTUI_DATA", "/nonexistent"))
+MNIST = DATA / "mnist"
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the true MNIST is not here (BPTUI_DATA)")
+SPOKEN, REVIEWS = DATA / "spoken-digits", DATA / "rt-polarity"
+needs_spoken = pytest.mark.skipif(not SPOKEN.is_dir(), reason="the true spoken digits are not here (BPTUI_DATA)")
+needs_reviews = pytest.mark.skipif(not REVIEWS.is_dir(), reason="the film reviews are not here (BPTUI_DATA)")
 needs_fashion = pytest.mark.skipif(not FASHION.is_dir(), reason="dataset-fashion-mnist is not installed")
 
 #: Words of the command, metric, least and most that the median may be.
@@ -42,6 +46,9 @@ FIGURES = [
     pytest.param(("cnn",), "test_accuracy", 0.99, 1.0, marks=needs_mnist),
     pytest.param(("resnet",), "val_accuracy", 0.985, 1.0),
     pytest.param(("autoencoder",), "val_r2", 0.85, 1.0),
+    pytest.param(("lstm-speech",), "test_accuracy", 0.96, 1.0, marks=needs_spoken),
+    pytest.param(("lstm-speech", "--variant", "shipped"), "test_accuracy", 0.95, 1.0),
+    pytest.param(("sentiment",), "test_accuracy", 0.75, 1.0, marks=needs_reviews),
 ]
 
 

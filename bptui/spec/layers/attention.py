@@ -37,7 +37,7 @@ class TransformerBlock(Weighted, frozen=True, tag="transformer_block", kw_only=T
     """``pre``: x + f(norm(x)), which trains without warmup; ``post``: norm(x + f(x)), the first published form."""
     norm: Literal["layer", "rms"] = "layer"
     """Which norm."""
-    init: Initialiser | None = "glorot_uniform"
+    init: Initialiser = "glorot_uniform"
     """How the four weight matrices begin."""
 
 

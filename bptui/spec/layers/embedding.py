@@ -18,7 +18,7 @@ class Embedding(Weighted, frozen=True, tag="embedding", kw_only=True):
     """How many tokens there are; ids lie from 0 to vocabulary − 1."""
     padding: int | None = None
     """Token that means nothing: its vector begins at 0 and is never trained; empty: none."""
-    init: Initialiser | None = "normal"
+    init: Initialiser = "normal"
     """How the table begins."""
     std: float = 0.1
     """Spread (standard deviation) of the initial vectors, for init ``normal``."""
@@ -29,7 +29,7 @@ class PositionalEmbedding(Weighted, frozen=True, tag="positional_embedding", kw_
 
     table: Literal["learned", "sinusoidal"] = "learned"
     """``learned``: one trained vector a place; ``sinusoidal``: fixed waves (Vaswani and others 2017)."""
-    init: Initialiser | None = "normal"
+    init: Initialiser = "normal"
     """How a learned table begins."""
     std: float = 0.02
     """Spread (standard deviation) of the initial vectors, for init ``normal``."""
