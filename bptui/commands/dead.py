@@ -85,6 +85,8 @@ def certificate_lines(found: Certificate) -> Iterator[str]:
     if found.also:
         yield f"with it fell silent: units {' '.join(map(str, found.also))}"
     if found.first is not None:
-        yield f"the first {found.first_units} units of the network fell silent in the update from step {found.first:,}"
+        which = ", ".join(f"{layer} unit {unit}" for layer, unit in found.first_ids)
+        more = " …" if found.first_units > len(found.first_ids) else ""
+        yield f"the first to fall silent ({which}{more}) did so in the update from step {found.first:,}"
     if found.not_comparable:
         yield f"not comparable: {found.not_comparable}"

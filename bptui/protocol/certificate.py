@@ -83,9 +83,11 @@ class Certificate(msgspec.Struct, frozen=True):
     also: tuple[int, ...] = ()
     """Units of the layer that fell silent in the same update."""
     first: int | None = None
-    """The state whose update killed the first unit of the network; None: no unit died before this one."""
+    """The state whose update killed the first units of the network: this one's own, where none died before."""
     first_units: int = 0
     """How many it killed."""
+    first_ids: tuple[tuple[str, int], ...] = ()
+    """Layer and unit of those, at most so many as a line has room for."""
     looked_from: int = 0
     not_comparable: str = ""
 

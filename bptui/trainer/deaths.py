@@ -20,7 +20,7 @@ from bptui.trainer.course import Course
 from bptui.trainer.replay import Progress, Replayed, ReplayError
 
 Floats = npt.NDArray[np.float64]
-MOST_DRIVERS = 12
+MOST_DRIVERS, MOST_FIRST = 12, 6
 
 
 class LensError(ValueError):
@@ -69,7 +69,8 @@ def certify(run: Path, layer: str, unit: int, at: int | None = None, progress: P
     last = _scan(again, index, unit, x, progress)
     if last is None:
         return Certificate(**common, last_fired=None)
-    common["first"], common["first_units"] = _first_death(again, run, last, x, progress)
+    first, killed = _first_death(again, run, last, x, progress)
+    common |= {"first": first, "first_units": len(killed), "first_ids": tuple(killed[:MOST_FIRST])}
     go_to(again, run, last)
     return _killing(again, index, unit, x, common)
 
@@ -164,22 +165,25 @@ def _parameters(engine: Engine, index: int) -> bytes:
     return b"".join(array.tobytes() for array in found if array is not None)
 
 
-def _first_death(again: Replayed, run: Path, until: int, x: Batch, progress: Progress | None) -> tuple[int | None, int]:
-    """The first state, before ``until``, whose update killed any unit that had fired, and how many it killed."""
+def _first_death(
+    again: Replayed, run: Path, until: int, x: Batch, progress: Progress | None
+) -> tuple[int | None, list[tuple[str, int]]]:
+    """The first state up to ``until`` whose update killed any unit that had fired, and layer and unit of those."""
     first = next((frame.step for frame in keyframes.keyframes(run)), until)
     go_to(again, run, min(first, until))
     course, lost = again.course, _lost(again.course, x)
     with np.errstate(all="ignore"):
-        while course.step < until:
+        while course.step <= until:
             again.change()
             course.update()
             now = _lost(course, x)
-            if killed := int(np.count_nonzero(now & ~lost)):
-                return course.step - 1, killed
+            if (killed := now & ~lost).any():
+                ids = [(layer.name, unit) for layer in course.engine.layers for unit in range(layer.units)]
+                return course.step - 1, [ids[at] for at in np.flatnonzero(killed)]
             lost = now
             if progress is not None and course.step % 20 == 0:
                 progress(course.step, until)
-    return None, 0
+    return None, []
 
 
 def _lost(course: Course, x: Batch) -> npt.NDArray[np.bool_]:

@@ -26,19 +26,28 @@ def test_dead_units_are_found_explained_and_avoided(tmp_path: Path) -> None:
 
         terminal.press("enter")  # the certificate names step and rate
         terminal.wait_for(lambda t: "Δ max z" in t.text and "lr 1  " in t.text and "enter goes to step" in t.text, LONG)
+        assert re.search(r"last fired in step [1-9]", terminal.text)
+        first = re.search(r"killed the first \d+: dense2 (\d+)", terminal.text)  # and who died first
+        assert first is not None
+
+        terminal.press("]", "home")  # the certificate of that one
+        terminal.wait_for("Units of dense2", LONG)
+        while not re.search(rf"▸ +{first[1]} ✖", terminal.text):
+            at = terminal.text
+            terminal.press("down")
+            terminal.wait_for(lambda t, at=at: t.text != at, LONG)
+        terminal.press("enter")
+        terminal.wait_for(lambda t: f"dense2 unit {first[1]}" in t.text and "lr 1  " in t.text, LONG)
         last = re.search(r"last fired in step ([\d,]+)", terminal.text)
         assert last is not None
-        terminal.press("enter")
+        terminal.press("enter")  # to the step before its death
         terminal.wait_for(lambda t: re.search(rf"PAUSED +step {last[1]} ", t.line(0)), LONG)
         terminal.wait_for(lambda t: f" step {last[1]} " in t.line(1), LONG)
         alive = re.search(r"(\d+)/48 units let", terminal.line(1))
         assert alive is not None and int(alive[1]) < lost
 
-        terminal.press("w")  # to where dying began
-        terminal.wait_for(lambda t: re.search(r"PAUSED +step 0 ", t.line(0)), LONG)
-
         terminal.press("x")  # from there with a tenth of the rate
-        terminal.wait_for("from step 0", LONG)
+        terminal.wait_for(f"from step {last[1]}", LONG)
         terminal.press("enter")
         terminal.wait_for(lambda t: None not in (row(t, "unchanged"), row(t, "lr=/10")), LONG)
         unchanged, slower = row(terminal, "unchanged"), row(terminal, "lr=/10")

@@ -31,7 +31,7 @@ CERTIFICATE = Certificate(
     cause="weights", z_before=1.187, z_after=-0.6437, parts=Parts(-0.0546, -1.901, 0.02, 0.1249), bias_before=0.1,
     bias_step=-0.0546, weights_before=1.38, weights_step=0.335, lr=1.0, optimizer="sgd", gradient=0.0885,
     gradient_all=9.51, loss=2.31, batch=32, drivers=(Driver(794, "8", 0.0109, -0.573), Driver(43, "7", 0.0012, -0.05)),
-    pulls=-0.62, also=(1, 5), first=12, first_units=2,
+    pulls=-0.62, also=(1, 5), first=12, first_units=2, first_ids=(("dense1", 7), ("dense2", 3)),
 )  # fmt: skip
 
 
@@ -178,6 +178,8 @@ async def test_a_certificate_is_asked_for_given_up_and_gone_to(jobs: Jobs) -> No
         await pilot.press("w")
         await until(pilot, lambda: GoTo(step=12) in session.sent)
         await until(pilot, lambda: screen.view is not None and screen.view.step == 12)  # it follows
+        assert screen.units.of is not None and (screen.units.of.name, screen.units.unit) == ("dense1", 7)
+        await pilot.press("right_square_bracket")
         jobs.error = "r: the record is damaged"
         await pilot.press("down", "enter")
         await until(pilot, lambda: "the record is damaged" in text(app))

@@ -207,6 +207,15 @@ class LensScreen(TransportScreen):
                 self.notice("it fired in no state that there is to go to")
             else:
                 self.face.send(GoTo(step=first), f"step {first:,}: its update killed the first units")
+                self._point(*(found.first_ids[0] if found.first_ids else (found.layer, found.unit)))
+
+    def _point(self, layer: str, unit: int) -> None:
+        """Put the cursor on a unit."""
+        names = [one.name for one in self.view.layers] if self.view is not None else []
+        if layer in names:
+            self._select(names.index(layer))
+            if unit in self.units.rows:
+                self.units.go(self.units.rows.index(unit))
 
     # -- actions -----------------------------------------------------------------------------------
     def action_layer(self, by: int) -> None:

@@ -188,8 +188,8 @@ def certificate_lines(found: Certificate, width: int, block: str = "█") -> lis
     if found.also:
         lines.append([(f"{len(found.also)} other units fell silent in the same update", "warn")])
     if found.first is not None:
-        text = f"w: step {integer(found.first)}, whose update killed the first {found.first_units}"
-        lines.append([(text, "warn")])
+        text = f"w: step {integer(found.first)}, whose update killed the first {found.first_units}: {firsts(found)}"
+        lines += [[(line, "warn")] for line in textwrap.wrap(text, max(10, width))]
     if found.drivers:
         lines.append([("samples of the batch that pulled it down:", "dim")])
     for driver in found.drivers:
@@ -201,6 +201,15 @@ def certificate_lines(found: Certificate, width: int, block: str = "█") -> lis
     if found.not_comparable:
         lines.append([(f"not comparable: {clean(found.not_comparable, 200)}", "warn")])
     return lines
+
+
+def firsts(found: Certificate) -> str:
+    """``dense1 3 8, dense2 5``: the units that died first."""
+    layers: dict[str, list[str]] = {}
+    for layer, unit in found.first_ids:
+        layers.setdefault(clean(layer, 40), []).append(str(unit))
+    more = " …" if found.first_units > len(found.first_ids) else ""
+    return ", ".join(f"{layer} {' '.join(units)}" for layer, units in layers.items()) + more
 
 
 def four_parts(found: Certificate) -> tuple[float, float, float, float]:
