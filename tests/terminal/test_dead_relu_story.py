@@ -32,10 +32,12 @@ def test_dead_units_are_found_explained_and_avoided(tmp_path: Path) -> None:
 
         terminal.press("]", "home")  # the certificate of that one
         terminal.wait_for("Units of dense2", LONG)
-        while not re.search(rf"▸ +{first[1]} ✖", terminal.text):
-            at = terminal.text
+        for _ in range(16):  # down to it
+            under = selected(terminal)
+            if under == first[1]:
+                break
             terminal.press("down")
-            terminal.wait_for(lambda t, at=at: t.text != at, LONG)
+            terminal.wait_for(re.compile(rf"▸ +(?!{under} )\d+ ✖"), LONG)
         terminal.press("enter")
         terminal.wait_for(lambda t: f"dense2 unit {first[1]}" in t.text and "lr 1  " in t.text, LONG)
         last = re.search(r"last fired in step ([\d,]+)", terminal.text)
@@ -69,3 +71,10 @@ def row(terminal: Terminal, name: str) -> tuple[int, int] | None:
     """Dead units, and of how many, in a row that is done; None as long as it is not."""
     found = re.search(rf"{re.escape(name)} +done .*? (\d+)/(\d+) ", terminal.text)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def selected(terminal: Terminal) -> str:
+    """The dead unit under the cursor."""
+    terminal.wait_for(re.compile(r"▸ +\d+ ✖"), LONG)
+    found = re.search(r"▸ +(\d+) ✖", terminal.text)
+    return found[1] if found else ""
