@@ -119,6 +119,8 @@ def read_tagged(path: Path, data: Data) -> Raw:
         sentences[-1][0].append(words[0])
         sentences[-1][1].append(words[-1])
     sentences = [sentence for sentence in sentences if sentence[0]]
+    if not sentences:
+        raise DataError(f"{path}: no sequences of tokens and labels")
     classes = tuple(sorted({tag for _, tags in sentences for tag in tags}))
     places = {tag: place for place, tag in enumerate(classes)}
     encoder = Encoder(reserved(padded=True), grows=True)

@@ -133,6 +133,9 @@ def test_a_label_a_token(tmp_path: Path) -> None:
     y = data.train.targets
     assert {tuple(row) for row in y.tolist()} == {(1, 2, -1), (3, 4, 0)}
     assert np.array_equal(y >= 0, np.asarray(data.train.x) > 0)
+    (tmp_path / "none.txt").write_text("-DOCSTART- O\n\n")
+    with pytest.raises(DataError, match=r"none.txt: no sequences of tokens and labels"):
+        load(Data(source=str(tmp_path / "none.txt"), task="sequence_labelling"))
     (tmp_path / "bad.txt").write_text("The DET\ncat\n")
     with pytest.raises(DataError, match=r"bad.txt: line 2: 'cat' has no label; expected a token and its label"):
         load(Data(source=str(tmp_path / "bad.txt"), task="sequence_labelling"))
