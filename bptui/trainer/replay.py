@@ -67,7 +67,7 @@ class Replayed:
         self.frames = {frame.step: frame for frame in frames}
         begins = frames[:1] if first else keyframes.before(run, self.to - 1)
         if not begins or begins[0].step > self.to:
-            raise ReplayError(f"{self.info.id}: no keyframe before step {self.to:,}: nothing to compare")
+            raise ReplayError(f"{self.info.id}: no keyframe before step {self.to:,}: nothing to begin from")
         self.passed_over = ""
         """The keyframe nearest to the step, where it cannot be read: it began from one before."""
         try:
