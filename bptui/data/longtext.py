@@ -77,7 +77,8 @@ def _characters(path: Path, data: Data) -> tuple[Values, tuple[str, ...], tuple[
     ends = _ends(total, data)
     counts, left = np.zeros(_CODE_POINTS, np.int64), ends[0]
     for chunk in _chunks(path, data.encoding):
-        counts += np.bincount(chunk[:left], minlength=_CODE_POINTS)
+        found = np.bincount(chunk[:left])
+        counts[: len(found)] += found
         left -= min(left, len(chunk))
         if not left:
             break

@@ -45,7 +45,7 @@ def test_every_shipped_folder_has_its_provenance_and_a_place_in_the_list() -> No
         Data(source="spoken-digits-espeak", window=40), Data(source="romeo-and-juliet", window=32, stride=16),
         Data(source="romeo-and-juliet", level="word"),
     ],
-    ids=str,
+    ids=["digits", "autoencoder", "spoken", "shorter", "play", "words"],
 )  # fmt: skip
 def test_what_a_face_knows_beforehand_is_what_is_read(data: Data) -> None:
     found, known = load(data), source_of(data)

@@ -53,7 +53,7 @@ def test_what_only_the_held_out_text_has_is_unknown(tmp_path: Path) -> None:
 
 
 def test_a_text_read_in_pieces_and_from_a_file_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "t.txt").write_bytes("Füße\r\nκαλό ".encode() * 200)
+    (tmp_path / "t.txt").write_bytes("Füße\r\nκαλό ".encode() * 60)
     wanted = load(Data(source=str(tmp_path / "t.txt"), level="char", window=7))
     monkeypatch.setattr(longtext, "CHUNK_BYTES", 5)  # cuts characters and line ends in two
     monkeypatch.setattr(cache, "available", lambda: 10)
