@@ -35,10 +35,14 @@ from bptui.engine.torch.kinds import FORWARD  # noqa: E402
 from bptui.engine.torch.kinds.base import Context as TorchContext  # noqa: E402
 from bptui.spec.experiment import Dense, Layer  # noqa: E402
 from bptui.spec.layers import TAKES_IDS  # noqa: E402
+from bptui.spec.layers.attention import Attention, TransformerBlock  # noqa: E402
 from bptui.spec.layers.base import Shape, size  # noqa: E402
 from bptui.spec.layers.conv import Conv1d, Conv2d, ConvTranspose2d  # noqa: E402
+from bptui.spec.layers.embedding import Embedding, PositionalEmbedding  # noqa: E402
 from bptui.spec.layers.norm import BatchNorm, GroupNorm  # noqa: E402
+from bptui.spec.layers.norm_features import LayerNorm, RMSNorm  # noqa: E402
 from bptui.spec.layers.pool import AveragePool, GlobalPool, MaxPool, Upsample  # noqa: E402
+from bptui.spec.layers.recurrent import GRU, LSTM, RNN, TimePool  # noqa: E402
 from bptui.spec.shapes import infer  # noqa: E402
 
 ROWS, TOKENS = 32, 1000
@@ -74,6 +78,19 @@ CASES: dict[str, Case] = {
     "batch_norm": Case(BatchNorm(), PICTURE),
     "batch_norm of rows": Case(BatchNorm(), ROW),
     "group_norm": Case(GroupNorm(groups=4), PICTURE),
+    "rnn": Case(RNN(units=64), SEQUENCE, 1.0),
+    "rnn relu": Case(RNN(units=64, nonlinearity="relu"), SEQUENCE, 1.0),
+    "lstm": Case(LSTM(units=64), SEQUENCE, 1.0),
+    "lstm bidirectional": Case(LSTM(units=64, bidirectional=True), SEQUENCE, 1.0),
+    "gru": Case(GRU(units=64), SEQUENCE, 1.0),
+    "time_pool": Case(TimePool(), SEQUENCE),
+    "embedding": Case(Embedding(units=64, vocabulary=TOKENS), IDS),
+    "positional_embedding": Case(PositionalEmbedding(), SEQUENCE),
+    "attention": Case(Attention(heads=4), SEQUENCE),
+    "attention causal": Case(Attention(heads=4, causal=True), SEQUENCE),
+    "transformer_block": Case(TransformerBlock(heads=4), SEQUENCE),
+    "layer_norm": Case(LayerNorm(), SEQUENCE),
+    "rms_norm": Case(RMSNorm(), SEQUENCE),
 }
 
 
