@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bptui.runs.info import RunError, RunInfo, write_info
-from bptui.runs.paths import make_runs_root, new_id, socket_addresses
+from bptui.runs.paths import make_runs_root, new_id, socket_addresses, whole
 from bptui.runs.ring import Ring
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _launch(name: str, *, hub: bool, **fields: Any) -> Path:
             raise RunError(f"{run}: {error.strerror}") from None
     else:
         raise RunError(f"{root}: no free name for a run")
-    try:
+    with whole(run, str(run)):
         hub_address, trainer_address = socket_addresses(run)
         Ring.create(run / "ring").close()
         write_info(run, RunInfo(
@@ -106,12 +106,6 @@ def _launch(name: str, *, hub: bool, **fields: Any) -> Path:
         ))  # fmt: skip
         if hub:
             start_hub(run)
-    except OSError as error:
-        shutil.rmtree(run, ignore_errors=True)
-        raise RunError(f"{run}: {error.strerror or error}") from None
-    except BaseException:
-        shutil.rmtree(run, ignore_errors=True)
-        raise
     return run
 
 

@@ -24,7 +24,7 @@ from bptui.runs.info import Parent, RunError, read_info, write_info
 from bptui.runs.interventions import Change, change_of, told
 from bptui.runs.load import Loaded, load
 from bptui.runs.log import BlockKind
-from bptui.runs.paths import new_id, socket_addresses
+from bptui.runs.paths import new_id, socket_addresses, whole
 from bptui.runs.ring import Ring
 
 
@@ -45,7 +45,7 @@ def make(
     name = new_id(str(info.spec.get("experiment", {}).get("name") or info.title))
     sweep(root)
     hidden = root / f".branch-{secrets.token_hex(6)}"
-    try:
+    with whole(hidden, f"{info.id}: no branch could be made"):
         hidden.mkdir()
         loaded = load(parent)
         _write_events(hidden / "events.jsonl", loaded, step, changes, past)
@@ -62,12 +62,6 @@ def make(
             trainer_address=trainer_address, parent=Parent(info.id, step), end=None,
         ))  # fmt: skip
         os.rename(hidden, run)
-    except OSError as error:
-        shutil.rmtree(hidden, ignore_errors=True)
-        raise RunError(f"{info.id}: no branch could be made ({error.strerror or error})") from None
-    except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
-        raise
     return run
 
 

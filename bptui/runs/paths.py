@@ -8,8 +8,10 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bptui.runs.info import RunError
@@ -94,3 +96,18 @@ def remove_socket(address: str) -> None:
     with contextlib.suppress(OSError):
         if address and stat.S_ISSOCK(os.lstat(address).st_mode):
             os.unlink(address)
+
+
+@contextlib.contextmanager
+def whole(folder: Path, failure: str) -> Iterator[None]:
+    """What is made in ``folder`` is whole or is nothing: whatever goes wrong inside, the folder goes with it.
+
+    A disk that does not take it is a RunError in one line that begins with ``failure``.
+    """
+    try:
+        yield
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise RunError(f"{failure}: {error.strerror or error}") from None
+        raise

@@ -216,7 +216,7 @@ def test_a_branch_that_was_not_finished_is_no_run(tmp_path: Path, monkeypatch: p
     before = driver.state
     with monkeypatch.context() as patch:
         patch.setattr(branches, "write_info", full)
-        with pytest.raises(NotNow, match=r"no branch could be made \(No space left"):
+        with pytest.raises(NotNow, match=r"no branch could be made: No space left"):
             driver.ask(Set(key="lr", value=0.01))
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     same(driver.state, before)
