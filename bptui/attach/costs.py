@@ -19,9 +19,9 @@ _ENOUGH = 5
 STRETCHES = 48
 #: Stretches that are taken from the updates between two samples.
 _FRESH = 12
-#: What an update costs by being seen at all, in times of what its last hook takes: the other half of what is done is
-#: in ``backward``, and both take the caches from the script. Held against a loop that goes with and without.
-HOT = 2.5
+#: What an update costs by being seen at all, in times of what its last hook takes where it goes on to ask, which makes
+#: that hook a slow one: the rest is in ``backward``, and in the caches that both take from the script.
+HOT = 1.25
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ class Costs:
             return
         costs = self._cost.setdefault(sample.histograms, deque(maxlen=REMEMBERED))
         costs.append(max(seconds - statistics.median(self._rounds), sample.floor))
-        self._charge(sample, costs[0] if len(costs) == 1 else self.of(histograms=sample.histograms, floor=sample.floor))
+        self._charge(sample, self.of(histograms=sample.histograms, floor=sample.floor))
 
     def _charge(self, sample: Sample, seconds: float) -> None:
         self.spent += seconds
