@@ -31,16 +31,21 @@ IN_BLOCKS = frozenset({"conv1d", "conv2d", "conv_transpose2d"})
 def products(engine: Engine) -> list[int]:
     """Multiply-adds that each layer of ``engine`` makes of one sample: its weights, at each place of its output.
 
-    A recurrent layer goes step by step, so each of its products is of one step. Where NumPy has convolutions, all else
+    A recurrent layer goes step by step, so its products are of one matrix at one step each. Where NumPy has convolutions, all else
     is little beside blocks that a second thread makes slower: nothing counts.
     """
     if engine.name == "numpy" and any(layer.kind in IN_BLOCKS for layer in engine.layers):
         return []
     found = []
     for layer in engine.layers:
-        places = 1 if layer.kind in STEP_BY_STEP else size(layer.shape) // max(1, layer.units)
-        found.append(sum(each.size for each in layer.weights if len(each.shape) > 1) * places)
+        places = size(layer.shape) // max(1, layer.units)
+        found.append(of_layer(layer.kind, [each.size for each in layer.weights if len(each.shape) > 1], places))
     return found
+
+
+def of_layer(kind: str, weights: Sequence[int], places: int) -> int:
+    """Of one sample: ``weights`` are the sizes of the layer's matrices, ``places`` those at which they are applied."""
+    return max(weights, default=0) if kind in STEP_BY_STEP else sum(weights) * places
 
 
 def of_widths(widths: Sequence[int]) -> list[int]:
