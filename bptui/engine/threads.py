@@ -31,8 +31,8 @@ IN_BLOCKS = frozenset({"conv1d", "conv2d", "conv_transpose2d"})
 def products(engine: Engine) -> list[int]:
     """Multiply-adds that each layer of ``engine`` makes of one sample: its weights, at each place of its output.
 
-    A recurrent layer goes step by step, so its products are of one matrix at one step each. Where NumPy has convolutions, all else
-    is little beside blocks that a second thread makes slower: nothing counts.
+    A recurrent layer goes step by step, so its products are of one matrix at one step each. Where NumPy has
+    convolutions, all else is little beside blocks that a second thread makes slower: nothing counts.
     """
     if engine.name == "numpy" and any(layer.kind in IN_BLOCKS for layer in engine.layers):
         return []
