@@ -94,13 +94,14 @@ class Breaks:
         """What conditions are now: those of ``texts``, then the armed ones."""
         names = tuple(layers)
 
-        def row(condition: Condition) -> CheckedRow:
+        def row(condition: Condition, every: int = 0) -> CheckedRow:
             parts = condition.parts(scalars, functions, self._past)
             return CheckedRow(
                 condition.text, condition.value(scalars, functions, self._past),
                 tuple(
                     PartRow(f"{part.text} {part.sign}".strip(), part.value, part.limit, part.holds) for part in parts
                 ),
+                every=every,
             )  # fmt: skip
 
         def tried(text: str) -> CheckedRow:
@@ -109,7 +110,7 @@ class Breaks:
             except ConditionError as error:
                 return CheckedRow(text, error=str(error), at=error.at)
 
-        return tuple(map(tried, texts[:MOST_ARMED])), tuple(row(one.condition) for one in self._all)
+        return tuple(map(tried, texts[:MOST_ARMED])), tuple(row(one.condition, int(one.enabled)) for one in self._all)
 
 
 def functions(sampler: Sampler) -> dict[str, Callable[[str], float | None]]:
