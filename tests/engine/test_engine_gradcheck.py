@@ -15,7 +15,7 @@ from bptui.spec.layers import GEOMETRY
 
 
 def test_every_gradient_is_a_central_difference(engine_name: Any) -> None:
-    rows = check_all([engine_name], samples=10)
+    rows = check_all([engine_name], samples=6)
     assert {row.subject for row in rows} == {subject.name for subject in subjects()}
     kinds = {str(layer.__struct_config__.tag) for subject in subjects() for layer in subject.experiment.model}
     assert kinds == set(GEOMETRY)
