@@ -1,0 +1,90 @@
+"""Inside a layer of a paused run, in both engines: gates, attention, δ through time, with the tokens of the sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_rewind import Driver
+
+from bptui.protocol import messages as m
+from bptui.protocol.framing import Frame
+from bptui.trainer.inspect import see
+
+SPEC = """
+[data]
+source = "romeo-and-juliet"
+window = 12
+[[model]]
+type = "embedding"
+units = 4
+vocabulary = 62
+[[model]]
+type = "lstm"
+units = 4
+[[model]]
+type = "attention"
+heads = 2
+causal = true
+[[model]]
+type = "dense"
+units = 62
+[loss]
+name = "cross_entropy"
+[stop]
+epochs = 1
+"""
+
+
+@pytest.fixture(params=["numpy", "torch"])
+def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    if request.param == "torch":
+        pytest.importorskip("torch")
+    spec = tmp_path / "spec.toml"
+    spec.write_text(SPEC)
+    made = Driver(tmp_path / "run", str(request.param), [], spec=str(spec))
+    yield made
+    made.close()
+
+
+def asked(driver: Driver, **fields: Any) -> tuple[m.Insides, dict[str, np.ndarray[Any, Any]]]:
+    message, body = see(driver.trainer, m.Inside(**fields))
+    assert isinstance(message, m.Insides)
+    return message, {name: Frame(message, body).array(ref) for name, ref in message.arrays.items()}
+
+
+def test_gates_attention_and_delta_of_one_sample(driver: Driver) -> None:
+    driver.ask(m.Step(count=2))
+    first, arrays = asked(driver, layer=1)
+    assert (first.name, first.axes, first.samples) == ("gate.input", ("unit", "step"), 16)
+    assert arrays["values"].shape == (4, 12) and 0 < arrays["values"].min() < arrays["values"].max() < 1
+    vocabulary, batch = driver.trainer.setup.data.vocabulary, driver.trainer.engine.tensor("x", 0)
+    assert vocabulary is not None and batch is not None
+    for sample in (0, 5):
+        reply, arrays = asked(driver, layer=1, name="state", sample=sample)
+        assert reply.column_names == tuple(vocabulary[token] for token in batch[sample])
+        state = driver.trainer.engine.tensor("a", 1)
+        assert state is not None
+        np.testing.assert_allclose(arrays["values"], state[sample].T, atol=1e-6)
+    _, arrays = asked(driver, layer=1, name="delta.time", sample=5)
+    assert arrays["values"].shape == (1, 12) and arrays["mean"].shape == (12,) and (arrays["values"] > 0).all()
+    reply, arrays = asked(driver, layer=2, page=1)
+    assert (reply.name, reply.page, reply.pages, reply.page_name) == ("attention", 1, 2, "head")
+    assert reply.row_names == reply.column_names and not arrays["values"][np.triu_indices(12, 1)].any()
+    np.testing.assert_allclose(arrays["values"].sum(1), 1.0, rtol=1e-5)
+
+
+def test_layers_and_moments_that_have_nothing_say_so(driver: Driver) -> None:
+    driver.ask(m.Step())
+    reply, arrays = asked(driver, layer=3)
+    assert not arrays and "type dense has nothing inside" in reply.note
+    for _ in range(2):  # the batch, and the embedding's forward
+        driver.ask(m.MicroStep())
+    driver.trainer.seen.forget()
+    reply, arrays = asked(driver, layer=1)
+    assert not arrays and reply.missing == 1
+    driver.ask(m.MicroStep())
+    reply, _ = asked(driver, layer=1)
+    assert "gate.forget" in reply.names and "delta.time" not in reply.names
