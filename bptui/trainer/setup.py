@@ -12,7 +12,7 @@ from bptui.runs.info import RunInfo
 from bptui.spec.check import Problem
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.load import SpecError, from_dict, title
-from bptui.spec.shapes import Placed, ShapeError, infer, layer_names, outputs_of
+from bptui.spec.shapes import BATCH, Placed, ShapeError, infer, layer_names, outputs_of
 
 if TYPE_CHECKING:
     from bptui.data import DataSet
@@ -96,6 +96,11 @@ def _fits(experiment: Experiment, data: DataSet) -> tuple[Placed, ...]:
         placed = infer(experiment.model, data.shape or (data.features,), data.vocabulary is not None)
     except ShapeError as error:
         raise SetupError(str(Problem(f"model.{names[error.layer]}", error.key, str(error)))) from None
+    for place in placed:
+        known, tokens = getattr(place.layer, "vocabulary", None), len(data.vocabulary or ())
+        if known is not None and BATCH in place.sources and known < tokens:
+            message = f"{data.name} has {tokens:,} tokens, got {known:,}"
+            raise SetupError(str(Problem(f"model.{place.name}", "vocabulary", message)))
     given = outputs_of(placed, isinstance(experiment.loss, CrossEntropy))
     if given != needed:
         raise SetupError(

@@ -12,6 +12,7 @@ from test_rewind import Driver
 from bptui.protocol import messages as m
 from bptui.protocol.framing import Frame
 from bptui.trainer.inspect import see
+from bptui.trainer.setup import SetupError
 
 SPEC = """
 [data]
@@ -88,3 +89,10 @@ def test_layers_and_moments_that_have_nothing_say_so(driver: Driver) -> None:
     driver.ask(m.MicroStep())
     reply, _ = asked(driver, layer=1)
     assert "gate.forget" in reply.names and "delta.time" not in reply.names
+
+
+def test_more_tokens_than_an_embedding_has_rows_are_one_clear_line(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.toml"
+    spec.write_text(SPEC)
+    with pytest.raises(SetupError, match=r"^\[model.embedding1\] vocabulary: .* has 62 tokens, got 50$"):
+        Driver(tmp_path / "run", "numpy", ["model.embedding1.vocabulary=50"], spec=str(spec))
