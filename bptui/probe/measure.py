@@ -19,8 +19,8 @@ from bptui.runs.ring import Record, Ring
 
 #: The dead units of a layer are named when they are more than this share of it.
 NAMED_SHARE = 0.1
-#: What looks for breakpoints get while some are about layers, as against 0.65 and 0.35: a sixth of the budget.
-LOOK_PART = 0.2
+#: What looks for breakpoints get while some are about layers, as against 0.65 and 0.35: a tenth of the budget.
+LOOK_PART = 0.11
 _RATIO, _DEAD, _UNITS, _SEEN = map(TABLE_COLUMNS.index, ("update_ratio", "dead", "units", "seen"))
 
 

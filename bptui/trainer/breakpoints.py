@@ -33,7 +33,7 @@ from bptui.trainer.state_look import of_update
 EACH_STEP = frozenset({"loss", "step", "epoch", "lr"})
 SHARE = 0.003
 """Of the run's time that evaluating may take …"""
-LEAST_SECONDS, MOST_SECONDS = 0.02, 0.25
+LEAST_SECONDS, MOST_SECONDS = 0.02, 0.5
 """… as far as these bounds between two times allow."""
 MOST_PENDING = 1 << 16
 MOST_ARMED = 100
