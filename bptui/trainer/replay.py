@@ -47,6 +47,11 @@ class Outcome(NamedTuple):
     """The keyframe that could not be read, so that it began from one before."""
 
 
+def _without_weights(spec: dict[str, Any]) -> dict[str, Any]:
+    """A keyframe has all parameters: the file that they once came from may be gone."""
+    return {**spec, "experiment": {**spec.get("experiment", {}), "weights": ""}}
+
+
 class Replayed:
     """A course that starts from a keyframe of a run, and the changes that were made on its way."""
 
@@ -67,12 +72,14 @@ class Replayed:
         self.frames = {frame.step: frame for frame in frames}
         begins = frames[:1] if first else keyframes.before(run, self.to - 1)
         if not begins or begins[0].step > self.to:
-            raise ReplayError(f"{self.info.id}: no keyframe before step {self.to:,}: nothing to begin from")
+            why = "begin from" if self.to else "compare"
+            raise ReplayError(f"{self.info.id}: no keyframe before step {self.to:,}: nothing to {why}")
         self.passed_over = ""
         """The keyframe nearest to the step, where it cannot be read: it began from one before."""
         try:
             engine = str(self.info.actual.get("engine", self.info.engine))
-            setup = prepare(msgspec.structs.replace(self.info, engine=engine, weights=""))
+            spec = _without_weights(self.info.spec)
+            setup = prepare(msgspec.structs.replace(self.info, engine=engine, weights="", spec=spec))
             self.course = Course(setup)
             self._begin(begins)
         except (SetupError, RunError, ValueError) as error:
