@@ -139,3 +139,10 @@ def with_right_checksums(data: bytes) -> bytes:
         out += data[at : at + 4] + body + zlib.crc32(body).to_bytes(4, "big")
         at += 12 + size
     return bytes(out)
+
+
+@pytest.mark.parametrize("rest", [b" " * 20_000, b" #\n" * 7_000, b"1 " * 10_000])
+def test_what_is_no_header_is_refused_at_once(tmp_path: Path, rest: bytes) -> None:
+    (tmp_path / "p.pgm").write_bytes(b"P5" + rest + b"x")
+    with pytest.raises(DataError, match="damaged"):
+        read_picture(tmp_path / "p.pgm")
