@@ -20,6 +20,8 @@ from bptui.data.wav import Sound, read_wav
 from bptui.spec.experiment import Data
 
 FRAME_S, HOP_S = 0.025, 0.010
+#: Fewer samples a second have no frame of 25 ms: a rate that was meant in kHz.
+LEAST_RATE = 100
 #: Power that is added before the logarithm: that of a hiss of the last bit of 16.
 FLOOR = 1e-7
 #: Where ``data.window`` does not say how long a sample is: so many of a hundred samples are not cut.
@@ -108,6 +110,8 @@ def _all(found: Listing, data: Data) -> tuple[int, list[npt.NDArray[np.float32]]
                 f"{sample.path}: {own:,} samples a second, {first} has {rate:,};"
                 f" data.sample_rate = {min(own, rate)} converts them all"
             )
+        if rate < LEAST_RATE:
+            raise DataError(f"{sample.path}: {rate} samples a second; expected at least {LEAST_RATE} (Hz, not kHz)")
         features.append(log_mel(resampled(sound, own, rate), rate, data.mels))
     assert rate is not None
     return rate, features

@@ -155,3 +155,10 @@ def test_an_empty_sound_in_a_folder_is_named(spoken: Path) -> None:
     (spoken / "2_bob_3.wav").write_bytes(b"")
     with pytest.raises(DataError, match=r"2_bob_3.wav: the sound is empty \(0 bytes\)"):
         load(Data(source=str(spoken)))
+
+
+@pytest.mark.parametrize("rate", [1, 16, 50])
+def test_a_rate_in_kilohertz_is_told(spoken: Path, rate: int) -> None:
+    with pytest.raises(DataError, match=rf"{rate} samples a second; expected at least 100 \(Hz, not kHz\)"):
+        load(Data(source=str(spoken), sample_rate=rate))
+    assert len(load(Data(source=str(spoken), sample_rate=100, validation=0)).train) == 24
