@@ -64,6 +64,7 @@ def sequences(path: Path, arrays: Mapping[str, tuple[Values, Values]], extra: Ma
     ``lengths`` (``lengths_test`` …) says how many steps of each row are there; ``y`` may be ids (N, T), −1 for none.
     """
     vocabulary = tuple(map(str, extra["vocabulary"].tolist())) if "vocabulary" in extra else None
+    per_step = _a_target_a_step(*arrays["train"])
     parts = {}
     for part, (x, y) in arrays.items():
         axes = 2 if vocabulary is not None else 3
@@ -90,16 +91,19 @@ def sequences(path: Path, arrays: Mapping[str, tuple[Values, Values]], extra: Ma
                 if vocabulary is not None
                 else np.where(there[:, :, None], x.astype(np.float32), np.nan)
             )
+            if per_step and _a_target_a_step(x, y):
+                y = np.where(there, y.astype(np.int64), -1)
         parts[part] = Rows(as_rows(x), y, None if lengths is None else lengths.astype(np.intp))
     shape = tuple(int(n) for n in arrays["train"][0].shape[1:])
-    per_step = (
-        parts["train"].y.ndim == 2 and parts["train"].y.shape[1] == shape[0] and parts["train"].y.dtype.kind in "iu"
-    )
     return Raw(
         name=path.name, train=parts["train"], validation=parts.get("validation"), test=parts.get("test"),
         shape=shape, vocabulary=vocabulary, task="sequence_labelling" if per_step else None,
         notes=(f"sequences of {shape[0]} steps" + (f" × {shape[1]} features" if len(shape) > 1 else ""),),
     )  # fmt: skip
+
+
+def _a_target_a_step(x: Values, y: Values) -> bool:
+    return y.ndim == 2 and y.shape[1] == x.shape[1] and y.dtype.kind in "iu"
 
 
 def read_npy(path: Path, data: Data) -> Raw:

@@ -70,7 +70,7 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
         raw = _closed(raw, train_rows, notes)
     for rows in (raw.train, raw.validation, raw.test):
         if rows is not None:
-            _check_finite(raw, rows, missing_allowed=data.missing == "mean" or rows.lengths is not None)
+            _check_finite(raw, rows, missing_allowed=data.missing == "mean")
     scaler = _scaler(raw, data, train_rows)
 
     def part(rows: Rows, y: Values, indices: Indices) -> Part:
@@ -187,7 +187,7 @@ def _kind(raw: Raw, data: Data) -> Kind:
 
 
 def _check_finite(raw: Raw, rows: Rows, *, missing_allowed: bool) -> None:
-    """Every feature a finite number (or NaN, where the mean is to stand in for it)."""
+    """Every feature a finite number (or NaN: beyond the end, or where the mean is to stand in for it)."""
     if rows.x.dtype.kind != "f":
         return
     spaced = np.union1d(np.arange(0, len(rows), raw.overlap), [len(rows) - 1])  # of windows those that cover all
@@ -195,6 +195,9 @@ def _check_finite(raw: Raw, rows: Rows, *, missing_allowed: bool) -> None:
         good = np.isfinite(block)
         if missing_allowed:
             good |= np.isnan(block)
+        elif rows.lengths is not None and raw.shape is not None:
+            lengths = rows.lengths[spaced[start : start + len(block)], None]
+            good |= np.isnan(block) & (np.arange(block.shape[1]) >= lengths * (block.shape[1] // raw.shape[0]))
         if not good.all():
             row, column = (int(at) for at in np.argwhere(~good)[0])
             value = float(block[row, column])

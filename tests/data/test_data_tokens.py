@@ -221,3 +221,24 @@ def test_archives_of_sequences_and_of_tokens(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", x=x, y=np.arange(10) % 2, lengths=lengths + 1)
     with pytest.raises(DataError, match="lengths from 2 to 5, expected 1–4"):
         load(Data(source=str(tmp_path / "s.npz")))
+
+
+def test_what_lies_beyond_a_sequence_of_an_archive_is_no_target(tmp_path: Path) -> None:
+    lengths, y = np.array([3, 1, 2, 3]), np.arange(12, dtype=np.uint8).reshape(4, 3) % 2
+    np.savez(tmp_path / "s.npz", x=np.ones((4, 3, 2)), y=y, lengths=lengths, x_test=np.ones((1, 3, 2)), y_test=y[:1])
+    data = load(Data(source=str(tmp_path / "s.npz"), validation=0))
+    assert data.train.y.tolist() == [[0, 1, 0], [1, -1, -1], [0, 1, -1], [1, 0, 1]]
+    assert data.test is not None and data.test.y.tolist() == [[0, 1, 0]]
+
+
+def test_a_missing_value_inside_a_padded_sequence_is_told(tmp_path: Path) -> None:
+    x = np.ones((4, 3, 2))
+    x[1, 1:] = np.nan  # beyond its end
+    arrays = {"y": np.arange(4) % 2, "lengths": np.array([3, 1, 2, 3])}
+    np.savez(tmp_path / "s.npz", x=x, **arrays)
+    assert len(load(Data(source=str(tmp_path / "s.npz"), validation=0)).train) == 4
+    x[2, 1, 0] = np.nan
+    np.savez(tmp_path / "s.npz", x=x, **arrays)
+    with pytest.raises(DataError, match=r"row 3, step 2, column 1: a missing value"):
+        load(Data(source=str(tmp_path / "s.npz"), validation=0))
+    assert len(load(Data(source=str(tmp_path / "s.npz"), validation=0, missing="mean")).train) == 4
