@@ -17,6 +17,7 @@ import numpy as np
 from bptui.data.errors import DataError
 from bptui.data.memory import available
 from bptui.data.raw import Raw, Rows, Values, as_rows, channels_first, channels_last
+from bptui.data.textlines import MOST_BYTES
 from bptui.spec.experiment import Data
 
 #: Names of features and labels, in the order they are tried; lower case.
@@ -40,6 +41,9 @@ def read_npz(path: Path) -> Raw:
         # Opened here: of a broken archive np.load would leave the file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = list(archive.files)
+            if (unpacked := sum(each.file_size for each in archive.zip.infolist())) > MOST_BYTES:
+                size = f"{unpacked / 2**30:,.3g} GB once unpacked, more than {MOST_BYTES / 2**30:.3g}"
+                raise DataError(f"{path}: has {size}; as .npy it is read by memory map")
             pairs = _pairs(names)
             if "train" not in pairs:
                 shown = ", ".join(sorted(names)[:8]) or "nothing"

@@ -7,6 +7,7 @@ a time and kept as ids of one or two bytes, in a file where they do not fit into
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from bptui.data import cache
 from bptui.data.errors import DataError
 from bptui.data.raw import Raw, Rows, Values
-from bptui.data.textlines import opened
+from bptui.data.textlines import opened, whole
 from bptui.data.vocabulary import MOST_CHARACTERS, MOST_WORDS, Encoder, known, reserved, tokens_of
 from bptui.spec.experiment import Data
 
@@ -24,6 +25,7 @@ WINDOW = 64
 CHUNK_BYTES = 4 << 20
 #: Code points that there are.
 _CODE_POINTS = 0x110000
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def read_long(path: Path, data: Data) -> Raw:
@@ -105,20 +107,21 @@ def _characters(path: Path, data: Data) -> tuple[Values, tuple[str, ...], tuple[
 def _chunks(path: Path, encoding: str) -> Iterator[npt.NDArray[np.int64]]:
     """Code points of the text, a few million at a time; line ends are ``\\n``."""
     decoder = decoder_of(encoding)
-    before, carried = 0, ""
+    before, carried, begun = 0, "", False
     with opened(path) as file:
         while True:
             block = file.read(CHUNK_BYTES)
             try:
                 text = carried + decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
                 raise undecodable(path, error, encoding, before) from None
+            if not begun:
+                text, begun = text.removeprefix("\ufeff"), bool(text)
             before += block.count(b"\n")
             # A \r at the end may belong to a \n that is still to come.
             carried = "\r" if block and text.endswith("\r") else ""
             text = text[: len(text) - len(carried)].replace("\r\n", "\n").replace("\r", "\n")
-            if "\0" in text:
-                raise DataError(f"{path}: holds NUL bytes; not a text file")
+            _check(path, text, encoding)
             if text:
                 yield np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64)
             if not block:
@@ -127,13 +130,25 @@ def _chunks(path: Path, encoding: str) -> Iterator[npt.NDArray[np.int64]]:
 
 def decoder_of(encoding: str) -> codecs.IncrementalDecoder:
     try:
-        return codecs.getincrementaldecoder(encoding)()
+        found = codecs.lookup(encoding)
+        if found._is_text_encoding and found.incrementaldecoder is not None:
+            return found.incrementaldecoder()
     except (LookupError, ValueError):
-        raise DataError(f"data.encoding = {encoding!r}: no such encoding, such as utf-8, latin-1 or cp1252") from None
+        pass
+    raise DataError(f"data.encoding = {encoding!r}: no such encoding, such as utf-8, latin-1 or cp1252")
 
 
-def undecodable(path: Path, error: UnicodeDecodeError, encoding: str, lines_before: int = 0) -> DataError:
-    """What to say of a byte that is not text."""
+def _check(path: Path, text: str, encoding: str) -> None:
+    if "\0" in text:
+        raise DataError(f"{path}: holds NUL bytes; not a text file")
+    if not text.isascii() and _HALF_PAIR.search(text):
+        raise DataError(f"{path}: is not {encoding.upper()} (half a surrogate pair); see data.encoding")
+
+
+def undecodable(path: Path, error: UnicodeError, encoding: str, lines_before: int = 0) -> DataError:
+    """What to say of a byte that is not text, or of a text that does not begin as this encoding does."""
+    if not isinstance(error, UnicodeDecodeError):
+        return DataError(f"{path}: is not {encoding.upper()} ({str(error).splitlines()[0]}); see data.encoding")
     line = lines_before + bytes(error.object[: error.start]).count(b"\n") + 1
     byte = error.object[error.start]
     hint = "data.encoding = 'latin-1' reads any byte" if encoding.lower().startswith("utf") else "see data.encoding"
@@ -156,13 +171,12 @@ def whole_text(path: Path, encoding: str) -> str:
     """All of a text, with ``\\n`` at the ends of lines; DataError names the line that cannot be decoded."""
     decoder_of(encoding)
     with opened(path) as file:
-        content = file.read()
+        content = whole(file, path)
     if not content.strip():
         raise DataError(f"{path}: the text is empty")
     try:
         text = content.decode(encoding)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise undecodable(path, error, encoding) from None
-    if "\0" in text:
-        raise DataError(f"{path}: holds NUL bytes; not a text file")
+    _check(path, text, encoding)
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

@@ -13,6 +13,9 @@ from bptui.data.errors import DataError
 
 #: A longer line is no row of a table. (A row of a 224×224 colour picture has about 600 kB.)
 LONGEST_LINE = 8 << 20
+#: More than this is not read into memory at once: a few packed megabytes can claim any size.
+MOST_BYTES = 4 << 30
+_PIECE_BYTES = 16 << 20
 _MARKS = {
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK\x03\x04": "a zip archive", b"\x89PNG": "a picture",
     b"%PDF": "a PDF", b"\xff\xd8\xff": "a picture", b"\xd0\xcf\x11\xe0": "an old Office file", b"SQLite": "a database",
@@ -36,6 +39,16 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise DataError(f"{path}: {what}") from None
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from None
+
+
+def whole(file: IO[bytes], path: Path) -> bytes:
+    """All of it, at most MOST_BYTES."""
+    content = bytearray()
+    while piece := file.read(_PIECE_BYTES):
+        content += piece
+        if len(content) > MOST_BYTES:
+            raise DataError(f"{path}: has more than {MOST_BYTES / 2**30:.3g} GB once unpacked; split it into parts")
+    return bytes(content)
 
 
 def lines(file: IO[bytes], path: Path) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
-from bptui.data import Batches, DataError, DataSet, cache, load, longtext
+from bptui.data import Batches, DataError, DataSet, arrays, cache, load, longtext, textlines
 from bptui.spec.experiment import CrossEntropy, Data, MeanSquaredError
 
 SONG = "Row, row, row your boat,\ngently down the stream.\n" * 20
@@ -242,3 +244,48 @@ def test_a_missing_value_inside_a_padded_sequence_is_told(tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"row 3, step 2, column 1: a missing value"):
         load(Data(source=str(tmp_path / "s.npz"), validation=0))
     assert len(load(Data(source=str(tmp_path / "s.npz"), validation=0, missing="mean")).train) == 4
+
+
+# -- encodings and sizes -------------------------------------------------------------------------------
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_mark_of_byte_order_is_no_character(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "t.txt").write_text("abc" * 50, encoding=encoding)
+    data = load(Data(source=str(tmp_path / "t.txt"), level="char", window=5, encoding=encoding.removesuffix("-sig")))
+    assert data.vocabulary == ("<unk>", "a", "b", "c")
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+@pytest.mark.parametrize(
+    ("encoding", "content", "told"),
+    [
+        ("rot13", b"abc " * 50, "data.encoding = 'rot13': no such encoding"),
+        ("base64", b"abc " * 50, "data.encoding = 'base64': no such encoding"),
+        ("undefined", b"abc " * 50, "is not UNDEFINED"),
+        ("unicode_escape", rb"\ud800 " * 50, "half a surrogate pair"),
+    ],
+)
+def test_an_encoding_that_cannot_be_is_one_line(
+    tmp_path: Path, level: Literal["char", "word"], encoding: str, content: bytes, told: str
+) -> None:
+    (tmp_path / "t.txt").write_bytes(content)
+    data = Data(source=str(tmp_path / "t.txt"), level=level, task="next_token", window=5, encoding=encoding)
+    with pytest.raises(DataError, match=told) as found:
+        load(data)
+    assert "\n" not in str(found.value)
+
+
+def test_utf_16_without_its_mark_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes(("abcd" * 50).encode("utf-16-le"))
+    with pytest.raises(DataError, match=r"t.txt: is not UTF-16 \(.*BOM\); see data.encoding"):
+        load(Data(source=str(tmp_path / "t.txt"), level="char", window=5, encoding="utf-16"))
+
+
+def test_what_is_packed_small_is_not_unpacked_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(textlines, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(arrays, "MOST_BYTES", 1 << 20)
+    (tmp_path / "t.txt.gz").write_bytes(gzip.compress(b"a " * (1 << 20)))
+    with pytest.raises(DataError, match=r"t.txt.gz: has more than 0.000977 GB once unpacked"):
+        longtext.whole_text(tmp_path / "t.txt.gz", "utf-8")
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros((1000, 400)), y=np.zeros(1000))
+    with pytest.raises(DataError, match=r"x.npz: has 0.00299 GB once unpacked, more than 0.000977; as .npy"):
+        load(Data(source=str(tmp_path / "x.npz")))
