@@ -14,6 +14,8 @@ from bptui.spec.shapes import BATCH_NAME, Placed, ShapeError, infer, outputs_of,
 from bptui.spec.sources import SOURCES, source_of
 
 MAX_UNITS = 1 << 20
+#: The most of what a layer may be made of, by its key.
+MOST = {"units": MAX_UNITS, "feed": MAX_UNITS, "layers": 256, "vocabulary": 1 << 24}
 LOGITS_LOSSES = (CrossEntropy, BinaryCrossEntropy)
 _NAME = re.compile(r"[^\W\d][\w\-]{0,63}")
 
@@ -42,7 +44,8 @@ def check(experiment: Experiment, sample: Shape | None = None) -> list[Problem]:
     """
     model = list(_model(experiment)) or list(_shapes(experiment, sample))
     return [
-        *_data(experiment), *model, *(() if model else _head(experiment)), *_loss(experiment),
+        *_data(experiment), *model, *(() if model else _head(experiment)),
+        *_loss(experiment, 0 if model else given_units(experiment, sample)),
         *_optimizer(experiment), *_schedule(experiment), *_stop(experiment),
     ]  # fmt: skip
 
@@ -94,9 +97,10 @@ def _model(experiment: Experiment) -> Iterator[Problem]:
         seen.add(name)
         if name == BATCH_NAME:
             yield Problem(table, "name", f"{BATCH_NAME!r} is what the batch is called")
-        units = getattr(layer, "units", 1)
-        if not 1 <= units <= MAX_UNITS:
-            yield Problem(table, "units", f"expected a whole number from 1 to {MAX_UNITS:,}, got {units}")
+        for key, most in MOST.items():
+            value = getattr(layer, key, None)
+            if value is not None and not 1 <= value <= most:
+                yield Problem(table, key, f"expected a whole number from 1 to {most:,}, got {value}")
         if isinstance(layer, Activated):
             yield from _within(table, 0, 1, dropout=layer.dropout)
         if isinstance(layer, Weighted):
@@ -164,11 +168,12 @@ def _head(experiment: Experiment) -> Iterator[Problem]:
         )
 
 
-def given_units(experiment: Experiment) -> int:
+def given_units(experiment: Experiment, sample: Shape | None = None) -> int:
     """Outputs of the model as the data count them; 0 where only the data can tell. Raises ShapeError."""
-    places = placed(experiment)
+    places = placed(experiment, sample)
     if places is None:
-        return int(getattr(experiment.model[-1], "units", 0))
+        last = experiment.model[-1]
+        return int(getattr(last, "units", 0)) * (2 if getattr(last, "bidirectional", False) else 1)
     return outputs_of(places, isinstance(experiment.loss, CrossEntropy))
 
 
@@ -186,12 +191,13 @@ def _expected_units(experiment: Experiment, task: str, outputs: int) -> int:
     return 1 if task == "binary" else outputs
 
 
-def _loss(experiment: Experiment) -> Iterator[Problem]:
+def _loss(experiment: Experiment, outputs: int) -> Iterator[Problem]:
+    """``outputs``: of the model; 0 where they are not known."""
     loss = experiment.loss
     if isinstance(loss, LOGITS_LOSSES):
         yield from _within("loss", 0, 1, label_smoothing=loss.label_smoothing)
-    if isinstance(loss, CrossEntropy) and loss.class_weights is not None and experiment.model:
-        classes = getattr(experiment.model[-1], "units", len(loss.class_weights))
+    if isinstance(loss, CrossEntropy) and loss.class_weights is not None:
+        classes = outputs or len(loss.class_weights)
         if len(loss.class_weights) != classes:
             yield Problem("loss", "class_weights", f"expected {classes} weights, got {len(loss.class_weights)}")
         elif min(loss.class_weights) < 0 or not all(map(math.isfinite, loss.class_weights)):

@@ -169,3 +169,27 @@ def test_a_number_too_long_to_read_is_a_bad_file(tmp_path: Path) -> None:
     path.write_text("[data]\nsamples = " + "9" * 5000)
     with pytest.raises(SpecError, match="not TOML"):
         load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        ({"type": "lstm", "units": 2, "layers": 10**5}, "layers: expected a whole number from 1 to 256, got 100000"),
+        ({"type": "embedding", "units": 2, "vocabulary": 10**15}, "vocabulary: expected a whole number from 1 to 16,"),
+        ({"type": "transformer_block", "feed": 10**9}, "feed: expected a whole number from 1 to 1,048,576, got"),
+    ],
+)
+def test_what_a_layer_is_made_of_has_bounds(layer: dict[str, object], told: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(told)):
+        parse({**MINIMAL, "data": {"source": "a.csv"}, "model": [layer, {"units": 2}]})
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_weights_of_classes_are_as_many_as_outputs(both: bool) -> None:
+    model = [{"type": "gru", "units": 2, "bidirectional": both}]
+    weights = [1.0] * (4 if both else 2)
+    table = {"data": {"source": "s.npz"}, "model": model, "loss": {"name": "cross_entropy", "class_weights": weights}}
+    assert parse(table).loss.class_weights == tuple(weights)  # type: ignore[union-attr]
+    table["loss"] = {"name": "cross_entropy", "class_weights": [1.0] * 3}
+    with pytest.raises(SpecError, match=f"expected {len(weights)} weights, got 3"):
+        parse(table)
