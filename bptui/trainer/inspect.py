@@ -274,7 +274,9 @@ def _none(trainer: Trainer, kind: str, layer: int) -> str:
     if trainer.engine.settings().get(f"freeze.{info.name}") and kind not in ("b", "W"):
         return f"{kind}: {info.name} is frozen, and so is all before it: nothing comes back so far"
     if kind in ("upstream", "gate", "delta"):
-        return f"{kind}: {info.name} has none: its loss gives δ whole"
+        last = layer == len(trainer.engine.layers) - 1
+        why = "its loss gives δ whole" if last else "neither it nor what is before it learns"
+        return f"{kind}: {info.name} has none: {why}"
     missing = "bias" if kind in ("b", "grad_b") else "weights"
     return f"{kind}: {info.name} ({info.kind}) has no {missing}"
 
@@ -405,8 +407,7 @@ def _shadow(trainer: Trainer, request: m.Shadow) -> Answer:
     errors = []
     for layer in layers:
         here, true = tensor(trainer, "delta", layer), exact.tensor("delta", layer)
-        assert true is not None
-        errors.append(None if here is None else books.relative_error(here, true))
+        errors.append(None if here is None or true is None else books.relative_error(here, true))
     return m.Shadowed(
         id=request.id, step=trainer.step, micro=trainer.micro_text, dtype=engine.dtype, errors=tuple(errors),
         loss=trainer.shown_loss, exact_loss=loss,

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.protocol.framing import Body
-from bptui.protocol.messages import ArrayRef, Lens, LensRow, LensSeen, Look, Looked, Refused
+from bptui.protocol.messages import ArrayRef, Lens, LensRow, LensSeen, Look, Looked
 from bptui.trainer import lens
 from bptui.trainer.evaluate import BLOCK, class_ids, confusion, predicted, predicted_ids, scores_of
+from bptui.trainer.inspect import CannotSee
 
 if TYPE_CHECKING:
     from bptui.data import Part
-    from bptui.trainer.control import Asked
     from bptui.trainer.loop import Trainer
 
 MOST_ROWS = 5000
@@ -30,35 +30,25 @@ MARGIN = 0.08
 """Of the data's extent, around them."""
 
 
-class _Cannot(ValueError):
-    """This data, or this model, has no such thing; one line."""
-
-
-def look(trainer: Trainer, request: Look, asked: Asked) -> None:
-    """Answer one ``Look``."""
+def look(trainer: Trainer, request: Look) -> tuple[Looked, bytes]:
+    """Answer one ``Look``. CannotSee: this data, or this model, has no such thing."""
     started = time.perf_counter()
     body = Body()
-    try:
-        arrays, part, samples = _LOOKS[request.kind](trainer, request, body)
-    except _Cannot as error:
-        refused = Refused(id=request.id, code="bad-request", message=str(error))
-        trainer.control.reply(asked.link, refused)
-        return
+    arrays, part, samples = _LOOKS[request.kind](trainer, request, body)
     seconds = time.perf_counter() - started
     if trainer.state == "RUNNING":
         trainer.probe.governor.spent += seconds
     data = trainer.setup.data
-    reply = Looked(
+    return Looked(
         id=request.id, kind=request.kind, step=trainer.step, part=part, samples=samples, seconds=seconds,
         arrays=arrays, names=_texts(data.class_names), features=_texts(data.feature_names),
-    )  # fmt: skip
-    trainer.control.reply(asked.link, reply, body.bytes())
+    ), body.bytes()  # fmt: skip
 
 
 def _confusion(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, ArrayRef], str, int]:
     data = trainer.setup.data
     if data.task not in ("classification", "binary"):
-        raise _Cannot(f"a confusion matrix needs classes; the task is {data.task}")
+        raise CannotSee(f"a confusion matrix needs classes; the task is {data.task}")
     name, part = ("validation", data.validation) if data.validation is not None else ("train", data.train)
     assert part is not None
     rows = _spaced(len(part), MOST_ROWS)
@@ -73,11 +63,13 @@ def _confusion(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, A
 def _boundary(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, ArrayRef], str, int]:
     data = trainer.setup.data
     if data.features != 2:
-        raise _Cannot(f"a decision boundary needs data with two features; {data.name} has {data.features}")
+        raise CannotSee(f"a decision boundary needs data with two features; {data.name} has {data.features}")
     if data.task not in ("classification", "binary"):
-        raise _Cannot(f"a decision boundary needs classes; the task is {data.task}")
+        raise CannotSee(f"a decision boundary needs classes; the task is {data.task}")
     columns, lines = max(2, min(request.columns, MOST_COLUMNS)), max(2, min(request.rows, MOST_LINES))
     sample = _rows(data.train, _spaced(len(data.train), MOST_ROWS))
+    if sample.dtype.kind in "iu":
+        raise CannotSee(f"a decision boundary needs measured features; those of {data.name} are tokens")
     low, high = np.asarray(sample, np.float64).min(axis=0), np.asarray(sample, np.float64).max(axis=0)
     margin = np.where(high > low, (high - low) * MARGIN, 1.0)
     low, high = low - margin, high + margin

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import socket
 import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,7 @@ from bptui.runs.interventions import Change
 from bptui.runs.ring import Record
 from bptui.trainer.changes import Value
 from bptui.trainer.checks import check
-from bptui.trainer.inspect import CannotSee, see
+from bptui.trainer.inspect import Answer, CannotSee, see
 from bptui.trainer.keep import keep
 from bptui.trainer.looks import look, through_lens
 from bptui.trainer.rewind import branch, go_to
@@ -53,46 +52,34 @@ class NotNow(ValueError):
 
 
 def answer(trainer: Trainer, asked: Asked) -> None:
-    """Do what is asked and reply; never raises for a bad request."""
+    """Do what is asked and reply; a request, and a look no less, never ends a training."""
     request, link = asked
+    try:
+        trainer.control.reply(link, *_answer(trainer, request))
+    except (NotNow, CannotSee) as error:
+        trainer.control.reply(link, Refused(id=request.id, code="bad-request", message=str(error)))
+    except Exception as error:
+        traceback.print_exc()
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        trainer.control.reply(link, Refused(id=request.id, code="bad-request", message=text))
+
+
+def _answer(trainer: Trainer, request: Request) -> Answer:
     if trainer.state == "STOPPED":
-        trainer.control.reply(link, Refused(id=request.id, code="ended", message="the run has ended"))
-        return
+        return Refused(id=request.id, code="ended", message="the run has ended"), b""
     if isinstance(request, Look):
-        look(trainer, request, asked)
-        return
+        return look(trainer, request)
     if isinstance(request, Lens):
-        trainer.control.reply(link, *through_lens(trainer, request))
-        return
+        return through_lens(trainer, request)
     if isinstance(request, Check):
-        trainer.control.reply(link, check(trainer, request))
-        return
+        return check(trainer, request), b""
     if isinstance(request, Looking):
-        _see(trainer, request, link)
-        return
+        return see(trainer, request)
     trainer.seen.forget()
     handler = _HANDLERS.get(type(request))
     if handler is None:
-        trainer.control.reply(link, Refused(id=request.id, code="unsupported", message="a trainer does not do that"))
-        return
-    try:
-        reply = handler(trainer, request)
-    except NotNow as error:
-        trainer.control.reply(link, Refused(id=request.id, code="bad-request", message=str(error)))
-    except Exception as error:  # a request must not end a training
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
-        trainer.control.reply(link, Refused(id=request.id, code="bad-request", message=text))
-        traceback.print_exc()
-    else:
-        trainer.control.reply(link, reply or Ok(id=request.id, step=trainer.step))
-
-
-def _see(trainer: Trainer, request: Looking, link: socket.socket) -> None:
-    try:
-        reply, body = see(trainer, request)
-    except CannotSee as error:
-        reply, body = Refused(id=request.id, code="bad-request", message=str(error)), b""
-    trainer.control.reply(link, reply, body)
+        return Refused(id=request.id, code="unsupported", message="a trainer does not do that"), b""
+    return handler(trainer, request) or Ok(id=request.id, step=trainer.step), b""
 
 
 def _run(trainer: Trainer, request: Run) -> None:

@@ -73,3 +73,15 @@ def test_a_layer_without_parameters_cannot_be_frozen(engine_name: Any) -> None:
         engine.set("freeze.add1", 1.0)
     with pytest.raises(EngineError, match="did you mean 'dense3'"):
         engine.set("freeze.dens3", 1.0)
+
+
+def test_what_is_shown_of_a_layer_that_nothing_comes_back_to(engine_name: Any, batches: Any) -> None:
+    engine = create(experiment({"dense1", "dense2"}, RULES[0], True), 5, 3, engine=engine_name)
+    engine.train_step(batches(1, 12, 5, 3)[0], 0, 0.1)
+    kinds: Any = ("upstream", "gate", "delta")
+    assert [[engine.tensor(kind, layer) is None for kind in kinds] for layer in range(5)] == [
+        *[[True] * 3] * 4, [True, True, False],
+    ]  # fmt: skip
+    engine.set("freeze.dense3", 1.0)
+    engine.train_step(batches(1, 12, 5, 3)[0], 0, 0.1)
+    assert [engine.tensor(kind, 4) is None for kind in kinds] == [True, True, False]

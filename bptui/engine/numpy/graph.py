@@ -258,6 +258,9 @@ class GraphEngine(Engine):
         station, last = self._stations[layer], layer == len(self.layers) - 1
         if kind in ("upstream", "gate") and last and self._may_fuse and plain_output(self._model):
             return None
+        given = last and (kind == "upstream" or self._reached.plain_output)  # by the loss
+        if kind in ("upstream", "gate", "delta") and not self._learning[layer] and not given:
+            return None
         if kind in ("upstream", "delta") and last and station.delta is None:  # the loss alone has given it
             return np.array(self._upstreams[-1], order="C")
         if kind == "gate" and station.gate is None:

@@ -71,6 +71,7 @@ class LayerRun:
 
     def forward_alone(self, sources: tuple[Tensor, ...], mask: Tensor | None, lengths: Tensor | None) -> None:
         """z and a of a layer through which nothing will come back."""
+        self.sources = sources
         with torch.no_grad():
             self.z, self.h = self.predict(sources, lengths)
             self.mask = mask

@@ -253,10 +253,13 @@ class TorchEngine(Engine):
             return _home(cast(Tensor, self._x if kind == "x" else self._y))
         if kind in ("upstream", "gate") and last and self._fused:
             return None
+        given = last and (kind == "upstream" or self._reached.plain_output)  # by the loss
+        if kind in ("upstream", "gate", "delta") and not self._learning[layer] and not given:
+            return None
         if kind in ("upstream", "delta") and last and run.delta is None:  # the loss alone has given it
             return _home(cast(Tensor, self._upstreams[-1]))
         if kind == "gate" and run.gate is None:
-            return _home(torch.ones_like(cast(Tensor, run.delta)))
+            return _home(torch.ones_like(cast(Tensor, run.z)))
         value: Tensor | None = getattr(run, kind)
         return None if value is None else _home(value)
 
