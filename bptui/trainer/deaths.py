@@ -252,8 +252,9 @@ def _here(engine: Engine, index: int, x: Batch) -> Here:
         return Here(np.asarray(x.x, np.float64), weight, bias)
     if lens.plain(engine):
         return Here(_inputs(lens.layers_of(engine)[:index], x.x), weight, bias)
-    found = [next(islice(lens.passes(engine, piece), source, None))[1] for piece in lens.pieces(engine, x)]
-    return Here(np.concatenate([np.asarray(a, np.float64) for a in found]), weight, bias)
+    passed = (next(islice(lens.passes(engine, piece), source, None))[1] for piece in lens.pieces(engine, x))
+    found = [np.array(a, np.float64) for a in passed]  # copies: pieces of one size share their arrays
+    return Here(np.concatenate(found), weight, bias)
 
 
 def decompose(before: Here, after: Here, unit: int) -> tuple[Parts, float, float, Floats]:

@@ -89,7 +89,7 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     values, zoom = _fitting(plane)
     arrays = {"values": body.add(np.ascontiguousarray(values))}
     if array.ndim == 2:
-        arrays["mean"] = body.add(_mean(array, lengths)[: plane.shape[1]])
+        arrays["mean"] = body.add(_mean(array, lengths if axes.column in _TIMES else None)[: plane.shape[1]])
     words = _words(trainer, x, sample) if zoom == 1 else ()
     labels = [words[:count] if axis in _TIMES else () for axis, count in zip(axes[1:3], plane.shape, strict=True)]
     return m.Insides(
@@ -124,7 +124,7 @@ def _fitting(plane: Array) -> tuple[Array, int]:
 
 
 def _mean(array: Array, lengths: Array | None) -> Array:
-    """(T,): mean over the samples that run so long; nan where there is none."""
+    """Mean over the samples; with ``lengths`` (T,): over those that run so long, nan where there is none."""
     if lengths is None:
         return np.asarray(array.mean(axis=0), np.float64)
     real = np.arange(array.shape[1]) < np.maximum(lengths, 1)[: len(array), None]

@@ -10,10 +10,13 @@ import msgspec
 import numpy as np
 import pytest
 
+from bptui.engine import create
+from bptui.engine.base import Batch
 from bptui.protocol.certificate import Certificate, verdict
 from bptui.runs import keyframes
+from bptui.spec.load import from_dict
 from bptui.trainer import lens
-from bptui.trainer.deaths import Here, LensError, blame, certify, decompose, go_to, open_at, view_at
+from bptui.trainer.deaths import Here, LensError, _here, blame, certify, decompose, go_to, open_at, view_at
 from bptui.trainer.replay import ReplayError
 
 
@@ -165,3 +168,15 @@ def test_going_to_a_step_gives_the_state_before_its_changes(dead: Path) -> None:
     go_to(again, dead, 3)
     go_to(again, dead, 60)
     assert np.array_equal(weight, again.course.engine.state()["dense1.weight"])
+
+
+def test_inputs_are_those_of_each_piece_of_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [{"type": "conv2d", "units": 2, "activation": "relu"}, {"type": "flatten"}, {"type": "dense", "units": 2}]
+    spec = {"data": {"source": "x.npz"}, "model": layers, "loss": {"name": "cross_entropy"}, "stop": {"steps": 1}}
+    engine = create(from_dict(spec), 25, 2, engine="numpy", shape=(1, 5, 5), dtype="f64")
+    x = Batch(np.random.default_rng(0).normal(size=(24, 25)), np.zeros(24, int))
+    (_, whole) = list(engine.passes(x.x))[1]
+    expected = np.array(whole)
+    monkeypatch.setattr(lens, "MOST_VALUES", 1)
+    assert [len(piece.x) for piece in lens.pieces(engine, x)] == [8, 8, 8]
+    np.testing.assert_allclose(_here(engine, 2, x).inputs, expected)

@@ -96,3 +96,29 @@ def test_more_tokens_than_an_embedding_has_rows_are_one_clear_line(tmp_path: Pat
     spec.write_text(SPEC)
     with pytest.raises(SetupError, match=r"^\[model.embedding1\] vocabulary: .* has 62 tokens, got 50$"):
         Driver(tmp_path / "run", "numpy", ["model.embedding1.vocabulary=50"], spec=str(spec))
+
+
+def test_a_frozen_layer_shows_its_inside_but_no_delta(driver: Driver) -> None:
+    for layer in ("embedding1", "lstm1"):
+        driver.ask(m.Set(key=f"freeze.{layer}", value=1.0))
+    driver.ask(m.Step())
+    reply, arrays = asked(driver, layer=1, name="state")
+    state = driver.trainer.engine.tensor("a", 1)
+    assert state is not None and "delta.time" not in reply.names
+    np.testing.assert_allclose(arrays["values"], state[0].T, atol=1e-6)
+
+
+def test_the_mean_over_samples_is_cut_by_their_lengths_only_along_time(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 6, 4)).astype(np.float32)
+    np.savez(tmp_path / "short.npz", x=x, y=np.arange(40) % 2, lengths=np.full(40, 2))
+    (tmp_path / "spec.toml").write_text(
+        f'[data]\nsource = "{tmp_path / "short.npz"}"\n[[model]]\ntype = "dense"\nunits = 4\n'
+        '[[model]]\ntype = "add"\nof = ["input"]\n[[model]]\ntype = "time_pool"\n'
+        '[[model]]\ntype = "dense"\nunits = 2\n[loss]\nname = "cross_entropy"\n[stop]\nepochs = 1\n'
+    )
+    driver = Driver(tmp_path / "run", "numpy", ["data.samples=40"], spec=str(tmp_path / "spec.toml"))
+    driver.ask(m.Step())
+    reply, arrays = asked(driver, layer=1)
+    assert (reply.name, reply.axes) == ("share.branch", ("", "unit"))
+    assert arrays["mean"].shape == (4,) and (arrays["mean"] > 0).all()
+    driver.close()
