@@ -45,7 +45,8 @@ def accuracy(whole: dict[str, np.ndarray], held_out: np.ndarray, folder: Path) -
     np.savez(data, **{f"{field}_{part}": whole[field][rows] for field in FIELDS for part, rows in parts.items()})
     command = [sys.executable, "-m", "bptui", "train", "lstm-speech", "--set", f"data.source={data}"]
     command += ["--engine", "numpy", "--quiet", "--report", str(report)]
-    subprocess.run(command, check=True, stdout=sys.stderr, cwd=ROOT, env={**os.environ, "BPTUI_HOME": str(folder / "home")})
+    environment = {**os.environ, "BPTUI_HOME": str(folder / "home")}
+    subprocess.run(command, check=True, stdout=sys.stderr, cwd=ROOT, env=environment)
     return float(json.loads(report.read_text())["metrics"]["test_accuracy"])
 
 

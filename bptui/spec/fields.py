@@ -207,8 +207,15 @@ def _read_number(text: str) -> float:
     return value
 
 
+#: Where a field begins that has no default, so that a kind can be chosen before its sizes are given.
+BEGINNINGS: dict[str, Any] = {"units": 16, "vocabulary": 1000, "shape": ()}
+
+
 def switched(old: msgspec.Struct, kind: type[msgspec.Struct]) -> msgspec.Struct:
-    """Another kind of the same table: fields that both have keep what was set; the rest is the new kind's default."""
+    """Another kind of the same table: fields that both have keep what was set; the rest is the new kind's default.
+
+    What has no default begins somewhere (``BEGINNINGS``), and a check says where that does not fit.
+    """
     if type(old) is kind:
         return old
     before = {field.key: field for field in fields_of(type(old))}
@@ -216,6 +223,8 @@ def switched(old: msgspec.Struct, kind: type[msgspec.Struct]) -> msgspec.Struct:
     for field in fields_of(kind):
         mine = before.get(field.key)
         if mine is None or mine.kind != field.kind:
+            if field.default is NODEFAULT:
+                kept[field.key] = BEGINNINGS[field.key]
             continue
         value = getattr(old, field.key)
         if value != mine.default or field.default is NODEFAULT:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ from hypothesis import strategies as st
 
 from bptui.spec import experiment as tables
 from bptui.spec.changes import changes
-from bptui.spec.check import SpecError
+from bptui.spec.check import SpecError, check
 from bptui.spec.experiment import SGD, Adam, AdamW, CrossEntropy, Data, Dense, Experiment, Header, Stop, Variant
 from bptui.spec.fields import TAGGED, Field, about, fields_of, read, switched, text_of
+from bptui.spec.layers import Layer
+from bptui.spec.layers.recurrent import LSTM
+from bptui.spec.layers.shape import Flatten
 from bptui.spec.load import PRESETS, _convert, load
 from bptui.spec.save import save, to_toml
 
@@ -145,6 +150,7 @@ def test_another_kind_keeps_what_was_set_and_both_have() -> None:
     adam = switched(SGD(lr=0.05, momentum=0.9, clip_norm=5.0), Adam)
     assert adam == Adam(lr=0.05, clip_norm=5.0)
     assert switched(SGD(), Adam) == Adam(), "a default is not a wish"
+    assert switched(Flatten(), LSTM) == LSTM(units=16), "what has no default begins somewhere"
     assert switched(Adam(weight_decay=0.1), AdamW) == AdamW(weight_decay=0.1)
 
 
@@ -167,3 +173,11 @@ def test_a_layer_between_changes_no_other_layer() -> None:
     assert difference(model=(first, new, second, last)) == ["model.dense2: – → new, dense 8 tanh"]
     assert difference(model=(first, last)) == ["model.dense2: removed"]
     assert difference(model=(Dense(units=64, activation="relu"), second, last)) == ["model.dense1.units: 32 → 64"]
+
+
+def test_any_layer_becomes_any_other_and_is_checked() -> None:
+    kinds = typing.get_args(Layer)
+    for before, after in itertools.product(kinds, kinds):
+        layer = switched(switched(Dense(units=3), before), after)
+        experiment = Experiment(data=Data(source="digits"), model=(layer, Dense(units=10)), loss=CrossEntropy())
+        assert type(layer) is after and isinstance(check(experiment), list)

@@ -275,10 +275,13 @@ class InsidePane(ChartPane):
         if not most:
             return "δ is 0 at every step: this sample teaches the layer nothing"
         peak = values.index(most)
-        order = values[peak::-1] if not view.name.startswith("reverse") else values[peak:]
+        reverse = view.name.startswith("reverse")
+        order = values[peak:] if reverse else values[peak::-1]
+        if len(order) == 1:
+            return f"‖δ‖ has its peak at the {'last' if reverse else 'first'} step: no memory lies behind it"
         gone = next((i for i, v in enumerate(order) if v < DIES * most), None)
         if gone is None:
-            return f"‖δ‖ stays above {DIES:.0%} of its peak over all {len(order)} steps back"
+            return f"‖δ‖ stays above {DIES:.0%} of its peak over all {len(order) - 1} steps back"
         return f"{gone} steps back from its peak ‖δ‖ is below {DIES:.0%}: beyond, little is learned"
 
     def readout(self) -> Line:
