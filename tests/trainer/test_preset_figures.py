@@ -44,6 +44,7 @@ FIGURES = [
     pytest.param(("mnist",), "test_accuracy", 0.98, 1.0, marks=needs_mnist),
     pytest.param(("mnist-deep",), "test_accuracy", 0.98, 1.0, marks=needs_mnist),
     pytest.param(("cnn",), "test_accuracy", 0.99, 1.0, marks=needs_mnist),
+    pytest.param(("cnn", "--variant", "fashion"), "test_accuracy", 0.90, 1.0, marks=needs_fashion),
     pytest.param(("resnet",), "val_accuracy", 0.985, 1.0),
     pytest.param(("autoencoder",), "val_r2", 0.85, 1.0),
     pytest.param(("lstm-speech",), "test_accuracy", 0.96, 1.0, marks=needs_spoken),
