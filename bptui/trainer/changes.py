@@ -16,11 +16,13 @@ import numpy as np
 
 from bptui.engine.errors import nearest
 from bptui.spec.experiment import Experiment, Optimizer, layer_names
-from bptui.spec.layers.base import Activated, Weighted, activation_of, has_activation
+from bptui.spec.layers.base import Activated, Parameter, Weighted, activation_of, has_activation
+from bptui.spec.layers.recurrent import Recurrent
 from bptui.spec.shapes import kind_of
 from bptui.trainer.cell import Cell
 
 if TYPE_CHECKING:
+    from bptui.engine.base import LayerInfo
     from bptui.trainer.course import Course
 
 Value = float | str
@@ -111,12 +113,12 @@ def _units(course: Course, found: re.Match[str], value: Value) -> Value:
 
 def _init(course: Course, found: re.Match[str], value: Value) -> Value:
     """``dense1.init``: the whole layer begins again."""
-    index = _layer(course, found)
-    _draw_again(course, index, str(value), list(range(course.engine.layers[index].units)))
+    _draw_again(course, _layer(course, found), str(value))
     return ""
 
 
-def _draw_again(course: Course, index: int, initialiser: str, units: list[int]) -> None:
+def _draw_again(course: Course, index: int, initialiser: str, units: list[int] | None = None) -> None:
+    """These units of a layer, or all of it."""
     from bptui.engine.initialise import RULES as INITIALISERS
     from bptui.engine.initialise import values as initial
 
@@ -125,22 +127,34 @@ def _draw_again(course: Course, index: int, initialiser: str, units: list[int]) 
         raise ValueError(f"{initialiser[:40]!r} is no initialiser{hint}")
     experiment, info = course.setup.experiment, course.engine.layers[index]
     layer = experiment.model[index]
-    if not isinstance(layer, Weighted):
+    if not isinstance(layer, Weighted) or not info.tensors:
         raise ValueError(f"{info.name} ({info.kind}) has no weights to draw again")
     layer = msgspec.structs.replace(layer, init=initialiser)
     state: dict[str, Any] = course.engine.state()
     for each in info.tensors:
-        if each.shape[each.unit_axis] != info.units:
-            continue
         axis = each.unit_axis % len(each.shape)
         values = initial(layer, info.name, each, experiment.experiment.seed, f".again.{course.step}")
-        of_units = (slice(None),) * axis + (units,)
+        places = slice(None) if units is None else _places(layer, info, each, units)
+        of_units = (slice(None),) * axis + (places,)
         array = state[f"{info.name}.{each.name}"]
         array[of_units] = values[of_units].astype(array.dtype)
         for moment in state:
             if moment.startswith("optimizer.") and moment.endswith(f".{info.name}.{each.name}"):
                 state[moment][of_units] = 0
     course.engine.load_state(state)
+
+
+def _places(layer: Weighted, info: LayerInfo, each: Parameter, units: list[int]) -> list[int]:
+    """Where these units lie along a tensor's axis of units: of a recurrent layer, in each gate's block of columns."""
+    length = each.shape[each.unit_axis]
+    if isinstance(layer, Recurrent) and layer.layers == 1:
+        first = layer.units if each.name.endswith("_reverse") else 0
+        mine = [unit - first for unit in units if first <= unit < first + layer.units]
+        return [gate + unit for gate in range(0, length, layer.units) for unit in mine]
+    if length != info.units or isinstance(layer, Recurrent):
+        name = info.name
+        raise ValueError(f"{name} ({info.kind}): no single unit can begin again, only the layer ({name}.init)")
+    return units
 
 
 def _activation(course: Course, found: re.Match[str], value: Value) -> Value:
