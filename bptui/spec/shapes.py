@@ -123,6 +123,21 @@ def _read(index: int, layer: Any, shape: Shape, ids: bool) -> Shape:
     return (size(shape),) if kind == "dense" and len(shape) == 3 else shape
 
 
+def lengths_of(placed: Sequence[Placed], lengths: Any) -> list[Any]:
+    """How long the sequences are that each layer reads, from those of the batch: arrays of either engine.
+
+    None: every step is real. Several inputs are as long as the first.
+    """
+    read: list[Any] = []
+    given: list[Any] = []
+    for place in placed:
+        own = lengths if place.sources[0] == BATCH else given[place.sources[0]]
+        read.append(own)
+        kept, steps = len(place.geometry.output) == 2, place.geometry.steps
+        given.append(None if own is None or not kept else own if steps is None else steps.of(own))
+    return read
+
+
 def outputs_of(placed: Sequence[Placed], classes: bool) -> int:
     """Outputs of the model as the data count them: classes of each target, or numbers of a whole sample."""
     output = placed[-1].geometry.output

@@ -15,10 +15,13 @@ from bptui.engine.numpy.nodes import NODES, attention  # noqa: E402
 from bptui.engine.numpy.nodes.base import Context, Node  # noqa: E402
 from bptui.spec.experiment import Adam, CrossEntropy, Data, Dense, Experiment, Layer  # noqa: E402
 from bptui.spec.layers.attention import Attention, TransformerBlock  # noqa: E402
+from bptui.spec.layers.conv import Conv1d  # noqa: E402
 from bptui.spec.layers.embedding import Embedding, PositionalEmbedding  # noqa: E402
 from bptui.spec.layers.norm_features import LayerNorm, RMSNorm  # noqa: E402
+from bptui.spec.layers.pool import AveragePool, MaxPool  # noqa: E402
 from bptui.spec.layers.recurrent import GRU, LSTM, RNN, TimePool  # noqa: E402
-from bptui.spec.shapes import infer  # noqa: E402
+from bptui.spec.layers.shape import Add, Flatten, Reshape  # noqa: E402
+from bptui.spec.shapes import infer, lengths_of  # noqa: E402
 
 F = torch.nn.functional
 N, T, D = 5, 7, 6
@@ -181,6 +184,44 @@ def test_what_lies_beyond_a_samples_end_changes_nothing(layers: tuple[Layer, ...
         states.append([*losses, *made.state().values()])
     for first, second in zip(*states, strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("layers", "read"),
+    [
+        ((Conv1d(units=2, kernel=2, stride=2), TimePool()), [[1, 4, 8], [1, 2, 4]]),
+        ((Conv1d(units=2, kernel=3, padding="same"), LSTM(units=2), TimePool()), [[1, 4, 8]] * 3),
+        ((MaxPool(kernel=3, stride=1), AveragePool(), TimePool()), [[1, 4, 8], [1, 2, 6], [1, 1, 3]]),
+        ((Reshape(shape=(4, 6)), TimePool()), [[1, 4, 8], [1, 2, 4]]),
+        ((Reshape(shape=(-1, 1)), TimePool()), [[1, 4, 8], [3, 12, 24]]),
+        ((Dense(units=3), Add(of=("input",)), Flatten(), Dense(units=2)), [[1, 4, 8]] * 3 + [None]),
+    ],
+    ids=lambda value: "-".join(type(layer).__name__ for layer in value) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_each_layer_reads_the_lengths_of_its_own_input(layers: tuple[Layer, ...], read: list[list[int] | None]) -> None:
+    found = lengths_of(infer(layers, (8, 3)), np.array([1, 4, 8]))
+    assert [None if each is None else each.tolist() for each in found] == read
+
+
+@pytest.mark.parametrize("end", [TimePool(), GRU(units=3, returns="last"), TimePool(how="last")])
+def test_a_padded_sample_is_what_it_is_alone_beyond_strides_and_pools(end: Layer) -> None:
+    """In both engines, which agree over two updates."""
+    model = (Conv1d(units=4, kernel=2, stride=2), Dense(units=4, activation="tanh"), MaxPool(), end, Dense(units=3))
+    experiment = Experiment(data=Data(source="made"), model=model, loss=CrossEntropy())
+    draw, lengths = np.random.default_rng(4), np.array([4, 16, 9, 13])
+    x, y = draw.normal(size=(4, 16, 2)), draw.integers(0, 3, 4)
+    states = []
+    for engine in ("numpy", "torch"):
+        made = create(experiment, 32, 3, engine=engine, dtype="f64", shape=(16, 2))  # type: ignore[arg-type]
+        losses = [made.train_step(Batch(x.reshape(4, -1), y, lengths), step, 0.1) for step in range(2)]
+        together = made.predict(x.reshape(4, -1), lengths)
+        for row, steps in enumerate(lengths.tolist()):
+            alone = create(experiment, 2 * steps, 3, engine=engine, dtype="f64", shape=(steps, 2))  # type: ignore[arg-type]
+            alone.load_state(made.state())
+            np.testing.assert_allclose(alone.predict(x[row, :steps].reshape(1, -1))[0], together[row], atol=1e-12)
+        states.append([*losses, together, *made.state().values()])
+    for first, second in zip(*states, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-10)
 
 
 def _network(seed: int) -> tuple[tuple[Layer, ...], tuple[int, ...], bool, bool]:

@@ -26,7 +26,7 @@ from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.layers.base import activation_of, penalties_of
-from bptui.spec.shapes import BATCH, Placed
+from bptui.spec.shapes import BATCH, Placed, lengths_of
 
 DTYPES: dict[str, npt.DTypeLike] = {"f32": np.float32, "f64": np.float64}
 #: Samples of one piece of ``predict``.
@@ -66,7 +66,7 @@ class GraphEngine(Engine):
         self._reached = Progress(len(layers), plain_output(self._model))
         self._batch: Batch | None = None
         self._x: Array = np.zeros((0, 0), self._dtype)
-        self._context, self._still = Context(training=True), Context(training=False)
+        self._lengths: list[npt.NDArray[np.int64] | None] = []
         self._upstreams: list[Array | None] = []
         self._owned: list[bool] = []
         self._part, self._parts, self._first, self._step = 0, 1, 0, 0
@@ -105,7 +105,7 @@ class GraphEngine(Engine):
         self._first = self._first + len(self._x) if part else 0
         self._part, self._parts, self._step = part, parts, step
         self._batch, self._x, self.lengths = batch, self._taken(batch.x), batch.lengths
-        self._context, self._still = (Context(training, _counts(batch.lengths)) for training in (True, False))
+        self._lengths = lengths_of(self._places, _counts(batch.lengths))
         for station in self._stations:
             station.forget()
             if not part:
@@ -127,7 +127,7 @@ class GraphEngine(Engine):
         if self._batch is None:
             raise RuntimeError("begin() comes first")
         sources = self._sources(self._stations, self._x, layer)
-        context = self._context if self._learning[layer] else self._still
+        context = Context(self._learning[layer], self._lengths[layer])
         self._stations[layer].forward(sources, context, self._mask(self._dropouts[layer], layer))
         self._reached.forward = layer + 1
 
@@ -231,10 +231,10 @@ class GraphEngine(Engine):
         self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None
     ) -> Iterator[tuple[Array, Array]]:
         self._twins = self._twins or self._built()
-        taken, context = self._taken(x), Context(training=False, lengths=_counts(lengths))
+        taken, seen = self._taken(x), lengths_of(self._places, _counts(lengths))
         try:
             for layer, station in enumerate(self._twins):
-                a = station.forward(self._sources(self._twins, taken, layer), context, None)
+                a = station.forward(self._sources(self._twins, taken, layer), Context(False, seen[layer]), None)
                 yield _there(station.z), a
         finally:
             for station in self._twins:

@@ -23,7 +23,7 @@ from bptui.engine.torch.losses import FUSED, LOSSES
 from bptui.engine.torch.optimisers import Optimiser
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.layers.base import Parameter, penalties_of
-from bptui.spec.shapes import BATCH, Placed, plain_chain
+from bptui.spec.shapes import BATCH, Placed, lengths_of, plain_chain
 
 DTYPES = {"f32": torch.float32, "f64": torch.float64}
 #: Rows, or samples of more than one axis, of one piece of ``predict``.
@@ -68,7 +68,7 @@ class TorchEngine(Engine):
         self._freeze_changed()
         self._x: Tensor | None = None
         self._y: Tensor | None = None
-        self._lengths: Tensor | None = None
+        self._lengths: list[Tensor | None] = []
         self._upstreams: list[Tensor | None] = []
         self._part, self._parts, self._first, self._step = 0, 1, 0, 0
         self._watching = False
@@ -109,8 +109,10 @@ class TorchEngine(Engine):
             return torch.tensor(x, device=self.device).long()
         return torch.tensor(x, **self._kind)
 
-    def _counts(self, lengths: npt.NDArray[np.int64] | None) -> Tensor | None:
-        return None if lengths is None else torch.tensor(lengths, device=self.device).clamp(min=1)
+    def _counts(self, lengths: npt.NDArray[np.int64] | None) -> list[Tensor | None]:
+        """Of what each layer reads."""
+        counts = None if lengths is None else torch.tensor(lengths, device=self.device).clamp(min=1)
+        return lengths_of([run.place for run in self._runs], counts)
 
     def forward(self, layer: int) -> None:
         x, run = self._x, self._runs[layer]
@@ -122,9 +124,9 @@ class TorchEngine(Engine):
             drawn = torch.from_numpy(dropout.mask(self._step, len(x), self._first)).to(**self._kind)
             mask = drawn.view(len(x), *run.place.geometry.output)
         if self._learning[layer]:
-            run.forward(sources, mask, self._lengths, self._wanted(layer))
+            run.forward(sources, mask, self._lengths[layer], self._wanted(layer))
         else:
-            run.forward_alone(sources, mask, self._lengths)
+            run.forward_alone(sources, mask, self._lengths[layer])
         self._reached.forward = layer + 1
 
     def _wanted(self, layer: int) -> bool:
@@ -230,8 +232,8 @@ class TorchEngine(Engine):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         taken, counts = self._taken(x), self._counts(lengths)
         given: list[Tensor | None] = []
-        for run in self._runs:
-            z, a = run.predict(_sources(run.place, taken, given), counts)
+        for run, count in zip(self._runs, counts, strict=True):
+            z, a = run.predict(_sources(run.place, taken, given), count)
             given.append(a)
             yield z, a
 
@@ -272,8 +274,8 @@ class TorchEngine(Engine):
         return None if run.gradients is None else _home(run.gradients[name])
 
     def views(self, layer: int) -> dict[str, Array]:
-        run = self._runs[layer]
-        return {**{name: _home(view) for name, view in run.views.items()}, **insides.views(run, self._lengths)}
+        run, own = self._runs[layer], self._lengths[layer] if self._lengths else None
+        return {**{name: _home(view) for name, view in run.views.items()}, **insides.views(run, own)}
 
     def watch(self, on: bool) -> None:
         self._watching = on

@@ -42,6 +42,18 @@ class Parameter(NamedTuple):
         return size(self.shape)
 
 
+class Steps(NamedTuple):
+    """How long a sequence of n steps is after a layer: ⌊(factor·n + reach) / stride⌋ + 1, at least 1."""
+
+    factor: int
+    reach: int
+    stride: int
+
+    def of(self, lengths: Any) -> Any:
+        """``lengths``: an array of NumPy or torch."""
+        return ((lengths * self.factor + self.reach) // self.stride + 1).clip(min=1)
+
+
 class Geometry(NamedTuple):
     """What a layer makes of its input's shape."""
 
@@ -51,6 +63,8 @@ class Geometry(NamedTuple):
     """State that is not trained (a batch norm's running mean); ``begins`` is ``ones`` or ``zeros``."""
     unit_axis: int = -1
     """Axis of ``output`` along which units lie: 0 for pictures (channels), −1 for sequences and plain samples."""
+    steps: Steps | None = None
+    """What becomes of the lengths of sequences; None: they stay (where ``output`` is no sequence, they end)."""
 
 
 class LayerBase(Spec, frozen=True, tag_field="type", kw_only=True):

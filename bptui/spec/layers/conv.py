@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bptui.spec.layers.base import Geometry, Misfit, Parameter, Shape, Weighted, words
-from bptui.spec.layers.windows import Padding, Sizes, padded, picture, sequence, slid, spread
+from bptui.spec.layers.windows import Padding, Sizes, padded, picture, sequence, shortened, slid, spread
 
 
 class Conv1d(Weighted, frozen=True, tag="conv1d", kw_only=True):
@@ -98,7 +98,7 @@ def conv1d(layer: Conv1d, inputs: tuple[Shape, ...]) -> Geometry:
     _grouped(layer, features)
     its = window(layer)
     (steps,) = slid(size, *its)
-    return Geometry((steps, layer.units), _parameters(layer, features, its.kernel))
+    return Geometry((steps, layer.units), _parameters(layer, features, its.kernel), steps=shortened(*its))
 
 
 def conv2d(layer: Conv2d, inputs: tuple[Shape, ...]) -> Geometry:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from bptui.spec.layers.base import Activated, Geometry, Misfit, Shape, words
 from bptui.spec.layers.conv import Window
-from bptui.spec.layers.windows import Sizes, joined, picture, slid, spatial, spread
+from bptui.spec.layers.windows import Sizes, joined, picture, shortened, slid, spatial, spread
 
 
 class Pooling(Activated, frozen=True, kw_only=True):
@@ -56,8 +56,9 @@ def window(layer: Pooling, axes: int) -> Window:
 
 def pool(layer: Pooling, inputs: tuple[Shape, ...]) -> Geometry:
     channels, size = spatial(inputs[0])
-    output = slid(size, *window(layer, len(size)))
-    return Geometry(joined(channels, output), unit_axis=0 if len(size) == 2 else -1)
+    its = window(layer, len(size))
+    output = joined(channels, slid(size, *its))
+    return Geometry(output, unit_axis=0 if len(size) == 2 else -1, steps=shortened(*its))
 
 
 def global_pool(layer: GlobalPool, inputs: tuple[Shape, ...]) -> Geometry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bptui.spec.layers.base import Activated, Geometry, Joining, Misfit, Shape, size, words
+from bptui.spec.layers.base import Activated, Geometry, Joining, Misfit, Shape, Steps, size, words
 
 
 class Flatten(Activated, frozen=True, tag="flatten", kw_only=True):
@@ -45,7 +45,9 @@ def reshape(layer: Reshape, inputs: tuple[Shape, ...]) -> Geometry:
         wanted[wanted.index(-1)] = size(shape) // rest
     if size(tuple(wanted)) != size(shape):
         raise Misfit(f"{words(layer.shape)} does not hold the {size(shape):,} numbers of {words(shape)}", "shape")
-    return Geometry(tuple(wanted), unit_axis=axis_of(tuple(wanted)))
+    # A step of the new sequence is real where any number in it is.
+    steps = Steps(shape[1], -1, wanted[1]) if len(shape) == len(wanted) == 2 else None
+    return Geometry(tuple(wanted), unit_axis=axis_of(tuple(wanted)), steps=steps)
 
 
 def add(layer: Add, inputs: tuple[Shape, ...]) -> Geometry:

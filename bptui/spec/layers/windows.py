@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bptui.spec.layers.base import Misfit, Shape, words
+from bptui.spec.layers.base import Misfit, Shape, Steps, words
 
 #: One number for both axes, or (rows, columns); along a sequence one number.
 Sizes = int | tuple[int, int]
@@ -48,6 +48,15 @@ def slid(
         around = f" with padding {words(padding)}" if any(padding) else ""
         raise Misfit(f"a window of {words(span)} does not fit into {words(size)}{around}", "kernel")
     return placed
+
+
+def shortened(
+    kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...]
+) -> Steps | None:
+    """``slid`` for sequences that are shorter than their batch; None where the window slides over pictures."""
+    if len(kernel) != 1:
+        return None
+    return Steps(1, 2 * padding[0] - dilation[0] * (kernel[0] - 1) - 1, stride[0])
 
 
 def spatial(shape: Shape) -> tuple[int, Shape]:
