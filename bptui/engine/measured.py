@@ -1,6 +1,6 @@
 """Which engine is the faster on a CPU for which kind of layer, as measured, and what follows for a whole model.
 
-``RATIOS`` is the time of NumPy's forward and backward over torch's, as ``benchmarks/layers.py --full`` prints it (2
+``RATIOS`` is the time of NumPy's forward and backward over torch's, as ``benchmarks/layers.py`` prints it (2
 cores, batch 32; above 1 torch is the faster). A layer's share of the time is estimated by its multiply-adds, and by the
 numbers that go in and out for layers whose arithmetic is little beside that.
 """
@@ -13,7 +13,14 @@ from typing import NamedTuple
 from bptui.spec.layers.base import size
 from bptui.spec.shapes import Placed, plain_chain
 
-RATIOS: dict[str, float] = {"dense": 0.5}
+RATIOS: dict[str, float] = {
+    "dense": 0.25, "conv1d": 0.7, "conv2d": 1.7, "conv_transpose2d": 2.3, "max_pool": 1.5, "average_pool": 0.5,
+    "global_pool": 0.5, "upsample": 1.3, "batch_norm": 1.3, "group_norm": 3.4, "rnn": 0.35, "lstm": 1.7, "gru": 0.6,
+    "time_pool": 0.6, "embedding": 2.6, "positional_embedding": 0.35, "attention": 1.1, "transformer_block": 1.0,
+    "layer_norm": 2.6, "rms_norm": 0.5,
+}  # fmt: skip
+#: Of a chain of dense layers, which has an engine of its own: 784-256-128-10 in ``benchmarks/engines.py``.
+CHAIN = 0.55
 #: Of kinds that are not listed.
 UNKNOWN = 1.0
 #: What one number that a layer reads or writes costs, in multiply-adds of a product.
@@ -32,9 +39,9 @@ class Verdict(NamedTuple):
 
 
 def verdict(placed: Sequence[Placed]) -> Verdict:
-    """For a whole model. A chain of dense layers has the fast engine of its own."""
+    """For a whole model."""
     if plain_chain(placed):
-        return Verdict(RATIOS["dense"], "dense", 1.0)
+        return Verdict(CHAIN, "dense", 1.0)
     ours, theirs, kinds = 0.0, 0.0, dict[str, float]()
     for place in placed:
         theirs += (cost := _cost(place))

@@ -1,4 +1,4 @@
-"""Each preset's figure, reached from the command line: the median of five seeds.
+"""Each preset's figure, reached from the command line: the median of five seeds, of fewer where one takes minutes.
 
 Slow, and left out unless asked for: ``make test ARGS="-m slow"``. Those that need the true MNIST skip without it.
 """
@@ -20,7 +20,11 @@ needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the true MNIST is n
 SPOKEN, REVIEWS = DATA / "spoken-digits", DATA / "rt-polarity"
 needs_spoken = pytest.mark.skipif(not SPOKEN.is_dir(), reason="the true spoken digits are not here (BPTUI_DATA)")
 needs_reviews = pytest.mark.skipif(not REVIEWS.is_dir(), reason="the film reviews are not here (BPTUI_DATA)")
+needs_plays = pytest.mark.skipif(not (DATA / "tinyshakespeare").is_dir(), reason="no Shakespeare here (BPTUI_DATA)")
 needs_fashion = pytest.mark.skipif(not FASHION.is_dir(), reason="dataset-fashion-mnist is not installed")
+
+#: Seeds of presets that take minutes each; as many as their pages have.
+FEWER = {"char-transformer": 1, "cnn": 3, "resnet": 3, "autoencoder": 3, "lstm-speech": 3, "sentiment": 3}
 
 #: Words of the command, metric, least and most that the median may be.
 FIGURES = [
@@ -49,6 +53,7 @@ FIGURES = [
     pytest.param(("autoencoder",), "val_r2", 0.85, 1.0),
     pytest.param(("lstm-speech",), "test_accuracy", 0.96, 1.0, marks=needs_spoken),
     pytest.param(("lstm-speech", "--variant", "shipped"), "test_accuracy", 0.95, 1.0),
+    pytest.param(("char-transformer", "--engine", "torch"), "val_loss", 0.0, 1.6688, marks=needs_plays),
     pytest.param(("sentiment",), "test_accuracy", 0.75, 1.0, marks=needs_reviews),
 ]
 
@@ -58,7 +63,7 @@ FIGURES = [
 def test_figure(tmp_path: Path, words: tuple[str, ...], metric: str, least: float, most: float) -> None:
     report = tmp_path / "report.json"
     done = subprocess.run(
-        [sys.executable, "-m", "bptui", "train", *words, "--seeds", "5", "--report", str(report)],
+        [sys.executable, "-m", "bptui", "train", *words, "--seeds", str(FEWER.get(words[0], 5)), "--report", str(report)],
         env={**os.environ, "BPTUI_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
