@@ -62,8 +62,9 @@ FIGURES = [
 @pytest.mark.parametrize(("words", "metric", "least", "most"), FIGURES, ids=lambda value: str(value))
 def test_figure(tmp_path: Path, words: tuple[str, ...], metric: str, least: float, most: float) -> None:
     report = tmp_path / "report.json"
+    seeds = str(FEWER.get(words[0], 5))
     done = subprocess.run(
-        [sys.executable, "-m", "bptui", "train", *words, "--seeds", str(FEWER.get(words[0], 5)), "--report", str(report)],
+        [sys.executable, "-m", "bptui", "train", *words, "--seeds", seeds, "--report", str(report)],
         env={**os.environ, "BPTUI_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
