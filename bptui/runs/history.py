@@ -14,6 +14,8 @@ from bptui.runs.records import QUANTITIES, SERIES
 
 MAX_TABLES = 1024
 """Of the tables (and of a quantity's histograms) so many are kept: when full, every second one goes."""
+LARGE = 1024
+"""Values of a block that is not joined with those before it: joining them would cost more memory than it saves time."""
 
 
 class TableAt(NamedTuple):
@@ -97,7 +99,7 @@ class History:
             elif block.kind in (BlockKind.SERIES, BlockKind.SPARSE) and block.index < len(SERIES) and block.count:
                 name = SERIES[block.index] + (f"@{block.rank}" if block.rank else "")
                 run = runs.setdefault(name, [])
-                if run and not _goes_on(run[-1], block):
+                if run and (block.count >= LARGE or not _goes_on(run[-1], block)):
                     self._append(name, run)
                     run.clear()
                 run.append(block)
@@ -111,7 +113,8 @@ class History:
         first, last = run[0].times()[0], run[-1].times()[1]
         self.first_time = first if self.first_time is None else min(self.first_time, first)
         self.last_time = last if self.last_time is None else max(self.last_time, last)
-        head, values = run[0], np.concatenate([block.values() for block in run])
+        head = run[0]
+        values = head.values() if len(run) == 1 else np.concatenate([block.values() for block in run])
         dense = head.kind == BlockKind.SERIES
         found = self.series.get(name)
         if found is None:

@@ -46,7 +46,8 @@ class HistoryCurves:
         return self._taken
 
     def _take(self) -> None:
-        data, self._waiting = b"".join(self._waiting), []
+        data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+        self._waiting = []
         self._taken.feed(data)
 
     @property
