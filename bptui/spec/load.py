@@ -233,8 +233,18 @@ def _override_layer(text: str, given: Any, parts: Sequence[str], value: Any) -> 
             f"--set {text[:80]}: expected model.LAYER.KEY=VALUE, such as model.{(names or ['dense1'])[0]}.units=64"
         )
     for index in _which_layers(text, parts[0], names):
-        _table(f"model, layer {index + 1}", layers[index])[parts[1]] = value
+        _table(f"model, layer {index + 1}", layers[index])[parts[1]] = _listed(parts[1], value)
     return layers
+
+
+def _listed(key: str, value: Any) -> Any:
+    """``of=conv1,conv2`` and ``kernel=5,3`` as a form takes them: names, or whole numbers, parted by commas."""
+    if not isinstance(value, str):
+        return value
+    words = [word.strip() for word in value.split(",")]
+    if key == "of":
+        return words
+    return [int(word) for word in words] if len(words) > 1 and all(map(str.isdecimal, words)) else value
 
 
 def _which_layers(text: str, which: str, names: Sequence[str]) -> range:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from bptui.spec.check import SpecError
 from bptui.spec.describe import describe
-from bptui.spec.experiment import SGD
+from bptui.spec.experiment import SGD, layer_names
 from bptui.spec.load import from_dict, load, parse, presets, title, to_dict
 
 MINIMAL = {"data": {"source": "xor"}, "model": [{"units": 2}], "loss": {"name": "cross_entropy"}}
@@ -79,6 +80,12 @@ def test_overrides_reach_layers_by_name_and_number() -> None:
     assert experiment.model[0].units == 48
     assert experiment.model[1].activation == "tanh"
     assert experiment.optimizer.lr == 0.01
+
+
+def test_overrides_of_a_layer_may_be_lists_parted_by_commas() -> None:
+    resnet = load("resnet", ["model.conv2d1.kernel=5,3", "model.block1.of=conv2d1, stem"])
+    layers: dict[str, Any] = dict(zip(layer_names(resnet.model), resnet.model, strict=True))
+    assert layers["conv2d1"].kernel == (5, 3) and layers["block1"].of == ("conv2d1", "stem")
 
 
 def test_an_override_reaches_a_table_that_the_file_leaves_out() -> None:

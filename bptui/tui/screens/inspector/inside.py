@@ -234,7 +234,10 @@ class InsidePane(ChartPane):
         return [*sign, (amount(level, self.glyphs), f"tint{level}" if not on else "strong" + on)]
 
     def _bars(self, view: InsideView, width: int, height: int) -> list[Line]:
-        """A step a line: the sample's value as a bar on a logarithmic scale, and the batch's mean as a mark."""
+        """A step a line: the sample's value as a bar, and the batch's mean as a mark.
+
+        Shares are drawn from 0 to 1, all else on a logarithmic scale.
+        """
         values = view.values[0]
         both = [v for v in (*values, *view.mean) if math.isfinite(v) and v > 0]
         most = max(both, default=1.0)
@@ -244,15 +247,21 @@ class InsidePane(ChartPane):
         at = self.column
         self._left = max(0, min(max(self._left, at - tall + 1), at, len(values) - tall))
         room = max(4, width - LABEL - 12)
-        lines: list[Line] = [[(fit(f"{view.axes[1]:<{LABEL}}{'value':>10}  of the sample ({self._bar}), "
-                                   f"mean of the batch ({self.glyphs.rule})", width), "dim")]]  # fmt: skip
+        share = view.name.startswith("share.")
+
+        def length(size: float) -> int:
+            return _length(size, low, span, room) if not share else max(1, round(room * size)) if 0 < size <= 1 else 0
+
+        head = f"{view.axes[1]:<{LABEL}}{'value':>10}  of the sample ({self._bar}), mean of the batch "
+        head += f"({self.glyphs.rule})" + ", from 0 to 1" * share
+        lines: list[Line] = [[(fit(head, width), "dim")]]
         for step in range(self._left, min(len(values), self._left + tall)):
             here = step == at
             value, mean = values[step], view.mean[step] if step < len(view.mean) else math.nan
             label = f"{_label(view.column_names, step, view.zoom, LABEL - 1):>{LABEL - 1}} "
             line: Line = [(label, "key" if here else "dim")]
             line.append((f"{small(value):>10} ", "bad" if not math.isfinite(value) else "strong" if here else "text"))
-            line += self._bar_line(_length(value, low, span, room), _length(mean, low, span, room), here)
+            line += self._bar_line(length(value), length(mean), here)
             lines.append(line)
         return [*lines, [(fit(self._sentence(view), width), "first")]]
 
