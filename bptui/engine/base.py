@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
+from bptui.engine import measure
 from bptui.engine.dropout import Dropout, checked_rate, dropout_layers
 from bptui.engine.errors import EngineError
 from bptui.engine.settings import Settings
@@ -34,6 +35,9 @@ applied): the layer's first parameter, of a dense layer ``(inputs, units)``; ``b
 mask included): the two factors of δ, shaped like it (the last layer of a fused loss has neither). ``x``, ``y``: the
 batch.
 """
+
+#: Kinds that are a tensor of the parameters, its gradient, or its last change.
+PARAMETERS = ("W", "b", "grad_W", "grad_b", "update_W")
 
 Quantity = Literal["grad_W", "W", "a", "delta"]
 """What ``Engine.histogram`` counts; the order is that of ``runs.records.QUANTITIES``."""
@@ -150,13 +154,23 @@ class Engine(ABC):
     @abstractmethod
     def update(self, lr: float) -> None: ...
 
-    @abstractmethod
     def train_step(self, batch: Batch, step: int, lr: float) -> float:
-        """One whole update, fused; returns the loss of state ``step``."""
+        """One whole update, fused where an engine can; returns the loss of state ``step``."""
+        return self.accumulate((batch,), step, lr)
 
-    @abstractmethod
     def accumulate(self, batches: Sequence[Batch], step: int, lr: float) -> float:
         """One update from several batches (gradient accumulation); returns the mean loss."""
+        losses, last = [], len(self.layers)
+        for part, batch in enumerate(batches):
+            self.begin(batch, step, part, len(batches))
+            for layer in range(last):
+                self.forward(layer)
+            losses.append(self.loss())
+            for layer in reversed(range(last)):
+                self.backward(layer)
+        self.clip()
+        self.update(lr)
+        return sum(losses) / len(losses)
 
     # -- looking, which changes nothing ------------------------------------------------------------
     @abstractmethod
@@ -175,9 +189,9 @@ class Engine(ABC):
         Arrays hold until the next is asked for; the state of the step is kept.
         """
 
-    @abstractmethod
     def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
         """The loss of outputs that ``predict`` gave (without label smoothing and class weights)."""
+        return measure.data_loss(self._loss, outputs, y)
 
     @abstractmethod
     def tensor(self, kind: Kind, layer: int) -> Array | None:
@@ -218,10 +232,19 @@ class Engine(ABC):
     def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Put a state back; ValueError names the first tensor that is missing or of another shape."""
 
+    def _parameter(self, kind: Kind, layer: int) -> Array | None:
+        """One of ``PARAMETERS``: W is a layer's first tensor. None where the layer has no such tensor."""
+        names = [each.name for each in self.layers[layer].tensors]
+        name = names[0] if names and kind not in ("b", "grad_b") else "bias"
+        if name not in names:
+            return None
+        what: What = "update" if kind == "update_W" else "gradient" if kind.startswith("grad") else "value"
+        return self.tensor_of(name, layer, what)
+
     # -- settings, which are the same in every engine ------------------------------------------------
     def _configure(self, experiment: Experiment, seed: int) -> None:
         """Take what may change while training runs, after ``layers``; before anything that reads it."""
-        self._seed, self._model = seed, experiment.model
+        self._seed, self._model, self._loss = seed, experiment.model, experiment.loss
         self._settings = Settings(experiment.optimizer)
         self._dropouts = [
             Dropout(seed, info.name, size(info.shape), rate) if (rate := dropout_of(layer)) else None

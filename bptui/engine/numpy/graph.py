@@ -9,8 +9,8 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from bptui.engine import initialise, measure
-from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity, What
+from bptui.engine import initialise
+from bptui.engine.base import PARAMETERS, Array, Batch, Engine, Kind, LayerInfo, Quantity, What
 from bptui.engine.dropout import Dropout
 from bptui.engine.freezing import learning
 from bptui.engine.numpy import graph_statistics as statistics
@@ -57,7 +57,7 @@ class GraphEngine(Engine):
         self._stations = self._built()
         self._twins: list[Station] = []
         tag = str(experiment.loss.__struct_config__.tag)
-        self._loss, self._criterion, self._may_fuse = experiment.loss, CRITERIA[tag], tag in FUSED
+        self._criterion, self._may_fuse = CRITERIA[tag], tag in FUSED
         self._classes = isinstance(experiment.loss, CrossEntropy)
         rule = OPTIMISERS[str(experiment.optimizer.__struct_config__.tag)]
         values, gradient = self._vectors.values, self._vectors.gradient
@@ -202,22 +202,6 @@ class GraphEngine(Engine):
                     buffers[name][...] = value
             station.node.pending.clear()
 
-    def train_step(self, batch: Batch, step: int, lr: float) -> float:
-        return self.accumulate((batch,), step, lr)
-
-    def accumulate(self, batches: Sequence[Batch], step: int, lr: float) -> float:
-        losses, last = [], len(self.layers)
-        for part, batch in enumerate(batches):
-            self.begin(batch, step, part, len(batches))
-            for layer in range(last):
-                self.forward(layer)
-            losses.append(self.loss())
-            for layer in reversed(range(last)):
-                self.backward(layer)
-        self.clip()
-        self.update(lr)
-        return sum(losses) / len(losses)
-
     # -- looking, which changes nothing ------------------------------------------------------------
     def predict(self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None) -> Array:
         pieces = []
@@ -240,17 +224,9 @@ class GraphEngine(Engine):
             for station in self._twins:
                 station.forget()
 
-    def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
-        return measure.data_loss(self._loss, outputs, y)
-
     def tensor(self, kind: Kind, layer: int) -> Array | None:
-        info = self.layers[layer]
-        if kind in ("W", "update_W", "grad_W", "b", "grad_b"):
-            name = info.tensors[0].name if info.tensors and kind not in ("b", "grad_b") else "bias"
-            if all(each.name != name for each in info.tensors):
-                return None
-            what: What = "update" if kind == "update_W" else "gradient" if kind.startswith("grad") else "value"
-            return self.tensor_of(name, layer, what)
+        if kind in PARAMETERS:
+            return self._parameter(kind, layer)
         if self._batch is None or not self._reached.has(kind, layer):
             return None
         if kind in ("x", "y"):

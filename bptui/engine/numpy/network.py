@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from bptui.engine import initialise, measure
+from bptui.engine import initialise
 from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity, What
 from bptui.engine.numpy import statistics
 from bptui.engine.numpy.clipping import Clipping, Penalised
@@ -38,7 +38,6 @@ class NumpyEngine(Engine):
         self.name, self.device, self.dtype = "numpy", "cpu", cast(Literal["f32", "f64"], dtype)
         self.layers: Sequence[LayerInfo] = described(layers)
         self._configure(experiment, seed)
-        self._loss = experiment.loss
         names = [info.name for info in self.layers]
         widths = [self.layers[0].inputs, *(info.units for info in self.layers)]
         self._parameters = Parameters(names, widths, DTYPES[dtype])
@@ -129,19 +128,6 @@ class NumpyEngine(Engine):
         self._reached.all()
         return loss
 
-    def accumulate(self, batches: Sequence[Batch], step: int, lr: float) -> float:
-        losses, last = [], len(self._model)
-        for part, batch in enumerate(batches):
-            self.begin(batch, step, part, len(batches))
-            for layer in range(last):
-                self.forward(layer)
-            losses.append(self.loss())
-            for layer in reversed(range(last)):
-                self.backward(layer)
-        self.clip()
-        self.update(lr)
-        return sum(losses) / len(losses)
-
     def _load(self, batch: Batch, step: int, part: int, parts: int) -> Tape:
         rows = len(batch.x)
         self._first = self._first + self._tape.rows if part and self._tape is not None else 0
@@ -192,9 +178,6 @@ class NumpyEngine(Engine):
         self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None
     ) -> Iterator[tuple[Array, Array]]:
         return passes(self._model, self._parameters, x)
-
-    def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
-        return measure.data_loss(self._loss, outputs, y)
 
     def tensor(self, kind: Kind, layer: int) -> Array | None:
         block = self._parameters.blocks[layer]

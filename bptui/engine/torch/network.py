@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bptui.engine import initialise, measure
-from bptui.engine.base import Array, Batch, Engine, Kind, LayerInfo, Quantity, What
+from bptui.engine import initialise
+from bptui.engine.base import PARAMETERS, Array, Batch, Engine, Kind, LayerInfo, Quantity, What
 from bptui.engine.freezing import learning
 from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
@@ -42,7 +42,6 @@ class TorchEngine(Engine):
         self._kind: dict[str, Any] = {"dtype": DTYPES[dtype], "device": self.device}
         self.layers: Sequence[LayerInfo] = described(layers)
         self._configure(experiment, seed)
-        self._loss = experiment.loss
         self._flat = torch.empty(sum(info.parameters for info in self.layers), **self._kind)
         self._gradient = torch.zeros_like(self._flat)
         self._flat.grad = self._gradient
@@ -194,22 +193,6 @@ class TorchEngine(Engine):
                     run.buffers[name].copy_(value)
             run.pending = {}
 
-    def train_step(self, batch: Batch, step: int, lr: float) -> float:
-        return self.accumulate((batch,), step, lr)
-
-    def accumulate(self, batches: Sequence[Batch], step: int, lr: float) -> float:
-        losses, last = [], len(self._runs)
-        for part, batch in enumerate(batches):
-            self.begin(batch, step, part, len(batches))
-            for layer in range(last):
-                self.forward(layer)
-            losses.append(self.loss())
-            for layer in reversed(range(last)):
-                self.backward(layer)
-        self.clip()
-        self.update(lr)
-        return sum(losses) / len(losses)
-
     # -- looking, which changes nothing ------------------------------------------------------------
     def predict(self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None) -> Array:
         pieces, rows = [], PREDICT_ROWS if plain_chain([run.place for run in self._runs]) else PREDICT_SAMPLES
@@ -237,17 +220,9 @@ class TorchEngine(Engine):
             given.append(a)
             yield z, a
 
-    def data_loss(self, outputs: Array, y: npt.NDArray[np.generic]) -> float:
-        return measure.data_loss(self._loss, outputs, y)
-
     def tensor(self, kind: Kind, layer: int) -> Array | None:
-        info = self.layers[layer]
-        if kind in ("W", "update_W", "grad_W", "b", "grad_b"):
-            name = info.tensors[0].name if info.tensors and kind not in ("b", "grad_b") else "bias"
-            if all(each.name != name for each in info.tensors):
-                return None
-            what: What = "update" if kind == "update_W" else "gradient" if kind.startswith("grad") else "value"
-            return self.tensor_of(name, layer, what)
+        if kind in PARAMETERS:
+            return self._parameter(kind, layer)
         if self._x is None or not self._reached.has(kind, layer):
             return None
         run, last = self._runs[layer], layer == len(self._runs) - 1
