@@ -13,7 +13,7 @@ from bptui.protocol.messages import GoTo
 from bptui.tui.screens.base import TransportScreen
 from bptui.tui.steps import step_of
 from bptui.tui.widgets.field import Field
-from bptui.tui.widgets.options import Options
+from bptui.tui.widgets.options import Options, OptionsScreen
 
 
 class GoToScreen(ModalScreen[int | None]):
@@ -48,13 +48,10 @@ class GoToScreen(ModalScreen[int | None]):
         self.dismiss(None)
 
 
-class KeptScreen(ModalScreen[int | None]):
+class KeptScreen(OptionsScreen[int | None]):
     """A script cannot rewind: its kept snapshots, the newest first."""
 
-    BINDINGS = [  # noqa: RUF012 (as Textual declares it)
-        Binding("escape,q,g", "dismiss(None)", "back", show=False),
-        Binding("enter", "take", "roll back", show=False),
-    ]
+    BINDINGS = [Binding("escape,q,g", "dismiss(None)", "back", show=False)]  # noqa: RUF012 (as Textual declares it)
 
     def __init__(self, steps: list[int]) -> None:
         super().__init__()
@@ -69,9 +66,6 @@ class KeptScreen(ModalScreen[int | None]):
                 "schedule and variables go on.", markup=False,
             )  # fmt: skip
             yield Options(*(Option(f"step {step:,}", id=str(step)) for step in self._steps), markup=False)
-
-    def action_take(self) -> None:
-        self.query_one(Options).take()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(int(event.option_id or 0))

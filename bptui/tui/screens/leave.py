@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from bptui.tui.store import Snapshot
-from bptui.tui.widgets.options import Options
+from bptui.tui.widgets.options import Options, OptionsScreen
 
 RUNNING = (
     ("detach", "Detach: training goes on without a screen"),
@@ -40,10 +39,10 @@ def choices(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     return {"RUNNING": RUNNING, "PAUSED": PAUSED, "HELD": HELD}.get(snapshot.state, ())
 
 
-class LeaveScreen(ModalScreen[str]):
+class LeaveScreen(OptionsScreen[str]):
     """Gives back one of ``detach``, ``stop``, ``resume``, ``cancel``."""
 
-    BINDINGS = [("escape,q", "dismiss('cancel')", "Stay"), ("enter", "take", "Choose")]  # noqa: RUF012
+    BINDINGS = [("escape,q", "dismiss('cancel')", "Stay")]  # noqa: RUF012
 
     def __init__(self, state: str, options: tuple[tuple[str, str], ...]) -> None:
         super().__init__()
@@ -55,9 +54,6 @@ class LeaveScreen(ModalScreen[str]):
             box.border_title = "Leave"
             yield Static(f"The run is {self._state}. What shall become of it?", markup=False)
             yield Options(*(Option(text, id=name) for name, text in self._options), markup=False)
-
-    def action_take(self) -> None:
-        self.query_one(Options).take()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(event.option_id or "cancel")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -20,11 +20,7 @@ def max_pool(
     buffers: Mapping[str, Tensor],
     context: Context,
 ) -> Tensor:
-    (x,) = sources
-    its = window(layer, x.dim() - 2)
-    if x.dim() == 4:
-        return functional.max_pool2d(x, its.kernel, its.stride, its.padding)
-    return functional.max_pool1d(x.transpose(1, 2), its.kernel, its.stride, its.padding).transpose(1, 2)
+    return _pooled(layer, sources[0], functional.max_pool1d, functional.max_pool2d)
 
 
 def average_pool(
@@ -34,11 +30,15 @@ def average_pool(
     buffers: Mapping[str, Tensor],
     context: Context,
 ) -> Tensor:
-    (x,) = sources
+    return _pooled(layer, sources[0], functional.avg_pool1d, functional.avg_pool2d)
+
+
+def _pooled(layer: Any, x: Tensor, along: Callable[..., Tensor], over: Callable[..., Tensor]) -> Tensor:
+    """``along`` the steps of sequences (N, T, F), or ``over`` pictures (N, C, H, W)."""
     its = window(layer, x.dim() - 2)
     if x.dim() == 4:
-        return functional.avg_pool2d(x, its.kernel, its.stride, its.padding)
-    return functional.avg_pool1d(x.transpose(1, 2), its.kernel, its.stride, its.padding).transpose(1, 2)
+        return over(x, its.kernel, its.stride, its.padding)
+    return along(x.transpose(1, 2), its.kernel, its.stride, its.padding).transpose(1, 2)
 
 
 def global_pool(

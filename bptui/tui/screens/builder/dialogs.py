@@ -16,15 +16,15 @@ from bptui.spec.describe import describe
 from bptui.spec.load import load, presets, sizes
 from bptui.tui.text import clean, fit
 from bptui.tui.widgets.field import Field
-from bptui.tui.widgets.options import Options
+from bptui.tui.widgets.options import Options, OptionsScreen
 
 BLANK = "nothing"
 
 
-class Choice(ModalScreen[str | None]):
+class Choice(OptionsScreen[str | None]):
     """A list with a line about the row under the cursor; gives back the row's name."""
 
-    BINDINGS = [("escape,q", "dismiss(None)", "Back"), ("enter", "take", "Choose")]  # noqa: RUF012
+    BINDINGS = [("escape,q", "dismiss(None)", "Back")]  # noqa: RUF012
 
     def __init__(self, title: str, rows: Sequence[tuple[str, str, str]], question: str = "") -> None:
         """``rows``: name, what is shown, what is said about it."""
@@ -39,9 +39,6 @@ class Choice(ModalScreen[str | None]):
                 yield Static(self._question, markup=False)
             yield Options(*(Option(text, id=name) for name, text, _ in self._rows), markup=False)
             yield Static(" ", id="about", markup=False)
-
-    def action_take(self) -> None:
-        self.query_one(Options).take()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         self.query_one("#about", Static).update(self._rows[event.option_index][2] or " ")
