@@ -101,11 +101,14 @@ class Batch:
 
     ``x``: (N, features) in the engine's dtype, or ids (N, T) int64. ``y``: class ids (N,), class ids (N, T) with −1
     where there is no target, or floats (N, outputs). ``lengths``: (N,) steps of each sequence that are real; None: all.
+    ``weights``: (N,) floats, by which each sample's loss counts, below 0 too; None: all by 1. The mean stays that of N
+    samples: L = (1/N)·Σₙ wₙ·ℓₙ (a return that weighs an action, or how often a row stands for itself).
     """
 
     x: npt.NDArray[np.generic]
     y: npt.NDArray[np.generic]
     lengths: npt.NDArray[np.int64] | None = None
+    weights: npt.NDArray[np.floating] | None = None
 
 
 class Engine(ABC):
@@ -121,6 +124,8 @@ class Engine(ABC):
     layers: Sequence[LayerInfo]
     lengths: npt.NDArray[np.int64] | None = None
     """(N,) steps of each sequence of the present batch that are real; None: all."""
+    weights: npt.NDArray[np.floating] | None = None
+    """(N,) by which each sample of the present batch counts in the loss; None: all by 1."""
 
     @abstractmethod
     def __init__(

@@ -397,7 +397,7 @@ def _shadow(trainer: Trainer, request: m.Shadow) -> Answer:
         if exact.settings()[key] != value:
             exact.set(key, value)
     exact.load_state({name: _double(value) for name, value in engine.state().items()})
-    exact.begin(Batch(_double(_flat(x)), _double(y), engine.lengths), trainer.step)
+    exact.begin(Batch(_double(_flat(x)), _double(y), engine.lengths, engine.weights), trainer.step)
     layers = range(len(engine.layers))
     for layer in layers:
         exact.forward(layer)

@@ -105,6 +105,7 @@ class GraphEngine(Engine):
         self._first = self._first + len(self._x) if part else 0
         self._part, self._parts, self._step = part, parts, step
         self._batch, self._x, self.lengths = batch, self._taken(batch.x), batch.lengths
+        self.weights = batch.weights
         self._lengths = lengths_of(self._places, _counts(batch.lengths))
         for station in self._stations:
             station.forget()
@@ -143,11 +144,17 @@ class GraphEngine(Engine):
             raise RuntimeError("the layers come first")
         rows = self._rows(out)
         y = batch.y.reshape(-1) if self._classes else batch.y.reshape(rows.shape).astype(self._dtype)
-        value, gradient = self._criterion(self._loss, rows, y)
+        value, gradient = self._criterion(self._loss, rows, y, self._row_weights(batch, len(rows)))
         self._upstreams, self._owned = [None] * len(self.layers), [False] * len(self.layers)
         self._upstreams[-1] = gradient.reshape(out.shape)
         self._reached.loss = True
         return value
+
+    def _row_weights(self, batch: Batch, rows: int) -> Array | None:
+        """A weight a row of outputs: each step of a sequence has that of its sample."""
+        if batch.weights is None:
+            return None
+        return np.repeat(batch.weights.astype(self._dtype), rows // max(len(batch.weights), 1))
 
     def _rows(self, out: Array) -> Array:
         """Outputs as rows: one a class target (each step of a sequence), else one a sample."""

@@ -7,7 +7,7 @@ targets of a batch, the operations, and the value they leave behind.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -23,12 +23,27 @@ FUSED = frozenset({"cross_entropy", "binary_cross_entropy"})
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One loss over one set of buffers: ``load(y)``, run ``operations``, ``value()``; ``targets()`` as given."""
+    """One loss over one set of buffers: ``load(y)``, run ``operations``, ``value()``; ``targets()`` as given.
+
+    ``each()``: (N,), what each sample has of the value, which is their sum.
+    """
 
     load: Callable[[Array], None]
     operations: list[Operation]
     value: Callable[[], float]
     targets: Callable[[], Array]
+    each: Callable[[], Array]
+
+
+def weighed(plain: Prepared, grad: Array) -> tuple[Prepared, Array]:
+    """The same loss, of which each sample counts by its weight; and where these are put, (N,)."""
+    weights = np.ones(grad.shape[1], grad.dtype)
+    operations: list[Operation] = [*plain.operations, partial(np.multiply, grad, weights, grad)]
+
+    def each() -> Array:
+        return plain.each() * weights
+
+    return replace(plain, operations=operations, value=lambda: float(each().sum()), each=each), weights
 
 
 def cross_entropy(loss: Loss, out: Array, grad: Array) -> Prepared:
@@ -61,7 +76,10 @@ def cross_entropy(loss: Loss, out: Array, grad: Array) -> Prepared:
         partial(np.subtract, true, share, true),
         partial(flat_grad.__setitem__, place, true),  # (p − y)/N
     ]
-    return Prepared(load, operations, lambda: float(np.dot(log_total, mean)), lambda: (place - columns) // rows)
+    return Prepared(
+        load, operations, lambda: float(np.dot(log_total, mean)), lambda: (place - columns) // rows,
+        lambda: log_total * mean,
+    )  # fmt: skip
 
 
 def _weighted_cross_entropy(loss: CrossEntropy, out: Array, grad: Array) -> Prepared:
@@ -92,7 +110,10 @@ def _weighted_cross_entropy(loss: CrossEntropy, out: Array, grad: Array) -> Prep
         partial(np.subtract, grad, target, grad),
         partial(np.divide, grad, norm, grad),  # (p·Σq − q)/Σw
     ]
-    return Prepared(load, operations, lambda: -float(np.vdot(target, log_p)) / float(norm), kept.copy)
+    return Prepared(
+        load, operations, lambda: -float(np.vdot(target, log_p)) / float(norm), kept.copy,
+        lambda: -(target * log_p).sum(axis=0) / norm,
+    )  # fmt: skip
 
 
 def _peak(out: Array, peak: Array) -> list[Operation]:
@@ -148,7 +169,9 @@ def binary_cross_entropy(loss: Loss, out: Array, grad: Array) -> Prepared:
             partial(np.subtract, grad, scaled, grad),
             partial(np.multiply, grad, share, grad),
         ]
-    return Prepared(load, operations, lambda: float(np.dot(flat_log, mean)), given.given)
+    return Prepared(
+        load, operations, lambda: float(np.dot(flat_log, mean)), given.given, lambda: log_term.sum(axis=0) / out.size
+    )
 
 
 def mse(loss: Loss, out: Array, grad: Array) -> Prepared:
@@ -159,7 +182,10 @@ def mse(loss: Loss, out: Array, grad: Array) -> Prepared:
         partial(np.subtract, out, given.target, difference),
         partial(np.multiply, difference, constant(2.0 / out.size, out), grad),
     ]
-    return Prepared(given.load, operations, lambda: float(np.dot(flat, flat)) / out.size, given.given)
+    return Prepared(
+        given.load, operations, lambda: float(np.dot(flat, flat)) / out.size, given.given,
+        lambda: np.square(difference).sum(axis=0) / out.size,
+    )  # fmt: skip
 
 
 def mae(loss: Loss, out: Array, grad: Array) -> Prepared:
@@ -171,7 +197,10 @@ def mae(loss: Loss, out: Array, grad: Array) -> Prepared:
         partial(np.multiply, grad, constant(1.0 / out.size, out), grad),
         partial(np.absolute, difference, difference),
     ]
-    return Prepared(given.load, operations, lambda: float(np.add.reduce(difference, axis=None)) / out.size, given.given)
+    return Prepared(
+        given.load, operations, lambda: float(np.add.reduce(difference, axis=None)) / out.size, given.given,
+        lambda: difference.sum(axis=0) / out.size,
+    )  # fmt: skip
 
 
 def huber(loss: Loss, out: Array, grad: Array) -> Prepared:
@@ -189,7 +218,8 @@ def huber(loss: Loss, out: Array, grad: Array) -> Prepared:
     ]
     flat_inner, flat_rest = inner.reshape(-1), difference.reshape(-1)  # −½c and d − ½c
     value = lambda: -2.0 * float(np.dot(flat_inner, flat_rest)) / out.size  # noqa: E731
-    return Prepared(given.load, operations, value, given.given)
+    each = lambda: -2.0 * (inner * difference).sum(axis=0) / out.size  # noqa: E731
+    return Prepared(given.load, operations, value, given.given, each)
 
 
 class _Targets:

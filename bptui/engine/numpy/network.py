@@ -50,7 +50,7 @@ class NumpyEngine(Engine):
         rule = OPTIMISERS[str(experiment.optimizer.__struct_config__.tag)]
         self._optimiser = rule(experiment.optimizer, self._settings, self._parameters.values, self._parameters.gradient)
         self._freeze_changed()
-        self._tapes: dict[int, Tape] = {}
+        self._tapes: dict[tuple[int, bool], Tape] = {}
         self._tape: Tape | None = None
         self._reached = Progress(len(names), plain_output(self._model))
         self._part, self._parts, self._first = 0, 1, 0
@@ -129,16 +129,17 @@ class NumpyEngine(Engine):
         return loss
 
     def _load(self, batch: Batch, step: int, part: int, parts: int) -> Tape:
-        rows = len(batch.x)
+        rows, self.weights = len(batch.x), batch.weights
+        kind = rows, batch.weights is not None
         self._first = self._first + self._tape.rows if part and self._tape is not None else 0
         self._part, self._parts = part, parts
-        tape = self._tapes.get(rows)
+        tape = self._tapes.get(kind)
         if tape is None:
             while len(self._tapes) >= TAPES:
                 del self._tapes[next(iter(self._tapes))]
-            tape = self._tapes[rows] = Tape(self._model, self._loss, self._parameters, self._dropouts, rows)
+            tape = self._tapes[kind] = Tape(self._model, self._loss, self._parameters, self._dropouts, *kind)
         self._tape = tape
-        tape.load(batch.x, batch.y, step, self._first)
+        tape.load(batch, step, self._first)
         return tape
 
     def _way(self) -> Direct | None:

@@ -12,10 +12,11 @@ from functools import partial
 
 import numpy as np
 
+from bptui.engine.base import Batch
 from bptui.engine.dropout import Dropout
 from bptui.engine.numpy.activations import ACTIVATIONS
 from bptui.engine.numpy.blas import BLAS
-from bptui.engine.numpy.losses import FUSED, LOSSES
+from bptui.engine.numpy.losses import FUSED, LOSSES, weighed
 from bptui.engine.numpy.operations import Array, Operation
 from bptui.engine.numpy.optimisers import Direct
 from bptui.engine.numpy.parameters import Block, Parameters
@@ -79,7 +80,9 @@ class Tape:
         parameters: Parameters,
         dropouts: Sequence[Dropout | None],
         rows: int,
+        weighted: bool = False,
     ) -> None:
+        """``weighted``: each batch says how much each of its samples counts."""
         features = parameters.blocks[0].inputs
         self.rows = rows
         x_with_ones = np.ones((rows, features + 1), parameters.values.dtype)
@@ -92,6 +95,9 @@ class Tape:
         last = self.layers[-1]
         kind = str(loss.__struct_config__.tag)
         self.loss = LOSSES[kind](loss, last.a, last.upstream)
+        self.weights: Array | None = None
+        if weighted:
+            self.loss, self.weights = weighed(self.loss, last.upstream)
         #: A fused loss gives δ of the last layer whole.
         self.fused = kind in FUSED and last.gate is None
         self.forward = [tape.forward for tape in self.layers]
@@ -120,10 +126,12 @@ class Tape:
             ]
         return self._products
 
-    def load(self, x: Array, y: Array, step: int, first: int) -> None:
+    def load(self, batch: Batch, step: int, first: int) -> None:
         """Take a batch; masks are those of samples ``first`` … of ``step``."""
-        np.copyto(self.x, x)
-        self.loss.load(y)
+        np.copyto(self.x, batch.x)
+        self.loss.load(batch.y)
+        if self.weights is not None and batch.weights is not None:
+            np.copyto(self.weights, batch.weights)
         for mask, dropout in self._masks:
             np.copyto(mask, dropout.mask(step, self.rows, first))
 

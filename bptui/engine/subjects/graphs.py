@@ -9,7 +9,7 @@ import numpy as np
 from bptui.engine.base import Batch
 from bptui.engine.gradcheck import made
 from bptui.engine.subjects.base import DATA, Subject, layers
-from bptui.engine.subjects.plain import LOSSES
+from bptui.engine.subjects.plain import LOSSES, WEIGHTS
 from bptui.spec.experiment import CrossEntropy, Dense, Experiment
 from bptui.spec.layers.shape import Add, Concat, Flatten, Reshape
 
@@ -36,6 +36,7 @@ def subjects() -> Iterator[Subject]:
     for name, loss in LOSSES:
         if isinstance(loss, CrossEntropy):
             experiment = Experiment(data=DATA, model=steps, loss=loss)
-            yield Subject(f"loss {name}, a target a step", experiment, (4, 2), Batch(batch.x, y))
+            batch = Batch(batch.x, y, weights=np.array(WEIGHTS))
+            yield Subject(f"loss {name}, a target a step, a weight a sample", experiment, (4, 2), batch)
         graph = (Flatten(), Dense(units=3, activation="tanh"), Dense(units=3))
         yield Subject(f"loss {name}, in a graph", Experiment(data=DATA, model=graph, loss=loss), (2, 2))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
+
+from bptui.engine.gradcheck import made
 from bptui.engine.subjects.base import DATA, Subject, layers
 from bptui.spec.base import Activation
 from bptui.spec.experiment import (
@@ -27,6 +31,8 @@ LOSSES: tuple[tuple[str, Loss], ...] = (
     ("mae", MeanAbsoluteError()),
     ("huber", Huber(delta=0.5)),
 )
+#: How much each of six samples counts.
+WEIGHTS = (0.5, -1.0, 2.0, 0.0, 1.0, 1.5)
 
 
 def subjects() -> Iterator[Subject]:
@@ -36,6 +42,9 @@ def subjects() -> Iterator[Subject]:
         yield Subject(f"activation {activation}", Experiment(data=DATA, model=model, loss=MeanSquaredError()), (4,))
     for name, loss in LOSSES:
         model = (Dense(units=5, activation="tanh"), Dense(units=3))
-        yield Subject(f"loss {name}", Experiment(data=DATA, model=model, loss=loss), (4,))
+        experiment = Experiment(data=DATA, model=model, loss=loss)
+        yield Subject(f"loss {name}", experiment, (4,))
+        batch = replace(made(loss, (4,), (3,)), weights=np.array(WEIGHTS))
+        yield Subject(f"loss {name}, a weight a sample", experiment, (4,), batch)
     deep = (*(Dense(units=5, activation="relu", dropout=0.2, bias=0.05) for _ in range(3)), Dense(units=3))
     yield layers("dense, dropout", deep, (4,))._replace(name="layers dense, dropout")

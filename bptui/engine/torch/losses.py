@@ -1,8 +1,12 @@
-"""Losses as torch has them; ∂L/∂outputs by autograd."""
+"""Losses as torch has them; ∂L/∂outputs by autograd.
+
+Weights (M,), one a row, multiply the rows' losses before the mean that torch takes of them; None: by 1.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +17,8 @@ from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, Huber, Loss
 
 #: A class id that is no target: such rows count for nothing.
 NO_TARGET = -1
-Function = Callable[[Tensor, Tensor], Tensor]
+Weights = Tensor | None
+Function = Callable[[Tensor, Tensor, Weights], Tensor]
 #: Losses whose logits go in: the last layer's δ is not a product of two factors.
 FUSED = frozenset({"cross_entropy", "binary_cross_entropy"})
 
@@ -23,8 +28,18 @@ def cross_entropy(loss: Loss, like: Tensor) -> Function:
     weight = None
     if loss.class_weights is not None:
         weight = torch.tensor(loss.class_weights, dtype=like.dtype, device=like.device)
-    smooth = loss.label_smoothing
-    return lambda out, y: F.cross_entropy(out, y, weight=weight, ignore_index=NO_TARGET, label_smoothing=smooth)
+    kind: dict[str, Any] = {
+        "weight": weight, "ignore_index": NO_TARGET, "label_smoothing": loss.label_smoothing
+    }  # fmt: skip
+
+    def function(out: Tensor, y: Tensor, weights: Weights) -> Tensor:
+        if weights is None:
+            return F.cross_entropy(out, y, **kind)
+        there = y != NO_TARGET
+        norm = there.sum() if weight is None else weight[y[there]].sum()
+        return (F.cross_entropy(out, y, reduction="none", **kind) * weights).sum() / norm
+
+    return function
 
 
 def binary_cross_entropy(loss: Loss, like: Tensor) -> Function:
@@ -34,25 +49,33 @@ def binary_cross_entropy(loss: Loss, like: Tensor) -> Function:
     if loss.pos_weight != 1.0:
         pos_weight = torch.tensor(loss.pos_weight, dtype=like.dtype, device=like.device)
 
-    def function(out: Tensor, y: Tensor) -> Tensor:
+    def function(out: Tensor, y: Tensor, weights: Weights) -> Tensor:
         target = y * (1.0 - smooth) + 0.5 * smooth if smooth else y
-        return F.binary_cross_entropy_with_logits(out, target, pos_weight=pos_weight)
+        return _mean(partial(F.binary_cross_entropy_with_logits, out, target, pos_weight=pos_weight), weights)
 
     return function
 
 
 def mse(loss: Loss, like: Tensor) -> Function:
-    return F.mse_loss
+    return partial(_compared, F.mse_loss)
 
 
 def mae(loss: Loss, like: Tensor) -> Function:
-    return F.l1_loss
+    return partial(_compared, F.l1_loss)
 
 
 def huber(loss: Loss, like: Tensor) -> Function:
     assert isinstance(loss, Huber)
-    limit = loss.delta
-    return lambda out, y: F.huber_loss(out, y, delta=limit)
+    return partial(_compared, partial(F.huber_loss, delta=loss.delta))
+
+
+def _compared(function: Callable[..., Tensor], out: Tensor, y: Tensor, weights: Weights) -> Tensor:
+    return _mean(partial(function, out, y), weights)
+
+
+def _mean(function: Callable[..., Tensor], weights: Weights) -> Tensor:
+    """The mean of a loss over rows and outputs."""
+    return function() if weights is None else (function(reduction="none") * weights[:, None]).mean()
 
 
 LOSSES: dict[str, Callable[[Any, Tensor], Function]] = {

@@ -92,7 +92,7 @@ class TorchEngine(Engine):
         self._first = self._first + len(self._x) if part and self._x is not None else 0
         self._part, self._parts, self._step = part, parts, step
         self._x, self._lengths = self._taken(batch.x), self._counts(batch.lengths)
-        self.lengths = batch.lengths
+        self.lengths, self.weights = batch.lengths, batch.weights
         y = torch.tensor(batch.y, device=self.device)
         self._y = y.long() if self._classes else y.to(self._kind["dtype"]).reshape(len(self._x), -1)
         self._upstreams = []
@@ -137,11 +137,19 @@ class TorchEngine(Engine):
         if out is None or self._y is None:
             raise RuntimeError("the layers come first")
         out = out.detach().requires_grad_()
-        loss = self._criterion(_rows(out, self._classes), self._y.flatten() if self._classes else self._y)
+        rows = _rows(out, self._classes)
+        loss = self._criterion(rows, self._y.flatten() if self._classes else self._y, self._row_weights(len(rows)))
         self._upstreams = [None] * len(self._runs)
         (self._upstreams[-1],) = torch.autograd.grad(loss, out)
         self._reached.loss = True
         return loss.item()
+
+    def _row_weights(self, rows: int) -> Tensor | None:
+        """A weight a row of outputs: each step of a sequence has that of its sample."""
+        if self.weights is None:
+            return None
+        given = torch.tensor(self.weights, **self._kind)
+        return given.repeat_interleave(rows // max(len(given), 1))
 
     def backward(self, layer: int) -> None:
         upstream = self._upstreams[layer] if self._upstreams else None
