@@ -58,9 +58,9 @@ class Part:
     """Training, validation or test rows.
 
     ``x`` (N, features), scaled, in the experiment's dtype; tokens: ids (N, T) int64. ``y``: class ids (N,) int64,
-    floats (N, outputs) of the same dtype, or ids (N, T) int64, −1 where a step has no target. ``rows`` (N,): the
-    rows' numbers in their source, from 0. ``lengths`` (N,): steps that are there, where sequences are padded: the
-    rest of a row is 0.
+    floats (N, outputs) of the same dtype, nan beyond the end of a sequence, or ids (N, T) int64, −1 where a step has no
+    target. ``rows`` (N,): the rows' numbers in their source, from 0. ``lengths`` (N,): steps that are there, where
+    sequences are padded: the rest of a row of ``x`` is 0.
     """
 
     x: Features

@@ -77,7 +77,7 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
         x = _features(raw, rows.x, indices, scaler, DTYPES[dtype])
         lengths = None if rows.lengths is None else rows.lengths[indices].astype(np.int64)
         if target.task == "autoencoder":
-            return Part(x, x, indices, lengths)
+            return Part(x, x if lengths is None else _there(raw, x, lengths), indices, lengths)
         ids = raw.mapped and y.ndim == 2 and y.dtype.kind in "iu"  # of each step, as views like those of x
         return Part(x, MappedRows(y, indices, None, np.int64) if ids else np.take(y, indices, axis=0), indices, lengths)
 
@@ -144,6 +144,14 @@ def _features(raw: Raw, x: Values, indices: Indices, scaler: Scaler, dtype: np.d
     if raw.vocabulary is not None:
         return MappedRows(x, indices, None, np.int64) if raw.mapped else x[indices].astype(np.int64)
     return MappedRows(x, indices, scaler, dtype) if raw.mapped else scaler.gather(x, indices, dtype)
+
+
+def _there(raw: Raw, x: Values | MappedRows, lengths: Indices) -> Values:
+    """The sequences (N, T·F) as targets: nan beyond the end of each."""
+    assert raw.shape is not None
+    y = np.array(x)
+    y.reshape(len(y), raw.shape[0], -1)[np.arange(raw.shape[0]) >= lengths[:, None]] = np.nan
+    return y
 
 
 def _check_shapes(raw: Raw) -> None:

@@ -100,9 +100,10 @@ class Batch:
     """Samples of one step.
 
     ``x``: (N, features) in the engine's dtype, or ids (N, T) int64. ``y``: class ids (N,), class ids (N, T) with −1
-    where there is no target, or floats (N, outputs). ``lengths``: (N,) steps of each sequence that are real; None: all.
-    ``weights``: (N,) floats, by which each sample's loss counts, below 0 too; None: all by 1. The mean stays that of N
-    samples: L = (1/N)·Σₙ wₙ·ℓₙ (a return that weighs an action, or how often a row stands for itself).
+    where there is no target, or floats (N, outputs), nan where there is none. ``lengths``: (N,) steps of each sequence
+    that are real; None: all. Beyond them x is 0. ``weights``: (N,) floats, by which each sample's loss counts, below 0
+    too; None: all by 1. The mean stays that of N samples: L = (1/N)·Σₙ wₙ·ℓₙ (a return that weighs an action, or how
+    often a row stands for itself).
     """
 
     x: npt.NDArray[np.generic]
@@ -209,6 +210,10 @@ class Engine(ABC):
     def views(self, layer: int) -> dict[str, Array]:
         """What this kind shows beyond a, z and δ, of the last step: ``attention`` (N, heads, T, T) … Often empty."""
         return {}
+
+    def steps_read(self, layer: int) -> npt.NDArray[np.int64] | None:
+        """(N,): how long the sequences of the present batch are where this layer reads them; None: all whole."""
+        return None
 
     @abstractmethod
     def watch(self, on: bool) -> None:

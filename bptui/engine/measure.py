@@ -17,9 +17,12 @@ Values = npt.NDArray[np.float64]
 def data_loss(loss: Loss, outputs: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
     """Mean ``loss`` of ``outputs`` (N, outputs) for targets ``y``: class ids (N,), or floats (N, outputs).
 
-    Outputs (N, T, classes) go with ids (N, T), of which −1 are no targets; nan where there is none at all.
+    Outputs (N, T, classes) go with ids (N, T), of which −1 are no targets, nor are numbers that are nan; the result is
+    nan where there is none at all.
     """
     out = np.asarray(outputs, dtype=np.float64)
+    if y.dtype.kind == "f" and (nowhere := np.isnan(y)).any():
+        out, y = out.reshape(y.shape)[~nowhere], y[~nowhere]
     with np.errstate(all="ignore"):
         return MEASURES[str(loss.__struct_config__.tag)](loss, out, y)
 

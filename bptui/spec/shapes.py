@@ -123,19 +123,31 @@ def _read(index: int, layer: Any, shape: Shape, ids: bool) -> Shape:
     return (size(shape),) if kind == "dense" and len(shape) == 3 else shape
 
 
-def lengths_of(placed: Sequence[Placed], lengths: Any) -> list[Any]:
-    """How long the sequences are that each layer reads, from those of the batch: arrays of either engine.
+def steps_of(placed: Sequence[Placed]) -> int | None:
+    """Steps of a sample of the batch, where it is a sequence of numbers."""
+    read = (
+        shape for place in placed for source, shape in zip(place.sources, place.inputs, strict=True) if source == BATCH
+    )
+    return next((shape[0] for shape in read if len(shape) == 2), None)
 
-    None: every step is real. Several inputs are as long as the first.
-    """
-    read: list[Any] = []
-    given: list[Any] = []
+
+class Ends(NamedTuple):
+    """How long the sequences of a batch are at one layer: arrays (N,) of either engine. None: every step is real."""
+
+    read: Any
+    """Of its input."""
+    given: Any
+    """Of its output."""
+
+
+def ends_of(placed: Sequence[Placed], lengths: Any) -> list[Ends]:
+    """For each layer, from the lengths of the batch. Several inputs are as long as the first."""
+    found: list[Ends] = []
     for place in placed:
-        own = lengths if place.sources[0] == BATCH else given[place.sources[0]]
-        read.append(own)
+        own = lengths if place.sources[0] == BATCH else found[place.sources[0]].given
         kept, steps = len(place.geometry.output) == 2, place.geometry.steps
-        given.append(None if own is None or not kept else own if steps is None else steps.of(own))
-    return read
+        found.append(Ends(own, None if own is None or not kept else own if steps is None else steps.of(own)))
+    return found
 
 
 def outputs_of(placed: Sequence[Placed], classes: bool) -> int:

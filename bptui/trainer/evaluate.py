@@ -119,9 +119,13 @@ def _multilabel(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -
 
 def _regression(outputs: npt.NDArray[np.floating], y: npt.NDArray[np.generic]) -> dict[str, float]:
     truth = np.asarray(y, dtype=np.float64).reshape(outputs.shape)
-    residual = float(np.square(outputs - truth).sum())
-    total = float(np.square(truth - truth.mean(axis=0)).sum())
-    return {"r2": 1 - residual / total if total > 0 else float("nan"), "mae": float(np.abs(outputs - truth).mean())}
+    nowhere = np.isnan(truth)  # beyond the end of an autoencoder's sequence
+    there: npt.NDArray[np.bool_] | bool = ~nowhere if nowhere.any() else True
+    off = outputs - truth
+    middle = truth.sum(axis=0, where=there) / np.maximum(len(truth) - nowhere.sum(axis=0), 1)
+    total = float(np.square(truth - middle).sum(where=there))
+    r2 = 1 - float(np.square(off).sum(where=there)) / total if total > 0 else float("nan")
+    return {"r2": r2, "mae": float(np.abs(off).mean(where=there))}
 
 
 METRICS = {

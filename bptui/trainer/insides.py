@@ -79,8 +79,8 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     array, axes = shown[name], axes_of(name, shown[name])
     assert axes is not None
     sample = max(0, min(request.sample, len(array) - 1))
-    lengths, x = trainer.engine.lengths, tensor(trainer, "x", 0)
-    length = None if lengths is None else max(1, int(lengths[sample]))
+    lengths, x = trainer.engine.steps_read(request.layer), tensor(trainer, "x", 0)
+    length = None if lengths is None else int(lengths[sample])
     pages = array.shape[1] if array.ndim == 4 else 1
     page = max(0, min(request.page, pages - 1))
     plane = array[sample, page] if array.ndim == 4 else np.atleast_2d(array[sample])
@@ -90,7 +90,9 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     arrays = {"values": body.add(np.ascontiguousarray(values))}
     if array.ndim == 2:
         arrays["mean"] = body.add(_mean(array, lengths if axes.column in _TIMES else None)[: plane.shape[1]])
-    words = _words(trainer, x, sample) if zoom == 1 else ()
+    taken = trainer.engine.layers[request.layer].taken
+    by_token = x is not None and taken and taken[0][0] == x.shape[-1]  # not behind a stride: a step is several tokens
+    words = _words(trainer, x, sample) if by_token and zoom == 1 else ()
     labels = [words[:count] if axis in _TIMES else () for axis, count in zip(axes[1:3], plane.shape, strict=True)]
     return m.Insides(
         **common, names=names, name=name, axes=(axes.row, axes.column), row_names=labels[0],
@@ -124,7 +126,7 @@ def _fitting(plane: Array) -> tuple[Array, int]:
 
 
 def _mean(array: Array, lengths: Array | None) -> Array:
-    """Mean over the samples; with ``lengths`` (T,): over those that run so long, nan where there is none."""
+    """Mean over the samples; with ``lengths`` (N,): over those that run so long, nan where there is none."""
     if lengths is None:
         return np.asarray(array.mean(axis=0), np.float64)
     real = np.arange(array.shape[1]) < np.maximum(lengths, 1)[: len(array), None]

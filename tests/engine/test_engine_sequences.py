@@ -21,7 +21,7 @@ from bptui.spec.layers.norm_features import LayerNorm, RMSNorm  # noqa: E402
 from bptui.spec.layers.pool import AveragePool, MaxPool  # noqa: E402
 from bptui.spec.layers.recurrent import GRU, LSTM, RNN, TimePool  # noqa: E402
 from bptui.spec.layers.shape import Add, Flatten, Reshape  # noqa: E402
-from bptui.spec.shapes import infer, lengths_of  # noqa: E402
+from bptui.spec.shapes import ends_of, infer  # noqa: E402
 
 F = torch.nn.functional
 N, T, D = 5, 7, 6
@@ -199,7 +199,7 @@ def test_what_lies_beyond_a_samples_end_changes_nothing(layers: tuple[Layer, ...
     ids=lambda value: "-".join(type(layer).__name__ for layer in value) if isinstance(value, tuple) else "",
 )  # fmt: skip
 def test_each_layer_reads_the_lengths_of_its_own_input(layers: tuple[Layer, ...], read: list[list[int] | None]) -> None:
-    found = lengths_of(infer(layers, (8, 3)), np.array([1, 4, 8]))
+    found = [ends.read for ends in ends_of(infer(layers, (8, 3)), np.array([1, 4, 8]))]
     assert [None if each is None else each.tolist() for each in found] == read
 
 

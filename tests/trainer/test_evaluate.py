@@ -12,9 +12,10 @@ import pytest
 
 from bptui.data import DataSet, Part, Scaler
 from bptui.engine.base import Engine
+from bptui.engine.measure import data_loss
 from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, MeanSquaredError
 from bptui.trainer import evaluate
-from bptui.trainer.evaluate import block_of, measured, scores_of
+from bptui.trainer.evaluate import METRICS, block_of, measured, scores_of
 
 
 class Told:
@@ -101,3 +102,28 @@ def test_an_autoencoder_is_compared_in_the_range_of_its_input() -> None:
     logits = np.array([[0.0, 800.0, -800.0]])
     assert scores_of(logits, BinaryCrossEntropy(), "autoencoder").tolist() == [[0.5, 1.0, 0.0]]
     assert scores_of(logits, MeanSquaredError(), "autoencoder") is logits
+
+
+def test_the_figures_of_an_autoencoder_leave_padding_out() -> None:
+    """They are those of the same steps, one after the other."""
+    from bptui.data import load
+    from bptui.spec.experiment import Data
+
+    data = load(Data(source="spoken-digits-espeak", task="autoencoder", samples=60), dtype="f64")
+    part = data.train
+    assert part.lengths is not None and data.shape is not None
+    real = np.arange(data.shape[0]) < part.lengths[:, None]
+    truth = part.targets.reshape(len(part), *data.shape)
+    assert np.array_equal(np.isnan(truth).any(axis=2), ~real) and np.array_equal(truth[real], _steps(part, data)[real])
+    outputs = np.random.default_rng(0).normal(size=part.targets.shape)
+    found = METRICS["autoencoder"](outputs, part.targets)
+    off = (outputs.reshape(truth.shape) - truth)[real]
+    around = (truth - np.nansum(truth, axis=0) / np.maximum(real.sum(axis=0), 1)[:, None])[real]
+    assert found["mae"] == pytest.approx(np.abs(off).mean())
+    assert found["r2"] == pytest.approx(1 - np.square(off).sum() / np.square(around).sum())
+    assert data_loss(MeanSquaredError(), outputs, part.targets) == pytest.approx(np.square(off).mean())
+
+
+def _steps(part: Part, data: DataSet) -> npt.NDArray[Any]:
+    assert data.shape is not None
+    return np.asarray(part.x[:]).reshape(len(part), *data.shape)

@@ -122,3 +122,28 @@ def test_the_mean_over_samples_is_cut_by_their_lengths_only_along_time(tmp_path:
     assert (reply.name, reply.axes) == ("share.branch", ("", "unit"))
     assert arrays["mean"].shape == (4,) and (arrays["mean"] > 0).all()
     driver.close()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_behind_a_stride_a_sample_ends_where_the_layer_ends_it(tmp_path: Path, engine: str) -> None:
+    if engine == "torch":
+        pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(40, 12, 3)).astype(np.float32)
+    np.savez(tmp_path / "short.npz", x=x, y=np.arange(40) % 2, lengths=np.arange(40) % 12 + 1)
+    (tmp_path / "spec.toml").write_text(
+        f'[data]\nsource = "{tmp_path / "short.npz"}"\n[[model]]\ntype = "conv1d"\nunits = 4\nkernel = 2\nstride = 2\n'
+        '[[model]]\ntype = "lstm"\nunits = 2\n[[model]]\ntype = "attention"\nheads = 1\n[[model]]\ntype = "time_pool"\n'
+        '[[model]]\ntype = "dense"\nunits = 2\n[loss]\nname = "cross_entropy"\n[stop]\nepochs = 1\n'
+    )
+    driver = Driver(tmp_path / "run", engine, [], spec=str(tmp_path / "spec.toml"))
+    driver.ask(m.Step())
+    asked(driver, layer=1)  # which looks at the coming batch
+    lengths = driver.trainer.engine.lengths
+    assert lengths is not None
+    for sample, steps in enumerate(np.maximum(lengths // 2, 1)[:8].tolist()):
+        _, arrays = asked(driver, layer=1, name="state", sample=sample)
+        assert arrays["values"].shape == (2, steps) and arrays["values"].any(axis=0).all()
+        _, arrays = asked(driver, layer=2, sample=sample)
+        assert arrays["values"].shape == (steps, steps)
+        np.testing.assert_allclose(arrays["values"].sum(1), 1.0, rtol=1e-5)
+    driver.close()

@@ -1,7 +1,7 @@
 """Losses of a graph: torch's definitions, over rows of outputs ``(M, outputs)``, and ∂L/∂outputs.
 
-A class id of −1 is no target: such rows count for nothing, and the mean is over the others. ``weights`` (M,): by
-which each row's loss is multiplied before that mean is taken; None: by 1.
+A class id of −1 is no target, nor is a number that is nan: they count for nothing, and the mean is over the others.
+``weights`` (M,): by which each row's loss is multiplied before that mean is taken; None: by 1.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from bptui.engine.numpy.operations import Array
 from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, Huber
 
 NO_TARGET = -1
-
-
 Weights = Array | None
+#: (loss, outputs, targets, weights) → its value, ∂L/∂outputs.
+Criterion = Callable[[Any, Array, Array, Weights], tuple[float, Array]]
 
 
 def _weighed(values: Array, weights: Weights) -> Array:
@@ -89,7 +89,17 @@ def huber(loss: Huber, out: Array, y: Array, weights: Weights = None) -> tuple[f
     return value, _weighed(inner, weights) * out.dtype.type(1.0 / out.size)
 
 
-CRITERIA: dict[str, Callable[[Any, Array, Array, Weights], tuple[float, Array]]] = {
+def over_targets(criterion: Criterion, loss: Any, out: Array, y: Array, weights: Weights = None) -> tuple[float, Array]:
+    """``criterion`` of single numbers, over those that have a target: nan is none."""
+    there = ~np.isnan(y)
+    each = None if weights is None else np.broadcast_to(weights[:, None], y.shape)[there]
+    value, part = criterion(loss, out[there], y[there], each)
+    gradient = np.zeros_like(out)
+    gradient[there] = part
+    return value, gradient
+
+
+CRITERIA: dict[str, Criterion] = {
     "cross_entropy": cross_entropy,
     "binary_cross_entropy": binary_cross_entropy,
     "mse": mse,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -15,10 +16,10 @@ from bptui.engine.dropout import Dropout
 from bptui.engine.freezing import learning
 from bptui.engine.numpy import graph_statistics as statistics
 from bptui.engine.numpy.clipping import Clipping, Penalised
-from bptui.engine.numpy.criteria import CRITERIA
+from bptui.engine.numpy.criteria import CRITERIA, over_targets
 from bptui.engine.numpy.losses import FUSED
 from bptui.engine.numpy.nodes import NODES
-from bptui.engine.numpy.nodes.base import Context
+from bptui.engine.numpy.nodes.base import Context, beyond_of
 from bptui.engine.numpy.optimisers import OPTIMISERS
 from bptui.engine.numpy.station import Station, contribute
 from bptui.engine.numpy.vectors import Vectors
@@ -26,7 +27,7 @@ from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.layers.base import activation_of, penalties_of
-from bptui.spec.shapes import BATCH, Placed, lengths_of
+from bptui.spec.shapes import BATCH, Ends, Placed, ends_of, steps_of
 
 DTYPES: dict[str, npt.DTypeLike] = {"f32": np.float32, "f64": np.float64}
 #: Samples of one piece of ``predict``.
@@ -43,7 +44,7 @@ class GraphEngine(Engine):
         self.name, self.device, self.dtype = "numpy", "cpu", cast(Literal["f32", "f64"], dtype)
         self.layers: Sequence[LayerInfo] = described(layers)
         self._configure(experiment, seed)
-        self._places, self._dtype = tuple(layers), np.dtype(DTYPES[dtype])
+        self._places, self._steps, self._dtype = tuple(layers), steps_of(layers), np.dtype(DTYPES[dtype])
         self._vectors = Vectors(self.layers, self._dtype)
         self._buffers: list[dict[str, Array]] = []
         for index, place in enumerate(layers):
@@ -66,7 +67,7 @@ class GraphEngine(Engine):
         self._reached = Progress(len(layers), plain_output(self._model))
         self._batch: Batch | None = None
         self._x: Array = np.zeros((0, 0), self._dtype)
-        self._lengths: list[npt.NDArray[np.int64] | None] = []
+        self._ends: list[Ends] = []
         self._upstreams: list[Array | None] = []
         self._owned: list[bool] = []
         self._part, self._parts, self._first, self._step = 0, 1, 0, 0
@@ -104,18 +105,21 @@ class GraphEngine(Engine):
     def begin(self, batch: Batch, step: int, part: int = 0, parts: int = 1) -> None:
         self._first = self._first + len(self._x) if part else 0
         self._part, self._parts, self._step = part, parts, step
-        self._batch, self._x, self.lengths = batch, self._taken(batch.x), batch.lengths
-        self.weights = batch.weights
-        self._lengths = lengths_of(self._places, _counts(batch.lengths))
+        self._batch, self._x = batch, self._taken(batch.x, batch.lengths)
+        self.lengths, self.weights = batch.lengths, batch.weights
+        self._ends = ends_of(self._places, _counts(batch.lengths))
         for station in self._stations:
             station.forget()
             if not part:
                 station.node.pending.clear()
         self._reached.begin()
 
-    def _taken(self, x: npt.NDArray[Any]) -> Array:
-        """The batch in the engine's type; ids stay whole numbers."""
-        return np.array(x, np.int64 if x.dtype.kind in "iu" else self._dtype)
+    def _taken(self, x: npt.NDArray[Any], lengths: npt.NDArray[np.int64] | None) -> Array:
+        """The batch in the engine's type, 0 beyond the ends; ids stay whole numbers."""
+        taken = np.array(x, np.int64 if x.dtype.kind in "iu" else self._dtype)
+        if self._steps is not None and (beyond := beyond_of(lengths, self._steps)) is not None:
+            taken.reshape(len(taken), self._steps, -1)[beyond] = 0
+        return taken
 
     def _sources(self, stations: Sequence[Station], x: Array, layer: int) -> tuple[Array, ...]:
         place = self._places[layer]
@@ -128,8 +132,8 @@ class GraphEngine(Engine):
         if self._batch is None:
             raise RuntimeError("begin() comes first")
         sources = self._sources(self._stations, self._x, layer)
-        context = Context(self._learning[layer], self._lengths[layer])
-        self._stations[layer].forward(sources, context, self._mask(self._dropouts[layer], layer))
+        context, ends = Context(self._learning[layer], self._ends[layer].read), self._ends[layer].given
+        self._stations[layer].forward(sources, context, self._mask(self._dropouts[layer], layer), ends)
         self._reached.forward = layer + 1
 
     def _mask(self, dropout: Dropout | None, layer: int) -> Array | None:
@@ -144,7 +148,10 @@ class GraphEngine(Engine):
             raise RuntimeError("the layers come first")
         rows = self._rows(out)
         y = batch.y.reshape(-1) if self._classes else batch.y.reshape(rows.shape).astype(self._dtype)
-        value, gradient = self._criterion(self._loss, rows, y, self._row_weights(batch, len(rows)))
+        criterion = self._criterion
+        if batch.lengths is not None and not self._classes:  # nan is no target
+            criterion = partial(over_targets, criterion)
+        value, gradient = criterion(self._loss, rows, y, self._row_weights(batch, len(rows)))
         self._upstreams, self._owned = [None] * len(self.layers), [False] * len(self.layers)
         self._upstreams[-1] = gradient.reshape(out.shape)
         self._reached.loss = True
@@ -222,10 +229,11 @@ class GraphEngine(Engine):
         self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None
     ) -> Iterator[tuple[Array, Array]]:
         self._twins = self._twins or self._built()
-        taken, seen = self._taken(x), lengths_of(self._places, _counts(lengths))
+        taken, ends = self._taken(x, lengths), ends_of(self._places, _counts(lengths))
         try:
             for layer, station in enumerate(self._twins):
-                a = station.forward(self._sources(self._twins, taken, layer), Context(False, seen[layer]), None)
+                sources, (read, given) = self._sources(self._twins, taken, layer), ends[layer]
+                a = station.forward(sources, Context(False, read), None, given)
                 yield _there(station.z), a
         finally:
             for station in self._twins:
@@ -268,6 +276,9 @@ class GraphEngine(Engine):
         if self._batch is None or not self._reached.has("a", layer):
             return {}
         return {name: np.array(array) for name, array in self._stations[layer].node.views().items()}
+
+    def steps_read(self, layer: int) -> npt.NDArray[np.int64] | None:
+        return self._ends[layer].read if self._ends else None
 
     def _gradient(self) -> Array:
         """The flat gradient as it stands: while parts add up, their sum so far."""

@@ -33,7 +33,8 @@ def table(
             changed = _norm(vectors.weights(applied, index))
             ratio = changed / weight_norm if weight_norm else (math.inf if changed > 0 else nan)
         if station.a is not None and reached.has("a", index):
-            mean, std = float(station.a.mean()), float(station.a.std())
+            a = station.real(station.a)
+            mean, std = float(a.mean()), float(a.std())
             if info.activation in CAN_DIE:
                 silent = float(np.count_nonzero(~_fired(info, station)))
         rows.append((grad_norm, weight_norm, ratio, mean, std, delta_norm, silent))
@@ -66,7 +67,7 @@ def histograms(
                 found = vectors.weights(gradient, index)
             else:
                 array: Array | None = getattr(station, kind)
-                found = [] if array is None else [array]
+                found = [] if array is None else [station.real(array)]
         for array in found:
             cells[index] += histogram(np.ascontiguousarray(array))
     return cells

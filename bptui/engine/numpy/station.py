@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bptui.engine.numpy.activations import ACTIVATIONS
-from bptui.engine.numpy.nodes.base import Array, Context, Node
+from bptui.engine.numpy.nodes.base import Array, Context, Node, beyond_of
 from bptui.engine.numpy.operations import Operation, run
 from bptui.spec.base import Activation
 from bptui.spec.layers.base import Shape
@@ -42,10 +42,16 @@ class Station:
         self.mask: Array | None = None
         self.delta: Array | None = None
         self.upstream: Array | None = None
+        self.beyond: Array | None = None
 
-    def forward(self, sources: tuple[Array, ...], context: Context, mask: Array | None) -> Array:
-        """a = g(z) ⊙ mask, ``(N, *shape)``."""
+    def forward(
+        self, sources: tuple[Array, ...], context: Context, mask: Array | None, ends: Array | None = None
+    ) -> Array:
+        """a = g(z) ⊙ mask, ``(N, *shape)``; of sequences of ``ends`` (N,) steps all that lies beyond is 0."""
         z = self.node.forward(sources, context)
+        self.beyond = beyond = None if ends is None else beyond_of(ends, z.shape[1])
+        if beyond is not None:
+            z[beyond] = 0.0
         if self.activation == "identity":
             self.z = self.h = z
         else:
@@ -53,6 +59,8 @@ class Station:
             np.copyto(self._now.z, z)
             run(self._now.forward)
             self.z, self.h = self._now.z, self._now.h
+            if beyond is not None:
+                self.h[beyond] = 0.0  # where g(0) is not
         self.mask = mask
         self.a = self.h if mask is None else self.h * mask
         return self.a
@@ -65,7 +73,14 @@ class Station:
             run(self._now.backward)
             self.gate = self._now.gate if self.mask is None else self._now.gate * self.mask
         self.delta = upstream if self.gate is None else upstream * self.gate
+        if self.beyond is not None:
+            self.delta = np.array(upstream) if self.gate is None else self.delta
+            self.delta[self.beyond] = 0.0
         return self.node.backward(self.delta, wanted)
+
+    def real(self, array: Array) -> Array:
+        """Of z, a or δ what stands for something: without the places beyond each sample's end, (steps, units)."""
+        return array if self.beyond is None else array[~self.beyond]
 
     def _for(self, z: Array) -> _Prepared:
         found = self._prepared.pop(z.shape, None) or _Prepared(self.activation, z)

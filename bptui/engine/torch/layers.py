@@ -12,9 +12,9 @@ from torch import Tensor
 
 from bptui.engine.torch.activations import ACTIVATIONS, GATES
 from bptui.engine.torch.kinds import BACKWARD, FORWARD
-from bptui.engine.torch.kinds.base import Context
+from bptui.engine.torch.kinds.base import Context, beyond_of, ended
 from bptui.spec.layers.base import activation_of
-from bptui.spec.shapes import Placed
+from bptui.spec.shapes import Ends, Placed
 
 
 class LayerRun:
@@ -46,10 +46,14 @@ class LayerRun:
         self.sources: tuple[Tensor, ...] = ()
         self._z_graph: Tensor | None = None
         self._h_graph: tuple[Tensor, Tensor] | None = None
+        self.beyond: Tensor | None = None
 
-    def forward(self, sources: tuple[Tensor, ...], mask: Tensor | None, lengths: Tensor | None, wanted: bool) -> None:
-        """z, and a = g(z) ⊙ mask, (N, *shape). ``wanted``: a layer below wants its part of δ."""
-        context = Context(self.place, True, lengths, self.pending)
+    def forward(self, sources: tuple[Tensor, ...], mask: Tensor | None, ends: Ends, wanted: bool) -> None:
+        """z, and a = g(z) ⊙ mask, (N, *shape). ``wanted``: a layer below wants its part of δ.
+
+        Of sequences that end, all beyond is 0: z, a and δ.
+        """
+        context = Context(self.place, True, ends.read, self.pending)
         buffers = {**self.buffers, **self.pending} if self.buffers else self.buffers
         if self._formula is None:
             sources = tuple(x.detach().requires_grad_(wanted and x.is_floating_point()) for x in sources)
@@ -58,6 +62,8 @@ class LayerRun:
         else:
             self.z = self._function(self.place.layer, sources, self.values, buffers, context)
         self.sources, self.views = sources, context.views
+        self.beyond = beyond_of(ends.given, self.z.shape[1])
+        self.z = ended(self.z, self.beyond)
         if self.activation == "identity":
             self.h = self.z
         elif self.activation in GATES:
@@ -66,22 +72,26 @@ class LayerRun:
             leaf = self.z.detach().requires_grad_()
             h = ACTIVATIONS[self.activation](leaf)
             self._h_graph, self.h = (leaf, h), h.detach()
+        if self.activation != "identity":
+            self.h = ended(self.h, self.beyond)  # where g(0) is not 0
         self.mask = mask
         self.a = self.h if mask is None else self.h * mask
 
-    def forward_alone(self, sources: tuple[Tensor, ...], mask: Tensor | None, lengths: Tensor | None) -> None:
+    def forward_alone(self, sources: tuple[Tensor, ...], mask: Tensor | None, ends: Ends) -> None:
         """z and a of a layer through which nothing will come back."""
         self.sources = sources
         with torch.no_grad():
-            self.z, self.h = self.predict(sources, lengths)
+            self.z, self.h = self.predict(sources, ends)
             self.mask = mask
             self.a = self.h if mask is None else self.h * mask
 
-    def predict(self, sources: tuple[Tensor, ...], lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    def predict(self, sources: tuple[Tensor, ...], ends: Ends) -> tuple[Tensor, Tensor]:
         """z, and a without dropout; nothing of the step is touched."""
-        context = Context(self.place, False, lengths)
+        context = Context(self.place, False, ends.read)
         z = self._function(self.place.layer, sources, self.values, self.buffers, context)
-        return z, z if self.activation == "identity" else ACTIVATIONS[self.activation](z)
+        beyond = beyond_of(ends.given, z.shape[1])
+        z = ended(z, beyond)
+        return z, z if self.activation == "identity" else ended(ACTIVATIONS[self.activation](z), beyond)
 
     def backward(self, upstream: Tensor, wanted: bool, part: int, parts: int) -> tuple[Tensor | None, ...]:
         """δ = upstream ⊙ gate, then the parameters' gradients; gives ∂L/∂source of each input if ``wanted``.
@@ -90,7 +100,7 @@ class LayerRun:
         """
         self.upstream = upstream
         self.gate = self._gate()
-        self.delta = upstream if self.gate is None else upstream * self.gate
+        self.delta = ended(upstream if self.gate is None else upstream * self.gate, self.beyond)
         below: tuple[Tensor | None, ...]
         if self._formula is not None:
             into: Mapping[str, Tensor] = self._gradients
@@ -109,6 +119,10 @@ class LayerRun:
                 place.copy_(gradient)
         self.gradients = self._gradients
         return below
+
+    def real(self, tensor: Tensor) -> Tensor:
+        """Of z, a or δ what stands for something: without the places beyond each sample's end, (steps, units)."""
+        return tensor if self.beyond is None else tensor[~self.beyond[..., 0]]
 
     def _by_autograd(self, delta: Tensor) -> tuple[dict[str, Tensor], tuple[Tensor | None, ...]]:
         assert self._z_graph is not None

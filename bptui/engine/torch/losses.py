@@ -74,8 +74,11 @@ def _compared(function: Callable[..., Tensor], out: Tensor, y: Tensor, weights: 
 
 
 def _mean(function: Callable[..., Tensor], weights: Weights) -> Tensor:
-    """The mean of a loss over rows and outputs."""
-    return function() if weights is None else (function(reduction="none") * weights[:, None]).mean()
+    """The mean of a loss over rows and outputs (or single numbers, each with a weight)."""
+    if weights is None:
+        return function()
+    each = function(reduction="none")
+    return (each * weights.view(-1, *(1,) * (each.dim() - 1))).mean()
 
 
 LOSSES: dict[str, Callable[[Any, Tensor], Function]] = {

@@ -18,12 +18,13 @@ from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
 from bptui.engine.torch import insides, statistics
 from bptui.engine.torch.device import checked
+from bptui.engine.torch.kinds.base import beyond_of, ended
 from bptui.engine.torch.layers import LayerRun
 from bptui.engine.torch.losses import FUSED, LOSSES
 from bptui.engine.torch.optimisers import Optimiser
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.layers.base import Parameter, penalties_of
-from bptui.spec.shapes import BATCH, Placed, lengths_of, plain_chain
+from bptui.spec.shapes import BATCH, Ends, Placed, ends_of, plain_chain, steps_of
 
 DTYPES = {"f32": torch.float32, "f64": torch.float64}
 #: Rows, or samples of more than one axis, of one piece of ``predict``.
@@ -54,6 +55,7 @@ class TorchEngine(Engine):
         for run in self._runs:
             for each in run.place.geometry.parameters:
                 run.values[each.name].copy_(self._begun(run.place, each))
+        self._steps = steps_of(layers)
         tag = str(experiment.loss.__struct_config__.tag)
         self._criterion = LOSSES[tag](experiment.loss, self._flat)
         self._classes = isinstance(experiment.loss, CrossEntropy)
@@ -67,7 +69,7 @@ class TorchEngine(Engine):
         self._freeze_changed()
         self._x: Tensor | None = None
         self._y: Tensor | None = None
-        self._lengths: list[Tensor | None] = []
+        self._ends: list[Ends] = []
         self._upstreams: list[Tensor | None] = []
         self._part, self._parts, self._first, self._step = 0, 1, 0, 0
         self._watching = False
@@ -91,7 +93,7 @@ class TorchEngine(Engine):
     def begin(self, batch: Batch, step: int, part: int = 0, parts: int = 1) -> None:
         self._first = self._first + len(self._x) if part and self._x is not None else 0
         self._part, self._parts, self._step = part, parts, step
-        self._x, self._lengths = self._taken(batch.x), self._counts(batch.lengths)
+        self._x, self._ends = self._taken(batch.x, batch.lengths), self._ends_of(batch.lengths)
         self.lengths, self.weights = batch.lengths, batch.weights
         y = torch.tensor(batch.y, device=self.device)
         self._y = y.long() if self._classes else y.to(self._kind["dtype"]).reshape(len(self._x), -1)
@@ -102,16 +104,19 @@ class TorchEngine(Engine):
                 run.pending = {}
         self._reached.begin()
 
-    def _taken(self, x: npt.NDArray[Any]) -> Tensor:
-        """The batch in the engine's type; ids stay whole numbers."""
+    def _taken(self, x: npt.NDArray[Any], lengths: npt.NDArray[np.int64] | None) -> Tensor:
+        """The batch in the engine's type, 0 beyond the ends; ids stay whole numbers."""
         if x.dtype.kind in "iu":
             return torch.tensor(x, device=self.device).long()
-        return torch.tensor(x, **self._kind)
+        taken = torch.tensor(x, **self._kind)
+        if lengths is None or self._steps is None:
+            return taken
+        beyond = beyond_of(torch.tensor(lengths, device=self.device), self._steps)
+        return ended(taken.view(len(taken), self._steps, -1), beyond).view_as(taken)
 
-    def _counts(self, lengths: npt.NDArray[np.int64] | None) -> list[Tensor | None]:
-        """Of what each layer reads."""
+    def _ends_of(self, lengths: npt.NDArray[np.int64] | None) -> list[Ends]:
         counts = None if lengths is None else torch.tensor(lengths, device=self.device).clamp(min=1)
-        return lengths_of([run.place for run in self._runs], counts)
+        return ends_of([run.place for run in self._runs], counts)
 
     def forward(self, layer: int) -> None:
         x, run = self._x, self._runs[layer]
@@ -123,9 +128,9 @@ class TorchEngine(Engine):
             drawn = torch.from_numpy(dropout.mask(self._step, len(x), self._first)).to(**self._kind)
             mask = drawn.view(len(x), *run.place.geometry.output)
         if self._learning[layer]:
-            run.forward(sources, mask, self._lengths[layer], self._wanted(layer))
+            run.forward(sources, mask, self._ends[layer], self._wanted(layer))
         else:
-            run.forward_alone(sources, mask, self._lengths[layer])
+            run.forward_alone(sources, mask, self._ends[layer])
         self._reached.forward = layer + 1
 
     def _wanted(self, layer: int) -> bool:
@@ -137,8 +142,13 @@ class TorchEngine(Engine):
         if out is None or self._y is None:
             raise RuntimeError("the layers come first")
         out = out.detach().requires_grad_()
-        rows = _rows(out, self._classes)
-        loss = self._criterion(rows, self._y.flatten() if self._classes else self._y, self._row_weights(len(rows)))
+        rows, y = _rows(out, self._classes), self._y.flatten() if self._classes else self._y
+        weights = self._row_weights(len(rows))
+        if self.lengths is not None and not self._classes:  # nan is no target
+            there = ~y.isnan()
+            weights = None if weights is None else weights[:, None].expand_as(y)[there]
+            rows, y = rows[there], y[there]
+        loss = self._criterion(rows, y, weights)
         self._upstreams = [None] * len(self._runs)
         (self._upstreams[-1],) = torch.autograd.grad(loss, out)
         self._reached.loss = True
@@ -221,10 +231,10 @@ class TorchEngine(Engine):
     def _passes(
         self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        taken, counts = self._taken(x), self._counts(lengths)
+        taken = self._taken(x, lengths)
         given: list[Tensor | None] = []
-        for run, count in zip(self._runs, counts, strict=True):
-            z, a = run.predict(_sources(run.place, taken, given), count)
+        for run, ends in zip(self._runs, self._ends_of(lengths), strict=True):
+            z, a = run.predict(_sources(run.place, taken, given), ends)
             given.append(a)
             yield z, a
 
@@ -257,8 +267,12 @@ class TorchEngine(Engine):
         return None if run.gradients is None else _home(run.gradients[name])
 
     def views(self, layer: int) -> dict[str, Array]:
-        run, own = self._runs[layer], self._lengths[layer] if self._lengths else None
+        run, own = self._runs[layer], self._ends[layer].read if self._ends else None
         return {**{name: _home(view) for name, view in run.views.items()}, **insides.views(run, own)}
+
+    def steps_read(self, layer: int) -> npt.NDArray[np.int64] | None:
+        read = self._ends[layer].read if self._ends else None
+        return None if read is None else read.cpu().numpy()
 
     def watch(self, on: bool) -> None:
         self._watching = on
@@ -278,7 +292,7 @@ class TorchEngine(Engine):
                 found.append([] if of is None else [of[each.name] for each in info.weights])
             else:
                 tensor: Tensor | None = getattr(run, kind)
-                found.append([] if tensor is None else [tensor])
+                found.append([] if tensor is None else [run.real(tensor)])
         return statistics.histograms(found)
 
     # -- state -------------------------------------------------------------------------------------

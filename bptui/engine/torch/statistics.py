@@ -31,7 +31,8 @@ def table(
             change = None if applied is None else _norm(info, applied[index])
             row = [gradient, weight_norm]
             row.append(None if change is None or weight_norm is None else change / weight_norm)
-            row += [None, None] if run.a is None else [run.a.mean(), run.a.std(correction=0)]
+            a = None if run.a is None else run.real(run.a)
+            row += [None, None] if a is None else [a.mean(), a.std(correction=0)]
             row.append(None if run.delta is None else run.delta.norm())
             silent = info.activation in CAN_DIE and run.h is not None
             row.append((~_fired(info, run)).sum().to(nan.dtype) if silent else None)

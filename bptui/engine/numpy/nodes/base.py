@@ -2,6 +2,9 @@
 
 Samples come first: a source is ``(N, *input shape)``, z ``(N, *output shape)``. Activation, dropout and accumulation
 are the graph's; a node gives z from its inputs and, from δ = ∂L/∂z, the gradients of its parameters and inputs.
+
+Where samples are padded, inputs and δ are 0 beyond each sample's end, and what a node gives there is not read: the
+station puts 0 in its place. So a kernel that reaches over the end reads what it would read of the sample alone.
 """
 
 from __future__ import annotations
@@ -26,7 +29,18 @@ class Context:
     training: bool
     """Batch statistics are taken, and what backward needs is kept."""
     lengths: npt.NDArray[np.int64] | None = None
-    """(N,): how many steps of each sequence are real; None: all."""
+    """(N,): how many steps of each sequence that is read are real; None: all."""
+
+    def beyond(self, steps: int) -> npt.NDArray[np.bool_] | None:
+        """(N, steps): what lies beyond each sample's end; None where nothing does."""
+        return beyond_of(self.lengths, steps)
+
+
+def beyond_of(lengths: npt.NDArray[np.int64] | None, steps: int) -> npt.NDArray[np.bool_] | None:
+    """(N, steps): the places beyond each sequence's end; None where there is none."""
+    if lengths is None or not (lengths < steps).any():
+        return None
+    return np.arange(steps) >= lengths[:, None]
 
 
 class Node(ABC):

@@ -3,6 +3,9 @@
     z = γ·x̂ + β      x̂ = (x − μ)/σ      ∂L/∂x = (γ/σ)·(δ − mean(δ) − x̂·mean(δ·x̂))
 
 (a group norm has γ inside both means, since its groups hold several channels)
+
+Of padded sequences only real steps count: what lies beyond the end is 0 in x and δ and is made 0 in x − μ, so that
+it adds nothing to a sum; divided is by the number of real steps.
 """
 
 from __future__ import annotations
@@ -35,10 +38,14 @@ class BatchNorm(Normalising):
             np.multiply(x, slope[:, None], self._seen(z))
             self._seen(z)[:] += (bias - self.buffers["running_mean"] * slope)[:, None]
             return z
-        count = x.shape[0] * x.shape[2]
+        beyond = context.beyond(sources[0].shape[1])
+        self._count = count = x.shape[0] * x.shape[2] if beyond is None else beyond.size - int(beyond.sum())
         mean = x.sum(axis=(0, 2)) / count
-        self._offsets = self._seen(self._centred.of(sources[0]))
+        centred = self._centred.of(sources[0])
+        self._offsets = self._seen(centred)
         np.subtract(x, mean[:, None], self._offsets)
+        if beyond is not None:
+            centred[beyond] = 0.0
         variance = _products(self._offsets, self._offsets) / count
         self._inverse = 1.0 / np.sqrt(variance + self.layer.eps)
         np.multiply(self._offsets, (weight * self._inverse)[:, None], self._seen(z))
@@ -55,8 +62,7 @@ class BatchNorm(Normalising):
         np.multiply(_products(seen, self._offsets), inverse, self.gradients["weight"])  # Σ δ·x̂
         if not wanted:
             return (None,)
-        count = seen.shape[0] * seen.shape[2]
-        below = self._inputs.of(delta)
+        count, below = self._count, self._inputs.of(delta)
         slope = self.values["weight"] * inverse
         out, product = self._seen(below), self._seen(self._products.of(delta))
         np.multiply(self._offsets, (inverse * self.gradients["weight"] / count)[:, None], product)
@@ -76,10 +82,14 @@ class GroupNorm(Normalising):
 
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
         x, z = _channels_first(sources[0]), self._outputs.of(sources[0])
-        out, normal = _channels_first(z), _channels_first(self._centred.of(sources[0]))
-        mean = self._group_mean(x.sum(axis=2), x.shape[2])
+        centred, beyond = self._centred.of(sources[0]), context.beyond(sources[0].shape[1])
+        out, normal = _channels_first(z), _channels_first(centred)
+        self._places = x.shape[2] if beyond is None else (~beyond).sum(axis=1, dtype=x.dtype)[:, None]
+        mean = self._group_mean(x.sum(axis=2))
         np.subtract(x, mean, normal)
-        variance = self._group_mean(np.einsum("ncs,ncs->nc", normal, normal), x.shape[2])
+        if beyond is not None:
+            centred[beyond] = 0.0
+        variance = self._group_mean(np.einsum("ncs,ncs->nc", normal, normal))
         self._inverse = 1.0 / np.sqrt(variance + self.layer.eps)  # (N, channels, 1)
         np.multiply(normal, self._inverse, normal)
         self._normal = normal  # x̂
@@ -98,16 +108,16 @@ class GroupNorm(Normalising):
         below = self._inputs.of(delta)
         out, product = _channels_first(below), _channels_first(self._products.of(delta))
         np.multiply(seen, weight[:, None] * self._inverse, out)
-        np.multiply(normal, self._group_mean(along * weight, seen.shape[2]) * self._inverse, product)
-        np.add(product, self._group_mean(level * weight, seen.shape[2]) * self._inverse, product)
+        np.multiply(normal, self._group_mean(along * weight) * self._inverse, product)
+        np.add(product, self._group_mean(level * weight) * self._inverse, product)
         np.subtract(out, product, out)
         return (below,)
 
-    def _group_mean(self, sums: Array, places: int) -> Array:
+    def _group_mean(self, sums: Array) -> Array:
         """Sums a channel ``(N, channels)`` → the mean of each one's group, ``(N, channels, 1)``."""
         rows, channels = sums.shape
         members = channels // self.layer.groups
-        means = sums.reshape(rows, -1, members).sum(axis=2) / (members * places)
+        means = sums.reshape(rows, -1, members).sum(axis=2) / (members * self._places)
         return np.repeat(means, members, axis=1)[..., None]
 
 

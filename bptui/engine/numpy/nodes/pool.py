@@ -45,13 +45,15 @@ class Pool(Node):
         whole = np.full((parts, height + 2 * down, width + 2 * right, beside), fill, dtype)
         return whole, whole[:, down : down + height, right : right + width]
 
-    def _read(self, x: Array, fill: float) -> Array:
-        """x with its padding."""
+    def _read(self, x: Array, fill: float, beyond: Array | None = None) -> Array:
+        """x with its padding; what lies ``beyond`` (N, T) a sequence's end is padding, too."""
         seen = self._seen(x, self._size)
         if not any(self._padding):
             return seen
         whole, inside = self._padded(seen.shape[0], seen.shape[3], fill, seen.dtype)
         inside[:] = seen
+        if beyond is not None:
+            inside[beyond] = fill
         return whole
 
     def _taps(self, padded: Array) -> Iterator[tuple[int, Array]]:
@@ -77,7 +79,7 @@ class MaxPool(Pool):
         (x,) = sources
         z = self._outputs.of(x)
         best = self._seen(z, self._placed)
-        taps = self._taps(self._read(x, -np.inf))
+        taps = self._taps(self._read(x, -np.inf, context.beyond(x.shape[1])))
         np.copyto(best, next(taps)[1])
         winners = np.zeros(best.shape, np.int64) if context.training else None
         for offset, tap in taps:

@@ -1,4 +1,7 @@
-"""What a kind of layer is in the torch engine: z as one function of its inputs and parameters, backward by autograd."""
+"""What a kind of layer is in the torch engine: z as one function of its inputs and parameters, backward by autograd.
+
+Where samples are padded, inputs and δ are 0 beyond each sample's end, and what a function gives there is not read.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bptui.spec.shapes import Placed
@@ -19,11 +23,23 @@ class Context:
     training: bool
     """Batch statistics are taken."""
     lengths: Tensor | None = None
-    """(N,) int64: how many steps of each sequence are real; None: all."""
+    """(N,) int64: how many steps of each sequence that is read are real; None: all."""
     pending: dict[str, Tensor] = field(default_factory=dict)
     """What the buffers will be after the update (a function must not change those it gets)."""
     views: dict[str, Tensor] = field(default_factory=dict)
     """What this kind shows beyond a, z and δ, by the names of ``Engine.views``."""
+
+
+def beyond_of(lengths: Tensor | None, steps: int) -> Tensor | None:
+    """(N, steps, 1): the places beyond each sequence's end; None where there is none."""
+    if lengths is None or not bool((lengths < steps).any()):
+        return None
+    return (torch.arange(steps, device=lengths.device) >= lengths[:, None])[:, :, None]
+
+
+def ended(x: Tensor, beyond: Tensor | None) -> Tensor:
+    """x (N, T, F) with 0 ``beyond`` the end of each sequence."""
+    return x if beyond is None else x.masked_fill(beyond, 0.0)
 
 
 #: (layer, inputs (N, *shape), parameters by name, buffers by name, context) → z.

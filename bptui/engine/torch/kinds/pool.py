@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bptui.engine.torch.kinds.base import Context
+from bptui.engine.torch.kinds.base import Context, beyond_of
 from bptui.spec.layers.pool import window
 from bptui.spec.layers.windows import spread
 
@@ -20,7 +21,10 @@ def max_pool(
     buffers: Mapping[str, Tensor],
     context: Context,
 ) -> Tensor:
-    return _pooled(layer, sources[0], functional.max_pool1d, functional.max_pool2d)
+    (x,) = sources
+    beyond = beyond_of(context.lengths, x.shape[1])
+    x = x if beyond is None else x.masked_fill(beyond, -torch.inf)  # what a window reads over an edge, too
+    return _pooled(layer, x, functional.max_pool1d, functional.max_pool2d)
 
 
 def average_pool(
