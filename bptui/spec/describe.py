@@ -37,7 +37,7 @@ class Row(NamedTuple):
 def describe(experiment: Experiment, features: int | None = None, shape: Shape | None = None) -> tuple[Row, ...]:
     """The layers of an experiment; ``features`` or ``shape`` of a sample where the source is a file.
 
-    Where layers do not fit, those before the misfit are known and the others are as from unknown data.
+    Of the first layer that does not fit, and of those behind it, nothing is known but name, kind and activation.
     """
     ids = False
     if source := source_of(experiment.data):
@@ -48,7 +48,11 @@ def describe(experiment: Experiment, features: int | None = None, shape: Shape |
     rows = [row(place)._replace(field=field) for place, field in zip(placed, fields(placed, shape or ()), strict=True)]
     names = layer_names(experiment.model)
     for index in range(len(rows), len(names)):
-        rows.append(_unknown(experiment.model, names, index))
+        layer = experiment.model[index]
+        if shape is None:
+            rows.append(_unknown(experiment.model, names, index))
+        else:
+            rows.append(Row(names[index], kind_of(layer), None, (), activation_of(layer), None))
     return tuple(rows)
 
 

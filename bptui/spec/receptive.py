@@ -41,6 +41,8 @@ def _after(place: Placed, seen: Sequence[Field]) -> Field:
     if not all(seen) or len(place.geometry.output) != len(place.inputs[0]):
         return ()
     widest = tuple(max(axis) for axis in zip(*seen, strict=True))
+    if len(place.inputs[0]) != len(widest) + 1:  # a picture that is read as a row
+        return ()
     if place.kind in PLACEWISE:
         return widest
     kernel = getattr(layer, "kernel", None)

@@ -311,7 +311,8 @@ FORM_KEYS: tuple[Key, ...] = (
 BUILDER_KEYS: tuple[Key, ...] = (
     Key(("enter",), "enter", "enter", "change", "Change the values of the row: each field explains itself.",
         ("builder",), "", "", 2),
-    Key(("a",), "a", "add", "add", "Add a layer behind the selected one.", ("builder",), "", "", 3),
+    Key(("a",), "a", "add", "add", "Add a layer behind the selected one: kinds that fit there stand first.",
+        ("builder",), "", "", 3),
     Key(("x", "delete"), "x", "remove", "remove", "Remove the layer. Also: Delete.", ("builder",), "", "", 4),
     Key(("d",), "d", "duplicate", "double", "The same layer once more.", ("builder",), "", "", 7),
     Key(("K", "shift+up"), "K", "earlier", "up", "Move the layer towards the input. Also: Shift-Up.",

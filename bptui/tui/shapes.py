@@ -43,3 +43,34 @@ def does(activation: str, read: tuple[str, ...], joins: bool, glyphs: Glyphs, *,
         arrow = "<-" if glyphs.name == "ascii" else "←"
         words.append("+".join(("", *read)) if joins else arrow + "+".join(read))
     return " ".join(words)
+
+
+#: Of a lane: begins, passes, is read and goes on, ends; then the way to the name, and where it crosses another lane.
+_LANES, _ASCII_LANES = tuple("╭│├╰─┼"), tuple(",|+`-+")
+MOST_LANES = 3
+
+
+def lanes(sources: Sequence[tuple[int, ...]], glyphs: Glyphs) -> list[str]:
+    """A gutter that joins each layer to those further down that read it; of one width, empty where all is a chain.
+
+    More than ``MOST_LANES`` beside each other are left out: the words of ``does`` tell them too.
+    """
+    begin, go, read, end, way, cross = _ASCII_LANES if glyphs.name == "ascii" else _LANES
+    readers: dict[int, list[int]] = {}
+    for index, of in enumerate(sources):
+        for source in of:
+            if 0 <= source < index - 1:
+                readers.setdefault(source, []).append(index)
+    free: list[int] = []
+    rows = [[" "] * MOST_LANES for _ in sources]
+    for source in sorted(readers):
+        lane = next((at for at, until in enumerate(free) if until < source), len(free))
+        if lane == MOST_LANES:
+            continue
+        free[lane : lane + 1] = [max(readers[source])]
+        for row in range(source, free[lane] + 1):
+            here = begin if row == source else end if row == free[lane] else read if row in readers[source] else go
+            rows[row][lane] = cross if here == go and rows[row][lane] == way else here
+            if here != go:
+                rows[row][lane + 1 :] = [cross if cell != " " else way for cell in rows[row][lane + 1 :]]
+    return ["".join(row[: len(free)]) for row in rows]

@@ -65,6 +65,7 @@ from bptui.protocol.messages import (
 )  # fmt: skip
 from bptui.runs import log
 from bptui.runs.records import CELLS, LOW_EXPONENT, QUANTITIES, SERIES, SPECIAL_CELLS, TABLE_COLUMNS
+from bptui.spec.describe import describe
 from bptui.spec.experiment import SGD, CrossEntropy, Data, Dense, Experiment, Header
 from bptui.spec.experiment import Stop as StopTable
 
@@ -84,12 +85,11 @@ def experiment(sizes: Sequence[int] = (32, 16, 10), names: Sequence[str] = ()) -
 
 
 def model_info(spec: Experiment, features: int = 64) -> Frame:
-    rows = []
-    inputs = features
-    for index, layer in enumerate(spec.model):
-        name = layer.name or f"dense{index + 1}"
-        rows.append(LayerRow(name, "dense", inputs, (layer.units,), layer.activation, (inputs + 1) * layer.units))
-        inputs = layer.units
+    rows = [
+        LayerRow(row.name, row.kind, row.inputs or 0, row.shape, row.activation, row.parameters or 0, row.sources)
+        for row in describe(spec, features)
+    ]  # fmt: skip
+    inputs = rows[-1].shape[-1] if rows else features
     return Frame(
         ModelInfo(
             run="20261123-134558-ab12", title="digits", engine="numpy", engine_reason="no CUDA here, NumPy can run it",

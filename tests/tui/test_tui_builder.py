@@ -9,14 +9,17 @@ import msgspec
 import pytest
 from fake_session import FakeSession, experiment, model_info, status, story
 from screen_text import SIZES, check, lines, settle, shown, text, until
+from textual.widgets import OptionList
 
 from bptui.protocol.messages import Keep, Stop
 from bptui.runs.keyframes import folder
 from bptui.spec.experiment import Adam, BinaryCrossEntropy, Dense, Experiment
 from bptui.spec.fields import TAGGED, fields_of
 from bptui.spec.load import load, presets
-from bptui.tui import keys
+from bptui.tui import keys, shapes
 from bptui.tui.app import BptuiApp
+from bptui.tui.glyphs import ASCII, BRAILLE
+from bptui.tui.screens.builder.adding import offers
 from bptui.tui.screens.builder.draft import Draft, Item
 from bptui.tui.screens.builder.screen import BuilderScreen
 
@@ -53,7 +56,7 @@ def test_undo_and_redo_take_typing_as_one_step() -> None:
     assert draft.redo() and draft.redo() and not draft.redo()
     assert draft.experiment.model[0].units == 240 and draft.experiment.optimizer.lr == 0.3
     assert draft.undo()
-    draft.add(0)
+    draft.duplicate(0)
     assert not draft.redo(), "another change forgets what was undone"
 
 
@@ -63,8 +66,11 @@ def test_layers_come_go_double_and_move() -> None:
     def sizes() -> list[int]:
         return [layer.units for layer in draft.experiment.model]
 
-    assert draft.add(0) == 1 and sizes() == [32, 32, 16, 10]
-    assert draft.add(3) == 3 and sizes() == [32, 32, 16, 16, 10], "the last layer belongs to the data"
+    def add(after: int) -> int:
+        return draft.add(offers(draft, after)[0].layer, after)
+
+    assert add(0) == 1 and sizes() == [32, 32, 16, 10]
+    assert add(3) == 3 and sizes() == [32, 32, 16, 16, 10], "the last layer belongs to the data"
     assert draft.experiment.model[3].activation == "relu"
     assert draft.move(0, 1) == 1 and draft.move(0, -1) == 0 and sizes() == [32, 32, 16, 16, 10]
     assert draft.move(1, 1) == 2 and sizes() == [32, 16, 32, 16, 10]
@@ -72,8 +78,8 @@ def test_layers_come_go_double_and_move() -> None:
     for _ in range(6):
         draft.remove(0)
     assert sizes() == [] and "at least one layer" in str(draft.problems()[0])
-    assert draft.add(-1) == 0 and sizes() == [10], "as many as the data need"
-    assert draft.add(0) == 0 and sizes() == [16, 10] and draft.problems() == []
+    assert draft.begin() == 0 and sizes() == [10], "as many as the data need"
+    assert add(0) == 0 and sizes() == [16, 10] and draft.problems() == []
 
 
 def test_other_data_take_the_last_layer_along() -> None:
@@ -82,6 +88,62 @@ def test_other_data_take_the_last_layer_along() -> None:
     assert draft.experiment.model[-1].units == 3 and said == "dense3 follows: 10 → 3 units" and not draft.problems()
     assert draft.rows()[0].inputs == 2
     assert draft.undo() and draft.experiment == SPEC
+
+
+@pytest.mark.parametrize(
+    ("preset", "behind", "first"),
+    [
+        ("cnn", "conv2d1", "conv2d"), ("cnn", "max_pool1", "conv2d"), ("cnn", "flatten1", "dense"),
+        ("resnet", "block1", "conv2d"), ("lstm-speech", "", "lstm"), ("char-transformer", "transformer_block1",
+        "transformer_block"), ("digits", "dense1", "dense"),
+    ],
+)  # fmt: skip
+def test_what_is_offered_first_fits_and_names_stay_with_their_layers(preset: str, behind: str, first: str) -> None:
+    draft = Draft(load(preset))
+    names = [row.name for row in draft.rows()]
+    of = {row.name: [names[s] for s in row.sources if s >= 0] for row in draft.rows()}
+    after = names.index(behind) if behind else -1
+    found = offers(draft, after)
+    assert found[0].kind == first and not found[0].misfit and not found[0].later
+    assert {offer.kind for offer in found} == set(TAGGED["model"][1]), "those that do not fit stand there with a reason"
+    assert all(offer.misfit for offer in found if offer.kind == "embedding")
+    at = draft.add(found[0].layer, after)
+    assert at == after + 1 and draft.problems() == []
+    rows = draft.rows()
+    was = dict(zip((row.name for i, row in enumerate(rows) if i != at), names, strict=True))
+    for index, row in enumerate(rows):
+        if index not in (at, at + 1) and row.sources[0] >= 0:
+            assert [was[rows[s].name] for s in row.sources] == of[was[row.name]]
+    assert draft.undo() and draft.experiment == load(preset)
+
+
+def test_who_reads_a_layer_by_its_name_goes_on_reading_that_layer() -> None:
+    draft = Draft(load("resnet"))
+    draft.set(Item("model", 6), field(draft, Item("model", 6), "of"), ("conv2d1",))
+    draft.duplicate(0)
+    assert draft.experiment.model[7].of == ("conv2d1",) and draft.experiment.model[0].name == ""
+    draft.move(0, 1)
+    assert draft.experiment.model[7].of == ("conv2d2",), "the first of two convolutions is now the second"
+    draft.remove(0)
+    assert draft.experiment.model[6].of == ("conv2d1",)
+
+
+def test_behind_a_layer_that_does_not_fit_nothing_is_known() -> None:
+    draft = Draft(load("cnn"))
+    draft.set(Item("model", 2), field(draft, Item("model", 2), "kernel"), 40)
+    rows = draft.rows()
+    assert [bool(row.shape) for row in rows] == [True, True, False, False, False, False, False]
+    assert [row.parameters for row in rows[2:]] == [None] * 5
+    assert [bool(draft.problems_of(Item("model", at))) for at in range(7)] == [at == 2 for at in range(7)]
+
+
+def test_lanes_join_a_layer_to_those_that_read_it() -> None:
+    rows = [(-1,), (0,), (1,), (2, 0), (3,), (4,), (5, 3), (6, 0)]
+    assert shapes.lanes(rows, BRAILLE) == ["╭─", "│ ", "│ ", "├╭", "││", "││", "│╰", "╰─"]
+    assert shapes.lanes([(-1,), (0,), (1,)], BRAILLE) == [""] * 3
+    assert all(line.isascii() for line in shapes.lanes(rows, ASCII))
+    deep = [(-1,), *((k - 1,) for k in range(1, 6)), *((5 + k, 5 - k) for k in range(1, 6))]
+    assert {len(line) for line in shapes.lanes(deep, BRAILLE)} == {shapes.MOST_LANES}
 
 
 def test_problems_stand_at_their_field() -> None:
@@ -138,6 +200,30 @@ async def test_it_looks_as_it_should(size: tuple[int, int]) -> None:
         app.screen.keybar.notice("")  # type: ignore[attr-defined]
         await settle(app, pilot)
         check(f"builder-form-{size[0]}", app)
+
+
+@each_size
+async def test_branches_shapes_and_fields(size: tuple[int, int]) -> None:
+    spec = load("resnet")
+    session = FakeSession([model_info(spec), status("READY")])
+    async with shown(session, spec, size, **Launches().options) as (app, pilot):
+        await pilot.press("2", "1", *["down"] * 6, "e")
+        await until(pilot, lambda: "block1 reads batch_norm3 and stem" in text(app))
+        await settle(app, pilot)
+        check(f"builder-branches-{size[0]}", app)
+        if size[0] != 80:
+            return
+        await pilot.press("down", "a")
+        await until(pilot, lambda: "Add a layer behind half" in text(app) and "slides over pictures" in text(app))
+        await settle(app, pilot)
+        check("builder-kinds", app)
+        kinds = app.screen.query_one(OptionList)
+        kinds.highlighted = kinds.get_option_index("max_pool")
+        await pilot.press("enter")
+        await until(pilot, lambda: "1 problem" in lines(app)[0] and "[model.block2] of: adds inputs" in lines(app)[-2])
+        await pilot.press(*["down"] * 5)
+        await settle(app, pilot)
+        check("builder-misfit", app)
 
 
 async def test_ascii_glyphs() -> None:
@@ -216,7 +302,7 @@ async def test_from_nothing_by_keys() -> None:
         await until(pilot, lambda: "Start from" in text(app) and "an empty network" in text(app))
         await pilot.press("enter")
         await until(pilot, lambda: "at least one layer" in text(app))
-        await pilot.press("a", "a", *"48", "escape", "a", *"24")
+        await pilot.press("a", "a", "enter", *"48", "escape", "a", "enter", *"24")
         await until(pilot, lambda: "64 → 48 → 24 → 10" in lines(app)[0] and "problem" not in lines(app)[0])
 
 
@@ -271,6 +357,8 @@ async def test_the_mouse_does_what_keys_do() -> None:
             return next((line.index(word) + 1, y) for y, line in enumerate(lines(app)) if word in line)
 
         await pilot.click(offset=place("+ add a layer"))
+        await until(pilot, lambda: "Add a layer behind dense2" in text(app))
+        await pilot.click(offset=place("batch_norm "))
         await until(pilot, lambda: len(draft_of(app).experiment.model) == 4)
         await pilot.click(offset=place("loss "))
         await until(pilot, lambda: "label_smoothing" in text(app))
@@ -282,7 +370,7 @@ async def test_the_mouse_does_what_keys_do() -> None:
 
 async def test_leaving_with_changes_asks_once() -> None:
     async with shown(ready(), SPEC, **Launches().options) as (app, pilot):
-        await pilot.press("e", "a", "escape")
+        await pilot.press("e", "d", "escape")
         await until(pilot, lambda: "not applied: esc again drops them" in lines(app)[-1])
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.main)
@@ -329,7 +417,7 @@ async def test_an_observer_may_build_and_not_apply() -> None:
     launches = Launches()
     session = FakeSession([model_info(SPEC), status("RUNNING", 12, controller=False)])
     async with shown(session, SPEC, **launches.options) as (app, pilot):
-        await pilot.press("e", "a", "ctrl+s")
+        await pilot.press("e", "d", "ctrl+s")
         await until(pilot, lambda: "another face has control" in lines(app)[-1])
         assert isinstance(app.screen, BuilderScreen) and launches.experiments == []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from bptui.spec.changes import Change, between, changes
 from bptui.spec.check import Problem, check, needed_units
 from bptui.spec.describe import Row, describe
-from bptui.spec.experiment import Dense, EngineName, Experiment, Spec, layer_names
+from bptui.spec.experiment import Dense, EngineName, Experiment, Layer, Spec, layer_names
 from bptui.spec.fields import TAGGED, Field, fields_of, switched
-from bptui.spec.layers.base import activation_of
+from bptui.spec.layers.base import Joining
 from bptui.spec.sources import source_of
 
 NEW_UNITS = 16
@@ -71,6 +71,8 @@ class Draft:
         self._future: list[State] = []
         self.merging: Hashable = None
         self.now = self.running
+        self._rows: tuple[State | None, tuple[Row, ...]] = None, ()
+        self._problems: tuple[State | None, list[Problem]] = None, []
 
     # -- looking -----------------------------------------------------------------------------------
     @property
@@ -109,7 +111,9 @@ class Draft:
 
     def rows(self) -> tuple[Row, ...]:
         """Names, shapes and parameter counts of the layers as they now are."""
-        return describe(self.experiment, self.features or None, self.sample)
+        if self._rows[0] is not self.now:
+            self._rows = self.now, describe(self.experiment, self.features or None, self.sample)
+        return self._rows[1]
 
     @property
     def sample(self) -> tuple[int, ...] | None:
@@ -118,6 +122,11 @@ class Draft:
         return self._sample if self._sample and same else None
 
     def problems(self) -> list[Problem]:
+        if self._problems[0] is not self.now:
+            self._problems = self.now, self._found()
+        return self._problems[1]
+
+    def _found(self) -> list[Problem]:
         known = self.sample or ((self.features,) if self.features else None)
         found = list(check(self.experiment, known))
         machine = self.now.machine
@@ -202,47 +211,69 @@ class Draft:
         return replace(self.now, experiment=replace(self.experiment, model=tuple(layers)))
 
     # -- layers ------------------------------------------------------------------------------------
-    def add(self, after: int) -> int:
-        """A new layer behind layer ``after`` (−1: the first), but before the last, which belongs to the data.
+    def place(self, after: int) -> int:
+        """Where a layer behind layer ``after`` (−1: the first) stands: before the last, which belongs to the data."""
+        return min(max(after + 1, 0), max(0, len(self.experiment.model) - 1))
 
-        Into an empty network the output layer comes first. Returns its index.
-        """
-        layers = list(self.experiment.model)
-        if not layers:
-            self.put(self._model([Dense(units=needed_units(self.experiment) or NEW_UNITS)]))
-            return 0
-        place = min(max(after + 1, 0), len(layers) - 1)
-        beside = layers[place - 1] if place else None
-        activation = activation_of(beside) if beside is not None else "identity"
-        activation = "relu" if activation == "identity" else activation
-        units = int(getattr(beside, "units", NEW_UNITS))
-        layers.insert(place, Dense(units=units, activation=activation))
-        self.put(self._model(layers))
+    def with_layer(self, layer: Layer, place: int) -> Draft:
+        """Another draft, with the layer at ``place``; of nothing that could be undone."""
+        other = Draft(self.running.experiment, self.running.machine, self._features, self._sample)
+        order: list[int | Layer] = list(range(len(self.experiment.model)))
+        order.insert(place, layer)
+        other.now = self._arranged(order)
+        return other
+
+    def add(self, layer: Layer, after: int) -> int:
+        """``layer`` behind layer ``after``, or before the last; returns its index."""
+        place = self.place(after)
+        self.put(self.with_layer(layer, place).now)
         return place
+
+    def begin(self) -> int:
+        """Into an empty network the output layer comes first, as wide as the data need. Returns its index."""
+        self.put(self._model([Dense(units=needed_units(self.experiment) or NEW_UNITS)]))
+        return 0
 
     def remove(self, index: int) -> int:
         """Take a layer away; returns the index of the one to look at next."""
-        layers = list(self.experiment.model)
-        del layers[index]
-        self.put(self._model(layers))
-        return max(0, min(index, len(layers) - 1))
+        total = len(self.experiment.model)
+        self.put(self._arranged([at for at in range(total) if at != index]))
+        return max(0, min(index, total - 2))
 
     def duplicate(self, index: int) -> int:
         """The same layer once more, behind it (a copy of the last comes before it)."""
-        layers = list(self.experiment.model)
-        layers.insert(index + 1, replace(layers[index], name=""))
-        self.put(self._model(layers))
+        order: list[int | Layer] = list(range(len(self.experiment.model)))
+        order.insert(index + 1, replace(self.experiment.model[index], name=""))
+        self.put(self._arranged(order))
         return index + 1
 
     def move(self, index: int, by: int) -> int:
         """Change places with a neighbour; returns where the layer is then."""
-        layers = list(self.experiment.model)
-        place = index + by
-        if not 0 <= place < len(layers):
+        order, place = list(range(len(self.experiment.model))), index + by
+        if not 0 <= place < len(order):
             return index
-        layers[index], layers[place] = layers[place], layers[index]
-        self.put(self._model(layers))
+        order[index], order[place] = order[place], order[index]
+        self.put(self._arranged(order))
         return place
+
+    def _arranged(self, order: Sequence[int | Layer]) -> State:
+        """The layers of these indices, and new ones, in this order.
+
+        Who reads a layer by its name goes on reading that layer: names that are a kind and a running number change.
+        """
+        model = self.experiment.model
+        before = layer_names(model)
+        layers = [model[each] if isinstance(each, int) else each for each in order]
+        after = layer_names(layers)
+        now = {before[each]: after[at] for at, each in enumerate(order) if isinstance(each, int)}
+        now = {was: name for was, name in now.items() if was != name}
+        for at, layer in enumerate(layers):
+            given: dict[str, Any] = {"input": now[layer.input]} if layer.input in now else {}
+            if isinstance(layer, Joining) and any(name in now for name in layer.of):
+                given["of"] = tuple(now.get(name, name) for name in layer.of)
+            if given:
+                layers[at] = replace(layer, **given)
+        return self._model(layers)
 
     def blank(self) -> None:
         """No layer at all; data, loss and the rest stay."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from textual import events
 
 from bptui.spec.fields import NODEFAULT, TAGGED, Field, about, read, text_of
@@ -72,14 +73,19 @@ class Form(BuilderPane):
         if self.item.table != "model":
             return []
         row = self.draft.rows()[self.item.layer]
+        if not row.shape:
+            return []
         arrow = "->" if self.glyphs.name == "ascii" else "→"
         size = f"{row.inputs or '?'} {arrow} {row.units or '?'}"
         if len(row.shape) > 1:
             size = shapes.batch(row.shape, self.glyphs)
+        known = [size, f"{row.parameters:,} parameters" if row.parameters else ""]
         if row.field and row.kind != "dense":
-            size += f", sees {shapes.batch(row.field, self.glyphs)[2:]}"
-        known = f"{size}, {row.parameters:,} parameters" if row.parameters else size
-        return [(-1, f" {known} ", "dim")]
+            known.insert(1, f"sees {shapes.batch(row.field, self.glyphs)[2:]}")
+        room = width - cell_len(row.name) - 8
+        while len(known) > 1 and len(", ".join(filter(None, known))) > room:
+            known.pop(-2 if len(known) > 2 else -1)
+        return [(-1, f" {', '.join(filter(None, known))} ", "dim")]
 
     def inside(self, width: int, height: int) -> list[Line]:
         problems: dict[str, str] = {}

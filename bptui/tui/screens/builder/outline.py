@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
+from bptui.spec.describe import Row
 from bptui.spec.fields import fields_of, text_of
 from bptui.tui import shapes
 from bptui.tui.glyphs import Glyphs
@@ -17,6 +20,15 @@ from bptui.tui.widgets.pane import Line, Pane
 
 ADD = Item("add")
 """The row that adds a layer."""
+
+
+class Table(NamedTuple):
+    """What stands in the rows of the layers."""
+
+    rows: tuple[Row, ...]
+    sizes: list[str]
+    acts: list[str]
+    lanes: list[str]
 
 
 class BuilderPane(Pane, can_focus=False):
@@ -136,28 +148,48 @@ class Outline(BuilderPane):
         word = "runs on" if item.table == "machine" else item.table
         return [lead, (fit(word, column), name_style + on), (text, "dim" + on)]
 
-    def _layer(self, item: Item, width: int, name_style: str, on: str) -> Line:
+    def wanted(self) -> int:
+        """Cells for every row with its name, its size and what it does; without its number of parameters."""
+        table = self._table()
+        names = max((cell_len(row.name) for row in table.rows), default=0)
+        sizes, acts = (max(map(cell_len, words), default=0) for words in (table.sizes, table.acts))
+        return 2 + len(table.lanes[0] if table.lanes else "") + names + 1 + sizes + 1 + acts
+
+    def _table(self) -> Table:
         rows = self.draft.rows()
-        row = rows[item.layer]
-        sizes = shapes.sizes([(each.inputs, each.shape) for each in rows], self.glyphs)
-        size = max(map(len, sizes))
-        read = shapes.reads([each.name for each in rows], [each.sources for each in rows])
+        sources = [row.sources for row in rows]
+        read = shapes.reads([row.name for row in rows], sources)
         acts = [
-            shapes.does(each.activation, *of, self.glyphs, frozen=layer.freeze)
-            for each, of, layer in zip(rows, read, self.draft.experiment.model, strict=True)
+            shapes.does(row.activation, *of, self.glyphs, frozen=layer.freeze)
+            for row, of, layer in zip(rows, read, self.draft.experiment.model, strict=True)
         ]
-        act = max(map(len, acts), default=0)
-        name = max(6, min(max(cell_len(each.name) for each in rows), width - size - min(act, 10) - 9))
+        sizes = shapes.sizes([(row.inputs, row.shape) for row in rows], self.glyphs)
+        wrong = next((at for at, row in enumerate(rows) if not row.shape and self._problem(at)), len(rows))
+        sizes[wrong:] = [""] * (len(rows) - wrong)  # nothing is known behind a layer that does not fit
+        return Table(rows, sizes, acts, shapes.lanes(sources, self.glyphs))
+
+    def _problem(self, layer: int) -> str:
+        found = self.draft.problems_of(Item("model", layer))
+        return f"{found[0].key}: {found[0].message}" if found and found[0].key else found[0].message if found else ""
+
+    def _layer(self, item: Item, width: int, name_style: str, on: str) -> Line:
+        table, at = self._table(), item.layer
+        row = table.rows[at]
+        lane = (table.lanes[at], "second" + on)
+        width -= len(lane[0])
+        size = max(map(len, table.sizes))
+        act = max(map(len, table.acts))
+        longest = max(cell_len(each.name) for each in table.rows)
+        name = max(6, min(longest, width - size - min(act, 10) - 2))
         left = width - name - 1 - size - 1
-        if not row.shape and (wrong := self.draft.problems_of(item)):
-            reason = f"{wrong[0].key}: {wrong[0].message}" if wrong[0].key else wrong[0].message
-            words = " " + fit(clean(reason), width - name - 1)
-            return [(fit(clean(row.name), name), name_style + on), (words, "bad" + on)]
+        if not row.shape and (wrong := self._problem(at)):
+            words = " " + fit(clean(wrong), width - name - 1)
+            return [lane, (fit(clean(row.name), name), name_style + on), (words, "bad" + on)]
         count_text = count(row.parameters) if row.parameters and left >= act + 6 else ""
         act = left - 6 if count_text else left
         return [
-            (fit(clean(row.name), name), name_style + on), (" " + right(sizes[item.layer], size), "text" + on),
-            (" " + fit(clean(acts[item.layer]), act), "dim" + on),
+            lane, (fit(clean(row.name), name), name_style + on), (" " + right(table.sizes[at], size), "text" + on),
+            (" " + fit(clean(table.acts[at]), act), "dim" + on),
             (right(count_text, max(0, left - act)), "dim" + on),
         ]  # fmt: skip
 

@@ -19,6 +19,7 @@ from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
 from bptui.tui.plan import Plan
 from bptui.tui.screens.base import TransportScreen
+from bptui.tui.screens.builder.adding import kind_choice
 from bptui.tui.screens.builder.applying import apply_choice, fitting
 from bptui.tui.screens.builder.dialogs import BLANK, AskFirst, PathScreen, preset_choice
 from bptui.tui.screens.builder.draft import Draft, Item, Machine
@@ -32,7 +33,9 @@ from bptui.tui.widgets.strips import TextLine
 from bptui.tui.words import BUILDER
 
 LEFT = 0.34
-"""Share of the width that the outline has."""
+"""Share of the width that the outline has at the least."""
+FORM = 40
+"""Cells that it leaves to the form: a name, a value, and a frame."""
 
 
 class BuilderScreen(TransportScreen):
@@ -84,7 +87,8 @@ class BuilderScreen(TransportScreen):
 
     def _arrange(self) -> None:
         width, height = self.app.size
-        self.query_one("#left").styles.width = max(30, min(56, round(width * LEFT)))
+        least = max(30, round(width * LEFT))
+        self.query_one("#left").styles.width = min(56, max(least, min(self.outline.wanted() + 4, width - FORM)))
         rows = height - 4
         wanted = len(self.outline.entries()) + 3
         self.outline.styles.height = max(6, min(wanted, rows - max(4, rows // 5)))
@@ -115,7 +119,7 @@ class BuilderScreen(TransportScreen):
         return self.form.active
 
     def _draw_top(self) -> None:
-        self.top_line.put(top_line(self.draft, self.form.error, self.glyphs))
+        self.top_line.put(top_line(self.draft, self.form.error, self.glyphs, self.app.size.width))
 
     def _draw_help(self) -> None:
         first, second, bad = help_of(self.draft, self.outline.item, self.form if self._in_form else None)
@@ -273,9 +277,19 @@ class BuilderScreen(TransportScreen):
             self._leave(False)
 
     def action_add(self) -> None:
+        if not self.draft.experiment.model:
+            self._look_at(self.draft.begin())
+            return
         item = self.outline.item
         after = item.layer if item.table == "model" else len(self.draft.experiment.model) - 1 if item is ADD else -1
-        self._look_at(self.draft.add(after))
+        choice, layers = kind_choice(self.draft, after, self.glyphs)
+
+        def added(kind: str | None) -> None:
+            if kind is not None:
+                self._look_at(self.draft.add(layers[kind], after))
+                self.draw()
+
+        self.app.push_screen(choice, added)
 
     def _look_at(self, layer: int) -> None:
         self.outline.select(Item("model", layer))
