@@ -71,7 +71,7 @@ def _sequences(engine: Engine, part: Part, data: DataSet) -> dict[str, float]:
         there, outputs = y >= 0, predicted(engine, block)
         right = (outputs.argmax(axis=-1) == y) & there
         count = int(there.sum())
-        total += engine.data_loss(outputs, y) * count
+        total += engine.data_loss(outputs, y) * count if count else 0.0  # of no target the mean is nan
         targets, hits = targets + count, hits + int(right.sum())
         whole, rows = whole + int((right | ~there).all(axis=1).sum()), rows + len(y)
     loss = total / max(targets, 1)

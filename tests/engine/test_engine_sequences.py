@@ -286,6 +286,29 @@ def test_random_networks_agree_between_the_engines(seed: int) -> None:
                 np.testing.assert_allclose(ours, theirs, atol=1e-8, err_msg=f"{kind} of layer {layer}")
 
 
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("smooth", [0.0, 0.1])
+@pytest.mark.parametrize("weights", [None, (1.0, 0.0, 2.0)])
+@pytest.mark.parametrize("model", [(Dense(units=3),), (Embedding(units=4, vocabulary=9), GRU(units=3), Dense(units=3))])
+def test_a_batch_in_which_no_target_counts_costs_nothing(
+    model: tuple[Layer, ...], weights: Any, smooth: float, engine: Any
+) -> None:
+    """No step of it has a target, or every one is of a class with weight 0: no nan, and no update."""
+    ids = len(model) > 1
+    if weights is None and not ids:
+        return
+    loss = CrossEntropy(class_weights=weights, label_smoothing=smooth)
+    experiment = Experiment(data=Data(source="made"), model=model, loss=loss, optimizer=Adam(lr=0.01))
+    made = create(experiment, 5, 3, engine=engine, shape=(5,) if ids else None, ids=ids)
+    before = made.state()
+    x = np.array([[1, 2, 3, 4, 5], [3, 3, 1, 0, 0]])
+    y = np.full((2, 5), -1 if weights is None else 1) if ids else np.array([1, 1])
+    assert made.train_step(Batch(x if ids else x.astype(float), y), 0, 0.01) == 0.0
+    for name, value in made.state().items():
+        if name != "optimizer.step":
+            np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
 def test_predicting_leaves_the_step_as_it_is() -> None:
     model = (Embedding(units=4, vocabulary=9), LSTM(units=4), TransformerBlock(heads=2), TimePool(), Dense(units=2))
     experiment = Experiment(data=Data(source="made"), model=model, loss=CrossEntropy())

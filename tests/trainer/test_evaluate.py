@@ -34,6 +34,8 @@ class Told:
 
     def data_loss(self, outputs: npt.NDArray[np.float64], y: npt.NDArray[Any]) -> float:
         there = y >= 0
+        if not there.any():
+            return math.nan
         p = np.exp(outputs) / np.exp(outputs).sum(axis=-1, keepdims=True)
         return float(-np.log(np.take_along_axis(p, np.maximum(y, 0)[..., None], axis=-1)[..., 0][there]).mean())
 
@@ -51,6 +53,7 @@ def test_padding_counts_for_nothing_and_blocks_do_not_matter(monkeypatch: pytest
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, (40, 6))
     y[np.arange(6) >= rng.integers(1, 7, 40)[:, None]] = -1
+    y[16:32] = -1  # the second block below has no target at all
     outputs = rng.normal(size=(40, 6, 3))
     outputs[:10] = 9 * np.eye(3)[np.maximum(y[:10], 0)]  # ten sequences that are right at every step
     data = sequences(y, "sequence_labelling")

@@ -31,7 +31,9 @@ def cross_entropy(loss: CrossEntropy, out: Array, y: Array, weights: Weights = N
     there = y != NO_TARGET
     y = np.where(there, y, 0)
     share = np.ones(classes) if loss.class_weights is None else np.asarray(loss.class_weights, np.float64)
-    norm = float(share[y][there].sum()) or 1.0
+    norm = float(share[y][there].sum())
+    if norm == 0.0:  # no target counts: a mean of nothing costs nothing
+        return 0.0, np.zeros_like(out)
     shifted = out - out.max(axis=1, keepdims=True)
     p = np.exp(shifted)  # (M, classes)
     total = p.sum(axis=1, keepdims=True)
@@ -92,6 +94,8 @@ def huber(loss: Huber, out: Array, y: Array, weights: Weights = None) -> tuple[f
 def over_targets(criterion: Criterion, loss: Any, out: Array, y: Array, weights: Weights = None) -> tuple[float, Array]:
     """``criterion`` of single numbers, over those that have a target: nan is none."""
     there = ~np.isnan(y)
+    if not there.any():
+        return 0.0, np.zeros_like(out)
     each = None if weights is None else np.broadcast_to(weights[:, None], y.shape)[there]
     value, part = criterion(loss, out[there], y[there], each)
     gradient = np.zeros_like(out)

@@ -97,6 +97,8 @@ def _weighted_cross_entropy(loss: CrossEntropy, out: Array, grad: Array) -> Prep
         np.copyto(target, soft[kept].T)
         np.copyto(mass, soft.sum(axis=1)[kept])
         norm[()] = weights[kept].sum()
+        if norm == 0.0:  # no target counts: a mean of nothing costs nothing
+            target[:], mass[:], norm[()] = 0.0, 0.0, 1.0
 
     operations: list[Operation] = [
         partial(np.max, out, 0, total),

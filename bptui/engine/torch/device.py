@@ -32,7 +32,7 @@ def checked(name: str) -> str:
             raise EngineError(f"device {name!r}: there are only {count} CUDA devices here, counted from 0")
         return name
     try:
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).item()  # of ``meta`` there are no numbers
     except (RuntimeError, AssertionError, NotImplementedError):
         raise EngineError(f"device {name!r} is not there; use --device cpu or cuda") from None
     return name

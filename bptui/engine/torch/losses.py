@@ -42,6 +42,15 @@ def cross_entropy(loss: Loss, like: Tensor) -> Function:
     return function
 
 
+def counts_for_nothing(loss: Loss, y: Tensor) -> bool:
+    """Whether no target ``y`` of a batch has any weight: a mean of nothing, of which torch makes nan or inf."""
+    if not isinstance(loss, CrossEntropy):
+        return not y.numel()
+    there = y[y != NO_TARGET]
+    weights = loss.class_weights
+    return not len(there) or (weights is not None and not any(weights[each] for each in there.tolist()))
+
+
 def binary_cross_entropy(loss: Loss, like: Tensor) -> Function:
     assert isinstance(loss, BinaryCrossEntropy)
     smooth = loss.label_smoothing

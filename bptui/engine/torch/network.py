@@ -20,7 +20,7 @@ from bptui.engine.torch import insides, statistics
 from bptui.engine.torch.device import checked
 from bptui.engine.torch.kinds.base import beyond_of, ended
 from bptui.engine.torch.layers import LayerRun
-from bptui.engine.torch.losses import FUSED, LOSSES
+from bptui.engine.torch.losses import FUSED, LOSSES, counts_for_nothing
 from bptui.engine.torch.optimisers import Optimiser
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.layers.base import Parameter, penalties_of
@@ -152,7 +152,10 @@ class TorchEngine(Engine):
         self._upstreams = [None] * len(self._runs)
         (self._upstreams[-1],) = torch.autograd.grad(loss, out)
         self._reached.loss = True
-        return loss.item()
+        value = loss.item()
+        if not math.isfinite(value) and counts_for_nothing(self._loss, y):  # a mean of nothing costs nothing
+            self._upstreams[-1], value = torch.zeros_like(out), 0.0
+        return value
 
     def _row_weights(self, rows: int) -> Tensor | None:
         """A weight a row of outputs: each step of a sequence has that of its sample."""
