@@ -24,6 +24,8 @@ class LearningRate:
         self.schedule = schedule
         self.epochs = Epochs(steps_per_epoch)
         self._total_steps = total_steps
+        self.floor = schedule.min_lr if isinstance(schedule, Cosine | Plateau) else 0.0
+        """Below which the schedule does not go: its ``min_lr``, until the rate is set where that leaves no room."""
         self.factor = 1.0  # plateau: what it has cut so far
         self._best = math.inf
         self._bad_epochs = 0
@@ -44,9 +46,12 @@ class LearningRate:
         if isinstance(schedule, Constant):
             return self.base
         if isinstance(schedule, Plateau):
-            return max(self.base * self.factor, min(schedule.min_lr, self.base))
-        place = step if schedule.per == "step" else self.epochs.of(step)
+            return max(self.base * self.factor, min(self.floor, self.base))
+        place = self._place(schedule, step)
         return self.base * self._scale(schedule, place) + self._offset(schedule, place)
+
+    def _place(self, schedule: StepDecay | Exponential | Cosine | Warmup, step: int) -> int:
+        return step if schedule.per == "step" else self.epochs.of(step)
 
     def _scale(self, schedule: StepDecay | Exponential | Cosine | Warmup, place: int) -> float:
         if isinstance(schedule, StepDecay):
@@ -58,7 +63,7 @@ class LearningRate:
         return self._cosine(schedule, place)
 
     def _offset(self, schedule: StepDecay | Exponential | Cosine | Warmup, place: int) -> float:
-        return schedule.min_lr * (1 - self._cosine(schedule, place)) if isinstance(schedule, Cosine) else 0.0
+        return self.floor * (1 - self._cosine(schedule, place)) if isinstance(schedule, Cosine) else 0.0
 
     def _cosine(self, schedule: Cosine, place: int) -> float:
         length = schedule.length
@@ -79,23 +84,44 @@ class LearningRate:
         if self._cooldown > 0:
             self._cooldown, self._bad_epochs = self._cooldown - 1, 0
         if self._bad_epochs > schedule.patience:
-            self.factor = max(self.factor * schedule.factor, min(1.0, schedule.min_lr / self.base))
+            self.factor = max(self.factor * schedule.factor, min(1.0, self.floor / self.base))
             self._cooldown, self._bad_epochs = schedule.cooldown, 0
 
     def set_now(self, value: float, step: int) -> float:
-        """Make the rate ``value`` at this step by changing ``base``; returns the rate there was."""
+        """Make the rate ``value`` at this step by changing ``base``; returns the rate there was.
+
+        Below the schedule's floor, and at the end of a cosine, where no base gives it, it stays ``value`` from here on.
+        """
         before = self.at(step)
         if math.isclose(before, value, rel_tol=1e-12, abs_tol=0.0):
             return before  # it is that already: doing the same change again must not move it by a rounding
-        self.base = self.base * value / before if 0 < before != self.base else value
+        schedule, part = self.schedule, self._part(step)
+        if part <= 0 or value <= self.floor:
+            self.base, self.factor = value, 1.0
+            if isinstance(schedule, Cosine | Plateau):
+                self.floor = value
+        elif isinstance(schedule, Cosine):
+            self.base = self.floor + (value - self.floor) / part
+        else:
+            self.base = value / part
         return before
+
+    def _part(self, step: int) -> float:
+        """How much of ``base`` the rate of this step has, above the floor of a cosine."""
+        schedule = self.schedule
+        if isinstance(schedule, Constant):
+            return 1.0
+        if isinstance(schedule, Plateau):
+            return self.factor
+        return self._scale(schedule, self._place(schedule, step))
 
     def state(self) -> dict[str, float]:
         return {
-            "base": self.base, "factor": self.factor, "best": self._best, "bad_epochs": float(self._bad_epochs),
-            "cooldown": float(self._cooldown),
+            "base": self.base, "factor": self.factor, "floor": self.floor, "best": self._best,
+            "bad_epochs": float(self._bad_epochs), "cooldown": float(self._cooldown),
         }  # fmt: skip
 
     def load_state(self, state: dict[str, float]) -> None:
         self.base, self.factor, self._best = state["base"], state["factor"], state["best"]
+        self.floor = state.get("floor", self.floor)
         self._bad_epochs, self._cooldown = int(state["bad_epochs"]), int(state["cooldown"])

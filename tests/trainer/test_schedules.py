@@ -69,6 +69,29 @@ def test_plateau_cuts_where_torch_cuts() -> None:
     assert len(set(cut)) > 2, "the losses do make it cut"
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [Cosine(min_lr=0.02), Cosine(min_lr=0.02, length=20), Cosine(length=30), Plateau(min_lr=0.02, factor=0.1, patience=0)],
+)
+@pytest.mark.parametrize("wanted", [0.5, 0.03, 0.004])
+@pytest.mark.parametrize("step", [0, 10, 29, 60])
+def test_a_rate_set_live_is_the_rate(schedule: Schedule, wanted: float, step: int) -> None:
+    """With a floor under the schedule, and where a cosine has come to its end, too."""
+    rate = LearningRate(BASE, schedule, steps_per_epoch=STEPS_PER_EPOCH, total_steps=TOTAL)
+    for _ in range(step // STEPS_PER_EPOCH):
+        rate.epoch_ended(1.0)
+    before = rate.at(step)
+    assert rate.set_now(wanted, step) == before
+    assert rate.at(step) == pytest.approx(wanted, rel=1e-12)
+    assert rate.set_now(wanted, step) == rate.at(step), "done again it stays as it is"
+    later = [rate.at(step + more) for more in (1, 5, 20)]
+    least = min(wanted, schedule.min_lr)  # type: ignore[union-attr]
+    assert all(least * (1 - 1e-12) <= one <= wanted * (1 + 1e-12) for one in later)
+    again = LearningRate(BASE, schedule, steps_per_epoch=STEPS_PER_EPOCH, total_steps=TOTAL)
+    again.load_state(rate.state())
+    assert [again.at(step + more) for more in (1, 5, 20)] == later
+
+
 def test_a_live_change_scales_what_follows_and_survives_a_restore() -> None:
     rate = LearningRate(BASE, Exponential(gamma=0.5, per="step"), steps_per_epoch=1, total_steps=None)
     assert rate.set_now(0.2, step=3) == pytest.approx(BASE / 8)
