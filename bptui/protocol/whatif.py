@@ -5,6 +5,8 @@ A child gets a ``Job`` as one line of JSON on stdin and says ``Going``, at its e
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from bptui.protocol.certificate import Certificate
@@ -22,7 +24,7 @@ class Continue(msgspec.Struct, frozen=True, tag="continue"):
     """``steps`` updates from state ``step`` of the run, with ``wanted`` changed in it; nothing wanted: unchanged.
 
     Of ``wanted``, a value may be relative (``/10``, ``*2``), and a key short for several (``revive``, ``activation``,
-    ``init``, ``bias+``: of every hidden layer).
+    ``bias+``: of every hidden layer that has one; ``init``: of every layer whose weights are drawn).
     """
 
     step: int
@@ -113,9 +115,10 @@ def parse_change(text: str) -> Change:
         raise WhatIfError(f"{text[:60]!r}: expected KEY=VALUE, such as lr=/10 or dense1.activation=tanh")
     key = ALIASES.get(key, key.removeprefix("optimizer.").removeprefix("model."))
     try:
-        return Change(key, float(value))
+        number = float(value)
     except ValueError:
         return Change(key, value)
+    return Change(key, number if math.isfinite(number) else value)  # JSON has no inf: it stays a word
 
 
 class WhatIfError(ValueError):

@@ -44,31 +44,33 @@ def change(course: Course, key: str, value: Value) -> Value:
 
 
 def _number(key: str, value: Value) -> float:
-    if isinstance(value, str):
-        raise ValueError(f"{key}: expected a number, got {value[:40]!r}")
-    return float(value)
+    try:
+        return float(value)  # a word too: inf
+    except ValueError:
+        raise ValueError(f"{key}: expected a number, got {str(value)[:40]!r}") from None
+
+
+def _whole(key: str, value: Value) -> int:
+    number = _number(key, value)
+    if not (math.isfinite(number) and number == int(number) and number >= 1):
+        raise ValueError(f"{key}: expected a whole number of at least 1, got {value!r}")
+    return int(number)
 
 
 def _total_steps(course: Course, found: re.Match[str], value: Value) -> Value:
-    before = float(course.stopping.total_steps or 0)
-    course.stopping.extend(int(_number("total_steps", value)))
+    before, total = float(course.stopping.total_steps or 0), _whole("total_steps", value)
+    course.stopping.extend(total)
     course.lr.rescale(course.epochs, course.stopping.total_steps)
     return before
 
 
 def _batch_size(course: Course, found: re.Match[str], value: Value) -> Value:
-    size = _number("batch_size", value)
-    if not (math.isfinite(size) and size == int(size) and size >= 1):
-        raise ValueError(f"batch_size: expected a whole number of at least 1, got {value!r}")
-    return float(course.want_batch_size(int(size)))
+    return float(course.want_batch_size(_whole("batch_size", value)))
 
 
 def _batch_size_now(course: Course, found: re.Match[str], value: Value) -> Value:
     """``batch_size.now``: at once; the epoch under way ends here, and the next one begins."""
-    size = _number("batch_size", value)
-    if not (math.isfinite(size) and size == int(size) and size >= 1):
-        raise ValueError(f"batch_size: expected a whole number of at least 1, got {value!r}")
-    return float(course.take_batch_size(int(size)))
+    return float(course.take_batch_size(_whole("batch_size", value)))
 
 
 def _lr(course: Course, found: re.Match[str], value: Value) -> Value:

@@ -16,6 +16,7 @@ import numpy as np
 
 from bptui.engine.base import COLUMNS
 from bptui.protocol.whatif import Change, Continue, Outcome, WhatIfError
+from bptui.spec.layers.base import Weighted, activation_of
 from bptui.trainer import lens
 from bptui.trainer.course import Course
 from bptui.trainer.deaths import open_at
@@ -98,31 +99,57 @@ def change(course: Course, wanted: Sequence[Change]) -> list[Change]:
 def _exact(course: Course, wanted: Change) -> Iterator[Change]:
     """The changes that a wanted one stands for: of every layer that is meant, with their values."""
     key, value = wanted.key, wanted.value
-    layers = course.engine.layers
-    hidden = [layer.name for layer in layers[:-1]]
     if key == "revive":
         yield from _revive(course, str(value))
-    elif key in ("activation", "init", "bias+"):
-        for name in [layer.name for layer in layers] if key == "init" else hidden:
-            yield Change(f"{name}.{key}", value)
+    elif key in _MEANT:
+        meant = _MEANT[key](course)
+        if not meant:
+            raise WhatIfError(f"{key}: no layer of this model has that")
+        yield from (Change(f"{name}.{key}", value) for name in meant)
     elif isinstance(value, str) and (found := _RELATIVE.fullmatch(value)):
         yield Change("batch_size.now" if key == "batch_size" else key, _relative(course, key, found))
     else:
         yield Change("batch_size.now" if key == "batch_size" else key, value)
 
 
+def _bent(course: Course) -> list[str]:
+    """Hidden layers that have an activation; where none has, those with weights, which might."""
+    model = list(zip(course.engine.layers, course.setup.experiment.model, strict=True))[:-1]
+    bent = [info.name for info, layer in model if activation_of(layer) != "identity"]
+    return bent or [info.name for info, layer in model if isinstance(layer, Weighted)]
+
+
+def _drawn(course: Course) -> list[str]:
+    """Layers whose weights begin by an initialiser."""
+    model = zip(course.engine.layers, course.setup.experiment.model, strict=True)
+    return [info.name for info, layer in model if isinstance(layer, Weighted) and info.tensors]
+
+
+def _biased(course: Course) -> list[str]:
+    """Hidden layers with a bias of their own."""
+    hidden = course.engine.layers[:-1]
+    return [info.name for info in hidden if any(each.name == "bias" for each in info.tensors)]
+
+
+_MEANT: dict[str, Callable[[Course], list[str]]] = {"activation": _bent, "init": _drawn, "bias+": _biased}
+"""Short keys, and the layers that each is short for."""
+
+
 def _revive(course: Course, initialiser: str) -> Iterator[Change]:
     x = lens.census_rows(course.setup.data.train.blocks())
     with np.errstate(all="ignore"):
         seen = lens.look(course.engine, x)
-    none = True
-    for layer in seen:
-        units = np.flatnonzero(layer.fired == 0)
-        if layer.gate != "open" and len(units):
-            none = False
-            yield Change(f"{layer.name}.units[{','.join(map(str, units))}]", initialiser)
-    if none:
+    dead = {
+        layer.name: ",".join(map(str, units))
+        for layer in seen
+        if layer.gate != "open" and len(units := np.flatnonzero(layer.fired == 0))
+    }
+    if not dead:
         raise WhatIfError(f"no unit is dead at step {course.step:,}: there is none to begin again")
+    again = [name for name in _drawn(course) if name in dead]
+    if not again:
+        raise WhatIfError(f"the dead units are in {', '.join(dead)}: there are no weights to draw again")
+    yield from (Change(f"{name}.units[{dead[name]}]", initialiser) for name in again)
 
 
 def _relative(course: Course, key: str, found: re.Match[str]) -> float:
@@ -133,6 +160,8 @@ def _relative(course: Course, key: str, found: re.Match[str]) -> float:
     )  # fmt: skip
     if now is None:
         raise WhatIfError(f"{key}: {found.string} needs a number that there is (lr, batch_size, {', '.join(settings)})")
+    if not math.isfinite(now):
+        raise WhatIfError(f"{key} is off: {found.string} needs a limit that there is")
     try:
         by = float(found[2])
         value = now / by if found[1] in "/÷" else now * by

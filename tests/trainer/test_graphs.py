@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from test_inspect import Inspected, arrays, asked
@@ -14,11 +15,13 @@ from test_rewind import Driver, same
 from bptui.protocol import messages as m
 from bptui.protocol.lens import COLUMNS
 from bptui.protocol.model import model_info
+from bptui.protocol.whatif import Continue, WhatIfError, parse_change
 from bptui.runs import keyframes
 from bptui.trainer import lens
 from bptui.trainer.inspect import CannotSee
 from bptui.trainer.looks import through_lens
 from bptui.trainer.setup import meta
+from bptui.trainer.whatif import change
 
 SPEC = """
 [data]
@@ -168,6 +171,39 @@ def test_cells_units_and_layers_are_changed_live_and_frozen(driver: Driver) -> N
     for key, said in (("freeze.pool", "pool has no parameters"), ("first.weight[9,0,0,0]", "there is no cell")):
         with pytest.raises(Exception, match=said):
             driver.ask(m.Set(key=key, value=1.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("activation=gelu", ["first", "norm", "side"]),
+        ("init=he_normal", ["first", "side", "head"]),
+        ("bias+=0.1", ["first", "norm", "side"]),
+        ("revive=he_normal", ["first"]),
+    ],
+)
+def test_what_if_means_the_layers_that_have_what_is_changed(driver: Driver, text: str, meant: list[str]) -> None:
+    trainer = driver.trainer
+    state = trainer.engine.state()
+    for name in ("first", "norm"):  # a unit of each is dead
+        state[f"{name}.bias"][2] = -1e3
+    trainer.engine.load_state(state)
+    made = change(trainer, [parse_change(text)])
+    assert [one.key.split(".")[0] for one in made] == meant
+
+
+def test_what_if_takes_a_limit_off(driver: Driver) -> None:
+    wanted = parse_change("clip_norm=inf")
+    assert msgspec.json.decode(msgspec.json.encode(Continue(0, 1, (wanted,))), type=Continue).wanted == (wanted,)
+    change(driver.trainer, [parse_change("clip_norm=1")])
+    change(driver.trainer, [wanted])
+    assert driver.trainer.engine.settings()["clip_norm"] == float("inf")
+    for text, said in (
+        ("clip_norm=/2", "clip_norm is off"), ("lr=nan", "lr: expected a number above 0"), ("lr=inf", "lr: expected"),
+        ("total_steps=inf", "total_steps: expected a whole number"), ("clip_norm=nan", "nan"),
+    ):  # fmt: skip
+        with pytest.raises(WhatIfError, match=said):
+            change(driver.trainer, [parse_change(text)])
 
 
 def test_a_face_is_told_of_shapes_and_branches(driver: Driver) -> None:
