@@ -71,7 +71,10 @@ def test_plateau_cuts_where_torch_cuts() -> None:
 
 @pytest.mark.parametrize(
     "schedule",
-    [Cosine(min_lr=0.02), Cosine(min_lr=0.02, length=20), Cosine(length=30), Plateau(min_lr=0.02, factor=0.1, patience=0)],
+    [
+        Cosine(min_lr=0.02), Cosine(min_lr=0.02, length=20), Cosine(length=30),
+        Plateau(min_lr=0.02, factor=0.1, patience=0),
+    ],
 )
 @pytest.mark.parametrize("wanted", [0.5, 0.03, 0.004])
 @pytest.mark.parametrize("step", [0, 10, 29, 60])
