@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptui.data.raw import Indices, NativeTask, Values
+from bptui.data.raw import Indices, Modes, NativeTask, Values
 from bptui.data.scaling import Scaler
 from bptui.engine.base import Batch
 
@@ -109,6 +109,8 @@ class DataSet:
     """Samples a second that sounds had when they became features."""
     label: str = "label"
     """What the targets are called, as the name of their column."""
+    modes: Modes | None = None
+    """Where true samples cluster, not scaled; None: nobody knows."""
     notes: tuple[str, ...] = ()
     """What was sniffed, mapped, filled or left out, a line each."""
 

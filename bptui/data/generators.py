@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from bptui.data.raw import Modes
 from bptui.philox import Stream
 
 Drawn = tuple[npt.NDArray[np.float64], npt.NDArray[np.generic]]
@@ -19,6 +20,8 @@ Generator = Callable[[int, int, float], Drawn]
 SPIRAL_ARMS = 3
 BINARY_FEATURES = 20
 REGRESSION_FEATURES = 8
+RING_MODES, RING_RADIUS = 8, 2.0
+GRID_SIDE, GRID_STEP = 5, 2.0
 
 
 def spiral(seed: int, rows: int, noise: float) -> Drawn:
@@ -74,3 +77,31 @@ def regression(seed: int, rows: int, noise: float) -> Drawn:
     x = 2.0 * stream.uniform(0, rows * REGRESSION_FEATURES).reshape(rows, REGRESSION_FEATURES) - 1.0
     y = np.sin(np.pi * x[:, 0] * x[:, 1]) + x[:, 2] ** 2 - 1.0 / 3.0 + 0.5 * x[:, 3] - 0.25 * x[:, 4]
     return x, y + noise * stream.normal(1, rows)
+
+
+def ring(seed: int, rows: int, noise: float) -> Drawn:
+    """Points of the plane in eight clusters on a circle of radius 2; ``noise`` is σ of each. Labels are clusters."""
+    return _clusters(seed, "data.ring", ring_modes(noise), rows)
+
+
+def ring_modes(noise: float) -> Modes:
+    """Where ``ring`` has its clusters."""
+    angle = 2.0 * np.pi * np.arange(RING_MODES) / RING_MODES
+    return Modes(RING_RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=1), noise)
+
+
+def grid(seed: int, rows: int, noise: float) -> Drawn:
+    """Points of the plane in 25 clusters, five by five, 2 apart; ``noise`` is σ of each. Labels are clusters."""
+    return _clusters(seed, "data.grid", grid_modes(noise), rows)
+
+
+def grid_modes(noise: float) -> Modes:
+    """Where ``grid`` has its clusters."""
+    places = GRID_STEP * (np.arange(GRID_SIDE) - GRID_SIDE // 2)
+    return Modes(np.stack([np.repeat(places, GRID_SIDE), np.tile(places, GRID_SIDE)], axis=1), noise)
+
+
+def _clusters(seed: int, name: str, modes: Modes, rows: int) -> Drawn:
+    stream = Stream(seed, name)
+    label = np.arange(rows) % len(modes.centres)
+    return modes.centres[label] + modes.spread * stream.normal(0, 2 * rows).reshape(rows, 2), label

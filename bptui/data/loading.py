@@ -76,7 +76,7 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
     def part(rows: Rows, y: Values, indices: Indices) -> Part:
         x = _features(raw, rows.x, indices, scaler, DTYPES[dtype])
         lengths = None if rows.lengths is None else rows.lengths[indices].astype(np.int64)
-        if target.task == "autoencoder":
+        if target.task in ("autoencoder", "generate"):
             return Part(x, x if lengths is None else _there(raw, x, lengths), indices, lengths)
         ids = raw.mapped and y.ndim == 2 and y.dtype.kind in "iu"  # of each step, as views like those of x
         return Part(x, MappedRows(y, indices, None, np.int64) if ids else np.take(y, indices, axis=0), indices, lengths)
@@ -106,6 +106,7 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
         vocabulary=raw.vocabulary,
         sample_rate=raw.sample_rate,
         label=raw.label,
+        modes=raw.modes,
         notes=tuple(notes),
     )
 

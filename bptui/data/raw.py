@@ -11,8 +11,9 @@ import numpy.typing as npt
 Values = npt.NDArray[Any]
 Indices = npt.NDArray[np.intp]
 NativeTask = Literal[
-    "classification", "binary", "multilabel", "regression", "sequence_labelling", "next_token", "autoencoder"
-]
+    "classification", "binary", "multilabel", "regression", "sequence_labelling", "next_token", "autoencoder",
+    "generate",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,14 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """Where the samples of a source cluster: ``centres`` (modes, features) as in the source, ``spread`` σ of each."""
+
+    centres: Values
+    spread: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class Raw:
     overlap: int = 1
     vocabulary: tuple[str, ...] | None = None
     open_vocabulary: int | None = None
+    modes: Modes | None = None
     notes: tuple[str, ...] = ()
 
     @property

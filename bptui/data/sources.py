@@ -17,7 +17,7 @@ from bptui.data.errors import DataError
 from bptui.data.folders import listing
 from bptui.data.longtext import read_long
 from bptui.data.places import folders_named, shipped
-from bptui.data.raw import NativeTask, Raw, Rows, thinned
+from bptui.data.raw import Modes, NativeTask, Raw, Rows, thinned
 from bptui.data.sound import read_sounds
 from bptui.data.texts import read_texts
 from bptui.spec.experiment import Data
@@ -61,7 +61,9 @@ class Source:
         return next((each for each in candidates if any((each / name).exists() for name in self.has)), None)
 
 
-def _generated(generator: generators.Generator, rows: int, noise: float) -> Source:
+def _generated(
+    generator: generators.Generator, rows: int, noise: float, modes: Callable[[float], Modes] | None = None
+) -> Source:
     """A source that is drawn: ``rows`` rows with ``noise`` unless the ``[data]`` table says otherwise."""
 
     def read(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
@@ -73,8 +75,10 @@ def _generated(generator: generators.Generator, rows: int, noise: float) -> Sour
             raise DataError(f"data.noise = {spread}: expected a number from 0 upwards")
         about = BUILT_IN[name]
         x, y = generator(seed, count, spread)
-        classes = None if about.task == "regression" else tuple(map(str, range(max(2, about.outputs))))
-        return Raw(name, Rows(x, y), task=cast(NativeTask, about.task), classes=classes)
+        classless = about.task in ("regression", "generate")
+        classes = None if classless else tuple(map(str, range(max(2, about.outputs))))
+        known = None if modes is None else modes(spread)
+        return Raw(name, Rows(x, y), task=cast(NativeTask, about.task), classes=classes, modes=known)
 
     return Source(read, rows)
 
@@ -162,6 +166,8 @@ SOURCES: dict[str, Source] = {
     "xor": _generated(generators.xor, 1000, 0.3),
     "binary": _generated(generators.binary, 4000, 0.0),
     "regression": _generated(generators.regression, 2000, 0.05),
+    "ring": _generated(generators.ring, 4000, 0.1, generators.ring_modes),
+    "grid": _generated(generators.grid, 5000, 0.1, generators.grid_modes),
     "fashion": Source(
         partial(_pictures, CLOTHES), 70000, "fashion-mnist", "MIT", IMAGES, FETCH.format("fashion-mnist")
     ),

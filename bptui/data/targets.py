@@ -24,7 +24,7 @@ SEQUENCES: tuple[NativeTask, ...] = ("next_token", "sequence_labelling")
 class Targets:
     """``y`` of each part: class ids (N,) int64, floats (N, outputs), or ids (N, T) of any whole-number type.
 
-    An autoencoder's is its x, scaled: ``y`` is as it stood in the source and not used.
+    An autoencoder's, and a generator's, is its x, scaled: ``y`` is as it stood in the source and not used.
     """
 
     task: NativeTask
@@ -39,8 +39,8 @@ class Targets:
 def targets(raw: Raw, task: Task, loss: Loss | None, dtype: npt.DTypeLike) -> Targets:
     """Decide the task from what was asked, the source, the loss and the labels, in that order."""
     chosen = task if task != "auto" else _detect(raw, loss)
-    if chosen == "autoencoder":
-        return _itself(raw, loss)
+    if chosen in ("autoencoder", "generate"):
+        return _itself(raw, chosen, loss)
     if chosen in SEQUENCES or raw.task in SEQUENCES:
         return _steps(raw, chosen, loss)
     if chosen in ("classification", "binary"):
@@ -53,7 +53,7 @@ def _parts(raw: Raw) -> list[Rows | None]:
 
 
 def _detect(raw: Raw, loss: Loss | None) -> NativeTask:
-    if raw.task in SEQUENCES:
+    if raw.task in SEQUENCES or raw.task == "generate":
         return raw.task
     if raw.train.y.ndim == 2 and raw.train.y.shape[1] > 1:
         if _one_hot(raw.train.y) and (loss is None or isinstance(loss, CrossEntropy)):
@@ -239,11 +239,12 @@ def _steps(raw: Raw, task: NativeTask, loss: Loss | None) -> Targets:
     return Targets(task, len(names), names, _there(ys[0]), ys[1], ys[2])
 
 
-def _itself(raw: Raw, loss: Loss | None) -> Targets:
+def _itself(raw: Raw, task: NativeTask, loss: Loss | None) -> Targets:
     """The sample is its own target."""
     if raw.vocabulary is not None:
-        raise DataError(f"{raw.name}: holds tokens; an autoencoder needs numbers")
+        who = "a generator" if task == "generate" else "an autoencoder"
+        raise DataError(f"{raw.name}: holds tokens; {who} needs numbers")
     if isinstance(loss, CrossEntropy):
         raise DataError(f"{raw.name}: an autoencoder compares numbers: expected mse or another, not cross_entropy")
     ys = [None if rows is None else rows.y for rows in _parts(raw)]
-    return Targets("autoencoder", raw.train.x.shape[1], None, _there(ys[0]), ys[1], ys[2])
+    return Targets(task, raw.train.x.shape[1], None, _there(ys[0]), ys[1], ys[2])

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from bptui.engine.errors import EngineError, nearest
-from bptui.spec.shapes import ShapeError, infer, kind_of, layer_names, outputs_of, plain_chain
+from bptui.spec import networks
+from bptui.spec.shapes import ShapeError, infer, kind_of, outputs_of, plain_chain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,16 +48,50 @@ def create(
     if not experiment.model:
         raise EngineError("model: there is no layer")
     try:
-        placed = infer(experiment.model, shape or (features,), ids)
+        placed = networks.fitted(experiment, shape or (features,), ids)
     except ShapeError as error:
         key = f" {error.key}" if error.key else ""
-        raise EngineError(f"[model.{layer_names(experiment.model)[error.layer]}]{key}: {error}") from None
+        raise EngineError(f"[{networks.table_of(experiment, error)}]{key}: {error}") from None
+    if experiment.adversary is not None:
+        return _two(experiment, placed, engine, device, dtype, seed)
     given = outputs_of(placed, isinstance(experiment.loss, CrossEntropy))
     if given != outputs:
         raise EngineError(f"the last layer has {given} units, the data needs {outputs}")
     weights = getattr(experiment.loss, "class_weights", None)
     if weights is not None and len(weights) != outputs:
         raise EngineError(f"loss.class_weights: {len(weights)} weights for {outputs} classes")
+    return _one(experiment, placed, engine, device, dtype, seed)
+
+
+def _two(
+    experiment: Experiment, placed: Sequence[Placed], engine: str, device: str, dtype: str, seed: int
+) -> Engine:  # fmt: skip
+    """A generator and its discriminator as one engine."""
+    from msgspec.structs import replace
+
+    from bptui.engine.adversarial import Adversarial
+    from bptui.engine.elsewhere import Elsewhere
+
+    adversary, first = experiment.adversary, len(experiment.model)
+    assert adversary is not None
+    made = networks.renamed(experiment.model, networks.GENERATOR)
+    judged = networks.renamed(adversary.model, networks.DISCRIMINATOR)
+    generator = replace(experiment, model=made, loss=Elsewhere(), adversary=None)
+    discriminator = replace(experiment, model=judged, optimizer=adversary.optimizer, adversary=None)
+    return Adversarial(
+        experiment, placed, dtype=dtype, seed=seed,
+        networks=(
+            _one(generator, infer(made, placed[0].inputs[0]), engine, device, dtype, seed),
+            _one(discriminator, infer(judged, placed[first].geometry.output), engine, device, dtype, seed, True),
+        ),
+    )  # fmt: skip
+
+
+def _one(
+    experiment: Experiment, placed: Sequence[Placed], engine: str, device: str, dtype: str, seed: int,
+    returning: bool = False,
+) -> Engine:  # fmt: skip
+    """One network. EngineError: the engine or the device is not there."""
     if engine == "numpy":
         unknown = _unknown_layer(experiment)
         if unknown is not None:
@@ -66,16 +101,16 @@ def create(
         if plain_chain(placed):
             from bptui.engine.numpy.network import NumpyEngine
 
-            return NumpyEngine(experiment, placed, dtype=dtype, seed=seed)
+            return NumpyEngine(experiment, placed, dtype=dtype, seed=seed, returning=returning)
         from bptui.engine.numpy.graph import GraphEngine
 
-        return GraphEngine(experiment, placed, dtype=dtype, seed=seed)
+        return GraphEngine(experiment, placed, dtype=dtype, seed=seed, returning=returning)
     if engine == "torch":
         if not torch_installed():
             raise EngineError("torch is not installed: pip install 'bptui[torch]', or use --engine numpy")
         from bptui.engine.torch.network import TorchEngine
 
-        return TorchEngine(experiment, placed, dtype=dtype, seed=seed, device=device)
+        return TorchEngine(experiment, placed, dtype=dtype, seed=seed, device=device, returning=returning)
     raise EngineError(f"unknown engine {engine!r}{nearest(engine, ('numpy', 'torch'))}")
 
 
@@ -160,7 +195,7 @@ def cuda_seen() -> bool:
 
 def _unknown_layer(experiment: Experiment) -> str | None:
     """The type of the first layer that the NumPy engine does not have."""
-    for layer in experiment.model:
+    for layer in networks.layers_of(experiment):
         if kind_of(layer) in TORCH_ALONE:
             return kind_of(layer)
     return None

@@ -130,8 +130,10 @@ class Engine(ABC):
 
     @abstractmethod
     def __init__(
-        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu"
-    ) -> None: ...
+        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu",
+        returning: bool = False,
+    ) -> None:
+        """``returning``: δ goes through every layer down to the batch, also where nothing learns: ``returned``."""
 
     # -- one update, piece by piece ---------------------------------------------------------------
     @abstractmethod
@@ -152,6 +154,14 @@ class Engine(ABC):
     @abstractmethod
     def backward(self, layer: int) -> None:
         """δ of ``layer``, then its ∂L/∂W and ∂L/∂b (added up while gradients accumulate)."""
+
+    def receive(self, upstream: Array) -> None:
+        """In place of ``loss()``: ∂L/∂outputs (N, outputs) of a loss that is taken elsewhere."""
+        raise NotImplementedError
+
+    def returned(self) -> Array:
+        """∂L/∂x (N, features) of the batch, after ``backward(0)`` of an engine made with ``returning``."""
+        raise NotImplementedError
 
     @abstractmethod
     def clip(self) -> float:
@@ -179,6 +189,14 @@ class Engine(ABC):
         return sum(losses) / len(losses)
 
     # -- looking, which changes nothing ------------------------------------------------------------
+    def figures(self) -> dict[str, float]:
+        """Further figures of the last step beside its loss, by the names of ``records.SERIES``."""
+        return {}
+
+    def objective(self, layer: int, loss: float) -> float:
+        """What ``layer`` goes down on: the ``loss`` that ``loss()`` gave, but where a network has one of its own."""
+        return loss
+
     @abstractmethod
     def predict(self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None) -> Array:
         """Outputs (N, outputs), or (N, T, classes) where each step has a class: logits for the fused losses.

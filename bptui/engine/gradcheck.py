@@ -29,7 +29,8 @@ from bptui.spec.experiment import (
 )
 from bptui.spec.layers.base import Shape, activation_of, size
 from bptui.spec.layers.pool import GlobalPool, MaxPool, window
-from bptui.spec.shapes import BATCH, Placed, infer, outputs_of
+from bptui.spec.networks import fitted
+from bptui.spec.shapes import BATCH, Placed, outputs_of
 from bptui.spec.sources import source_of
 
 Name = Literal["numpy", "torch"]
@@ -97,7 +98,7 @@ def check_experiment(
         shape = (source.shape or (source.features,)) if source is not None else (8,)
     vocabulary = source.vocabulary if source is not None else 0
     ids = bool(vocabulary) or (batch is not None and batch.x.dtype.kind in "iu")
-    placed = infer(experiment.model, shape, ids)
+    placed = fitted(experiment, shape, ids)
     outputs = outputs_of(placed, isinstance(experiment.loss, CrossEntropy))
     chosen = batch or made(experiment.loss, shape, placed[-1].geometry.output, seed, vocabulary=vocabulary)
     name = subject or experiment.experiment.name or "experiment"
@@ -120,19 +121,19 @@ def _check(
     samples: int,
     tolerance: float,
 ) -> list[Row]:
-    loss = _loss(engine, batch)
+    loss = _forward(engine, batch)
     for layer in reversed(range(len(engine.layers))):
         engine.backward(layer)
-    gradients = {}
+    gradients: dict[str, tuple[int, npt.NDArray[Any]]] = {}
     for index, info in enumerate(engine.layers):
         for each in () if placed[index].layer.freeze else info.tensors:
             found = engine.tensor_of(each.name, index, "gradient")
-            gradients[f"{info.name}.{each.name}"] = cast(npt.NDArray[Any], found)
+            gradients[f"{info.name}.{each.name}"] = index, cast(npt.NDArray[Any], found)
     state = engine.state()
     sides = _sides(engine, placed, rule, batch)
     least = ROUNDING * max(1.0, abs(loss)) / tolerance  # of smaller gradients a difference shows rounding alone
     rows = []
-    for name, gradient in gradients.items():
+    for name, (layer, gradient) in gradients.items():
         places = Stream(0, f"gradcheck.{name}").permutation(0, gradient.size)[:samples]
         numeric, kept = np.zeros(len(places)), np.zeros(len(places), dtype=bool)
         for i, place in enumerate(places):
@@ -142,7 +143,7 @@ def _check(
                 moved = state[name].copy()
                 moved.reshape(-1)[place] += offset * STEP
                 engine.load_state({**state, name: moved})
-                losses[offset] = _loss(engine, batch)
+                losses[offset] = engine.objective(layer, _forward(engine, batch))
                 kept[i] &= bool(np.array_equal(sides, _sides(engine, placed, rule, batch)))
             numeric[i] = (8.0 * (losses[1] - losses[-1]) - (losses[2] - losses[-2])) / (12.0 * STEP)
         exact = gradient.reshape(-1)[places]
@@ -155,7 +156,8 @@ def _check(
     return rows
 
 
-def _loss(engine: Engine, batch: Batch) -> float:
+def _forward(engine: Engine, batch: Batch) -> float:
+    """The loss; what each layer goes down on follows from it."""
     engine.begin(batch, 0)
     for layer in range(len(engine.layers)):
         engine.forward(layer)

@@ -16,6 +16,8 @@ SERIES = (
         for part in ("train", "val", "test")
         for metric in ("perplexity", "bits_per_character", "sequence_accuracy")
     ),
+    "generator_loss",
+    *(f"{part}_{metric}" for part in ("train", "val", "test") for metric in ("generator_loss", "modes", "near")),
 )  # fmt: skip
 
 #: Columns of a TABLE record: ``engine.base.COLUMNS``, then what the unit counters add.

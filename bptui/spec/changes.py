@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
 import msgspec
 
-from bptui.spec.experiment import Experiment, layer_names
+from bptui.spec.experiment import Adversary, Experiment, Layer, layer_names
 from bptui.spec.fields import Field, fields_of, text_of
+
+#: A path that is a whole layer.
+_LAYER = re.compile(r"(adversary\.)?model\.[^.]+")
 
 
 class Change(NamedTuple):
@@ -23,7 +28,7 @@ class Change(NamedTuple):
         if not self.after:
             return (
                 f"{self.path}: removed"
-                if self.path.startswith("model.") and "." not in self.path[6:]
+                if _LAYER.fullmatch(self.path) or self.path == "adversary"
                 else (f"{self.path}: {self.before} → –")
             )
         return f"{self.path}: {self.before or '–'} → {self.after}"
@@ -32,9 +37,11 @@ class Change(NamedTuple):
 def changes(old: Experiment, new: Experiment) -> list[Change]:
     """Every difference, in the order of the tables; variants are left out."""
     found: list[Change] = []
-    for table in ("data", "model", "loss", "optimizer", "schedule", "stop", "experiment"):
+    for table in ("data", "model", "loss", "optimizer", "adversary", "schedule", "stop", "experiment"):
         if table == "model":
-            found += _layers(old, new)
+            found += _layers("model", old.model, new.model)
+        elif table == "adversary":
+            found += _adversary(old.adversary, new.adversary)
         else:
             found += between(table, getattr(old, table), getattr(new, table))
     return found
@@ -62,19 +69,29 @@ def _text(field: Field | None, table: msgspec.Struct) -> str:
     return "" if field is None else text_of(field, getattr(table, field.key))
 
 
-def _layers(old: Experiment, new: Experiment) -> list[Change]:
+def _adversary(old: Adversary | None, new: Adversary | None) -> list[Change]:
+    if old is None or new is None:
+        words = ["" if each is None else f"{len(each.model)} layers" for each in (old, new)]
+        return [] if old is new else [Change("adversary", *words)]
+    return [
+        *between("adversary", old, new), *_layers("adversary.model", old.model, new.model),
+        *between("adversary.optimizer", old.optimizer, new.optimizer),
+    ]  # fmt: skip
+
+
+def _layers(path: str, old: Sequence[Layer], new: Sequence[Layer]) -> list[Change]:
     """Layers matched so that the fewest are new: one put in between makes no others look changed."""
-    before, after = layer_names(old.model), layer_names(new.model)
+    before, after = layer_names(old), layer_names(new)
     found: list[Change] = []
-    matcher = SequenceMatcher(a=list(map(_hashable, old.model)), b=list(map(_hashable, new.model)), autojunk=False)
+    matcher = SequenceMatcher(a=list(map(_hashable, old)), b=list(map(_hashable, new)), autojunk=False)
     for what, a0, a1, b0, b1 in matcher.get_opcodes():
         if what == "equal":
             continue
         paired = min(a1 - a0, b1 - b0)
         for index in range(paired):
-            found += between(f"model.{after[b0 + index]}", old.model[a0 + index], new.model[b0 + index])
-        found += [Change(f"model.{before[i]}", _summary(old.model[i]), "") for i in range(a0 + paired, a1)]
-        found += [Change(f"model.{after[i]}", "", f"new, {_summary(new.model[i])}") for i in range(b0 + paired, b1)]
+            found += between(f"{path}.{after[b0 + index]}", old[a0 + index], new[b0 + index])
+        found += [Change(f"{path}.{before[i]}", _summary(old[i]), "") for i in range(a0 + paired, a1)]
+        found += [Change(f"{path}.{after[i]}", "", f"new, {_summary(new[i])}") for i in range(b0 + paired, b1)]
     return found
 
 

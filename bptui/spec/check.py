@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bptui.spec import networks
 from bptui.spec.base import nearest as nearest
-from bptui.spec.experiment import SGD, BinaryCrossEntropy, CrossEntropy, Experiment, layer_names
-from bptui.spec.layers.base import Activated, Shape, Weighted, activation_of
-from bptui.spec.shapes import BATCH_NAME, Placed, ShapeError, infer, outputs_of, wiring
+from bptui.spec.experiment import (
+    SGD,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Experiment,
+    Layer,
+    Optimizer,
+    layer_names,
+)
+from bptui.spec.layers.base import Activated, Shape, Weighted, activation_of, size
+from bptui.spec.layers.norm import BatchNorm
+from bptui.spec.shapes import BATCH_NAME, Placed, ShapeError, outputs_of, wiring
 from bptui.spec.sources import SOURCES, source_of
 
 MAX_UNITS = 1 << 20
@@ -42,11 +52,17 @@ def check(experiment: Experiment, sample: Shape | None = None) -> list[Problem]:
 
     ``sample``: the shape of one sample of a file that has been read; None: only what is known beforehand counts.
     """
-    model = list(_model(experiment)) or list(_shapes(experiment, sample))
+    adversary = experiment.adversary
+    model = list(_model("model", experiment.model))
+    model += _model("adversary.model", adversary.model) if adversary is not None else ()
+    model = model or list(_shapes(experiment, sample))
+    head = _head if adversary is None else _adversary
     return [
-        *_data(experiment), *model, *(() if model else _head(experiment)),
+        *_data(experiment), *model, *(() if model else head(experiment)),
         *_loss(experiment, 0 if model else given_units(experiment, sample)),
-        *_optimizer(experiment), *_schedule(experiment), *_stop(experiment),
+        *_optimizer("optimizer", experiment.optimizer),
+        *(_optimizer("adversary.optimizer", adversary.optimizer) if adversary is not None else ()),
+        *_schedule(experiment), *_stop(experiment),
     ]  # fmt: skip
 
 
@@ -83,15 +99,15 @@ def _data(experiment: Experiment) -> Iterator[Problem]:
     yield from _not_negative("data", noise=data.noise)
 
 
-def _model(experiment: Experiment) -> Iterator[Problem]:
-    if not experiment.model:
-        yield Problem("model", "", "expected at least one layer ([[model]] with type and units)")
+def _model(tables: str, model: Sequence[Layer]) -> Iterator[Problem]:
+    if not model:
+        yield Problem(tables, "", f"expected at least one layer ([[{tables}]] with type and units)")
         return
     seen: set[str] = set()
-    for layer, name in zip(experiment.model, layer_names(experiment.model), strict=True):
-        table = f"model.{name}"
+    for layer, name in zip(model, layer_names(model), strict=True):
+        table = f"{tables}.{name}"
         if layer.name and not _NAME.fullmatch(layer.name):
-            yield Problem("model", "name", f"{layer.name[:64]!r}: a letter, then letters, digits, _ or -, at most 64")
+            yield Problem(tables, "name", f"{layer.name[:64]!r}: a letter, then letters, digits, _ or -, at most 64")
         if name in seen:
             yield Problem(table, "name", f"two layers are called {name!r}")
         seen.add(name)
@@ -121,18 +137,18 @@ def _weights(table: str, layer: Weighted) -> Iterator[Problem]:
 def _shapes(experiment: Experiment, sample: Shape | None) -> Iterator[Problem]:
     """How the layers are joined, and where the data's shape is known beforehand, whether each fits."""
     try:
-        wiring(experiment.model)
+        wiring(networks.layers_of(experiment))
         placed(experiment, sample)
     except ShapeError as error:
-        yield Problem(f"model.{layer_names(experiment.model)[error.layer]}", error.key, str(error))
+        yield Problem(networks.table_of(experiment, error), error.key, str(error))
 
 
 def placed(experiment: Experiment, sample: Shape | None = None) -> tuple[Placed, ...] | None:
     """The layers in their places; None where only the data can tell. Raises ShapeError."""
     source = source_of(experiment.data)
     if source is None:
-        return infer(experiment.model, sample) if sample else None
-    return infer(experiment.model, source.shape or (source.features,), bool(source.vocabulary))
+        return networks.fitted(experiment, sample) if sample else None
+    return networks.fitted(experiment, source.shape or (source.features,), bool(source.vocabulary))
 
 
 def _head(experiment: Experiment) -> Iterator[Problem]:
@@ -146,7 +162,9 @@ def _head(experiment: Experiment) -> Iterator[Problem]:
     if source is None:
         return
     key = "units" if hasattr(last, "units") else ""
-    if isinstance(loss, CrossEntropy) and source.task in ("classification", "binary") and outputs < 2:
+    if source.task == "generate":
+        yield Problem("data", "task", "to generate samples needs a second network: add a table [adversary]")
+    elif isinstance(loss, CrossEntropy) and source.task in ("classification", "binary") and outputs < 2:
         yield Problem(
             f"model.{name}", key, "cross_entropy needs one logit a class; one unit goes with binary_cross_entropy"
         )
@@ -168,6 +186,37 @@ def _head(experiment: Experiment) -> Iterator[Problem]:
         )
 
 
+def _adversary(experiment: Experiment) -> Iterator[Problem]:
+    """A generator and its discriminator against the loss and the data."""
+    adversary, loss, source = experiment.adversary, experiment.loss, source_of(experiment.data)
+    assert adversary is not None
+    yield from _positive("adversary", noise=adversary.noise, updates=adversary.updates)
+    if (experiment.data.task if source is None else source.task) != "generate":
+        yield Problem("data", "task", 'with a table [adversary] the task is to generate: expected "generate"')
+    elif source is not None and source.vocabulary:
+        yield Problem("data", "source", f"{experiment.data.source} holds tokens; a generator makes numbers")
+    if not isinstance(loss, BinaryCrossEntropy):
+        name = loss.__struct_config__.tag
+        yield Problem("loss", "name", f"true or generated is asked: expected binary_cross_entropy, got {name}")
+    elif loss.label_smoothing:
+        yield Problem("loss", "label_smoothing", "expected 0 with a table [adversary]")
+    if adversary.optimizer.accumulate != 1:
+        yield Problem("adversary.optimizer", "accumulate", "both networks follow that of [optimizer]")
+    names, last = layer_names(adversary.model), adversary.model[-1]
+    table = f"adversary.model.{names[-1]}"
+    if activation_of(last) != "identity":
+        yield Problem(table, "activation", "the last layer gives a logit: leave its activation out")
+    places = placed(experiment)
+    given = size(places[-1].geometry.output) if places is not None else getattr(last, "units", 1)
+    if given != 1:
+        key = "units" if hasattr(last, "units") else ""
+        yield Problem(table, key, f"true or generated is told by one logit, got {given} outputs")
+    for layer, name in zip(adversary.model, names, strict=True):
+        if isinstance(layer, BatchNorm):
+            message = "what it makes of a sample hangs on the others of a batch: take layer_norm or group_norm"
+            yield Problem(f"adversary.model.{name}", "type", message)
+
+
 def given_units(experiment: Experiment, sample: Shape | None = None) -> int:
     """Outputs of the model as the data count them; 0 where only the data can tell. Raises ShapeError."""
     places = placed(experiment, sample)
@@ -186,7 +235,7 @@ def needed_units(experiment: Experiment) -> int:
 def _expected_units(experiment: Experiment, task: str, outputs: int) -> int:
     if isinstance(experiment.loss, CrossEntropy):
         return max(outputs, 2)
-    if isinstance(experiment.loss, BinaryCrossEntropy) and task != "autoencoder":
+    if isinstance(experiment.loss, BinaryCrossEntropy) and task not in ("autoencoder", "generate"):
         return 1
     return 1 if task == "binary" else outputs
 
@@ -205,19 +254,18 @@ def _loss(experiment: Experiment, outputs: int) -> Iterator[Problem]:
     yield from _positive("loss", pos_weight=getattr(loss, "pos_weight", None), delta=getattr(loss, "delta", None))
 
 
-def _optimizer(experiment: Experiment) -> Iterator[Problem]:
-    optimizer = experiment.optimizer
+def _optimizer(table: str, optimizer: Optimizer) -> Iterator[Problem]:
     yield from _positive(
-        "optimizer", lr=optimizer.lr, clip_norm=optimizer.clip_norm, clip_value=optimizer.clip_value,
+        table, lr=optimizer.lr, clip_norm=optimizer.clip_norm, clip_value=optimizer.clip_value,
         accumulate=optimizer.accumulate, eps=getattr(optimizer, "eps", None),
     )  # fmt: skip
     rates = {key: getattr(optimizer, key) for key in ("momentum", "beta1", "beta2", "alpha") if hasattr(optimizer, key)}
-    yield from _within("optimizer", 0, 1, **rates)
-    yield from _not_negative("optimizer", weight_decay=optimizer.weight_decay)
+    yield from _within(table, 0, 1, **rates)
+    yield from _not_negative(table, weight_decay=optimizer.weight_decay)
     for key in ("lr_decay", "initial_accumulator"):
-        yield from _not_negative("optimizer", **{key: getattr(optimizer, key, None)})
+        yield from _not_negative(table, **{key: getattr(optimizer, key, None)})
     if isinstance(optimizer, SGD) and optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
-        yield Problem("optimizer", "nesterov", "needs momentum above 0 and dampening 0")
+        yield Problem(table, "nesterov", "needs momentum above 0 and dampening 0")
 
 
 def _schedule(experiment: Experiment) -> Iterator[Problem]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple
 
+from bptui.spec import networks
 from bptui.spec.experiment import Experiment, Layer, layer_names
 from bptui.spec.layers.base import Shape, activation_of
 from bptui.spec.receptive import fields
-from bptui.spec.shapes import Placed, ShapeError, kind_of, places
+from bptui.spec.shapes import Placed, ShapeError, kind_of
 from bptui.spec.sources import source_of
 
 
@@ -44,13 +45,15 @@ def describe(experiment: Experiment, features: int | None = None, shape: Shape |
         shape, ids = source.shape or (source.features,), bool(source.vocabulary)
     elif not shape and features is not None:
         shape = (features,)
-    placed = () if shape is None else _fitting(experiment.model, shape, ids)
-    rows = [row(place)._replace(field=field) for place, field in zip(placed, fields(placed, shape or ()), strict=True)]
-    names = layer_names(experiment.model)
+    placed = () if shape is None else _fitting(experiment, shape, ids)
+    read = () if shape is None else networks.read(experiment, shape)
+    rows = [row(place)._replace(field=field) for place, field in zip(placed, fields(placed, read), strict=True)]
+    layers = networks.layers_of(experiment)
+    names = layer_names(layers)
     for index in range(len(rows), len(names)):
-        layer = experiment.model[index]
+        layer = layers[index]
         if shape is None:
-            rows.append(_unknown(experiment.model, names, index))
+            rows.append(_unknown(layers, names, index))
         else:
             rows.append(Row(names[index], kind_of(layer), None, (), activation_of(layer), None))
     return tuple(rows)
@@ -58,9 +61,9 @@ def describe(experiment: Experiment, features: int | None = None, shape: Shape |
 
 def receptive(experiment: Experiment, sample: Shape) -> dict[str, tuple[int, ...]]:
     """Layer → its receptive field on samples of this shape, where it is not all of the sample."""
-    if len(sample) < 2:
+    if len(sample) < 2 or experiment.adversary is not None:
         return {}
-    placed = _fitting(experiment.model, sample, False)
+    placed = _fitting(experiment, sample, False)
     return {place.name: field for place, field in zip(placed, fields(placed, sample), strict=True) if field}
 
 
@@ -74,11 +77,11 @@ def row(place: Placed) -> Row:
     )  # fmt: skip
 
 
-def _fitting(model: tuple[Layer, ...], shape: Shape, ids: bool) -> tuple[Placed, ...]:
+def _fitting(experiment: Experiment, shape: Shape, ids: bool) -> tuple[Placed, ...]:
     """The layers before the first that does not fit."""
     found: list[Placed] = []
     with suppress(ShapeError):
-        found.extend(places(model, shape, ids))
+        found.extend(networks.fitting(experiment, shape, ids))
     return tuple(found)
 
 
@@ -91,6 +94,7 @@ def _unknown(model: tuple[Layer, ...], names: tuple[str, ...], index: int) -> Ro
 
 
 def widths(experiment: Experiment) -> tuple[int, ...]:
-    """Units of each layer, the data's features first where they are known beforehand."""
-    source = source_of(experiment.data)
-    return (*((source.features,) if source else ()), *(each.units for each in describe(experiment)))
+    """Units of each layer, the data's features first where they are known beforehand (of a generator the noise)."""
+    source, adversary = source_of(experiment.data), experiment.adversary
+    first = (adversary.noise,) if adversary is not None else (source.features,) if source else ()
+    return (*first, *(each.units for each in describe(experiment)))

@@ -16,8 +16,9 @@ from bptui.spec.layers import Layer as Layer
 from bptui.spec.shapes import layer_names as layer_names
 
 Task = Literal[
-    "auto", "classification", "binary", "multilabel", "regression", "sequence_labelling", "next_token", "autoencoder"
-]
+    "auto", "classification", "binary", "multilabel", "regression", "sequence_labelling", "next_token", "autoencoder",
+    "generate",
+]  # fmt: skip
 Scale = Literal["auto", "standard", "global", "minmax", "none"]
 EngineName = Literal["auto", "numpy", "torch"]
 Dtype = Literal["f32", "f64"]
@@ -44,7 +45,7 @@ class Data(Spec, frozen=True, kw_only=True):
     source: str
     """A built-in name, or the path of a file."""
     task: Task = "auto"
-    """What is to be learned; ``auto`` finds out by the labels. ``autoencoder``: each sample itself."""
+    """What is to be learned; auto: the labels tell. autoencoder: each sample itself; generate: more like them."""
     batch_size: int = 32
     """Rows whose mean gradient makes one update."""
     validation: float = 0.2
@@ -287,6 +288,25 @@ class Stop(Spec, frozen=True, kw_only=True):
     """Epochs without a better validation loss (training loss where nothing is held out)."""
 
 
+class Adversary(Spec, frozen=True, kw_only=True):
+    """``[adversary]``: a second network, the discriminator, that learns to tell true samples from generated ones.
+
+    ``[[model]]`` then turns noise into samples, and goes against what the discriminator makes of them. Goodfellow et
+    al. 2014, "Generative Adversarial Nets".
+    """
+
+    model: tuple[Layer, ...] = ()
+    """``[[adversary.model]]``: layers from a sample to one logit, above 0 for true."""
+    optimizer: Optimizer = Adam()
+    """``[adversary.optimizer]``: of the discriminator; ``[optimizer]`` is the generator's."""
+    noise: int = 8
+    """Width of the noise, standard normal numbers, that the generator makes a sample of."""
+    goal: Literal["non_saturating", "minimax"] = "non_saturating"
+    """What the generator goes down on: ``non_saturating`` −log p, ``minimax`` log(1 − p), p for true of its samples."""
+    updates: int = 1
+    """The discriminator takes a step in each update, the generator in every so-many-th."""
+
+
 class Variant(Spec, frozen=True, kw_only=True):
     """``[[variant]]``: the same experiment with some keys changed (``--variant NAME``)."""
 
@@ -306,6 +326,7 @@ class Experiment(Spec, frozen=True, kw_only=True):
     model: tuple[Layer, ...]
     loss: Loss
     optimizer: Optimizer = SGD()
+    adversary: Adversary | None = None
     schedule: Schedule = Constant()
     stop: Stop = Stop(epochs=20)
     variant: tuple[Variant, ...] = ()

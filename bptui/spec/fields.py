@@ -51,6 +51,8 @@ TAGGED: dict[str, tuple[str, dict[str, type[msgspec.Struct]]]] = {
     "model": ("type", _union(tables.Layer)),
     "loss": ("name", _union(tables.Loss)),
     "optimizer": ("name", _union(tables.Optimizer)),
+    "adversary.model": ("type", _union(tables.Layer)),
+    "adversary.optimizer": ("name", _union(tables.Optimizer)),
     "schedule": ("name", _union(tables.Schedule)),
 }
 
@@ -60,12 +62,21 @@ def fields_of(struct: type[msgspec.Struct]) -> tuple[Field, ...]:
     """The fields of a table, in its order; what must be given comes first."""
     found = []
     for field in _own_first(struct):
+        if _holds_tables(field.type):
+            continue
         kind, choices, optional = _kind(field.type)
         default = field.default
         if default is NODEFAULT and field.default_factory is not NODEFAULT:
             default = field.default_factory()
         found.append(Field(field.encode_name, kind, choices, default, optional, _helps(struct).get(field.name, "")))
     return tuple(found)
+
+
+def _holds_tables(annotation: Any) -> bool:
+    """Whether a field is tables of its own, as ``model`` and ``optimizer`` of an adversary are."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return True
+    return any(map(_holds_tables, get_args(annotation)))
 
 
 #: Of every layer: what few of them set.

@@ -30,6 +30,8 @@ _TAGGED: dict[str, tuple[str, dict[str, type[msgspec.Struct]]]] = {
     "schedule": ("name", _options(tables.Schedule)),
 }
 _LAYERS = _options(tables.Layer)
+#: What a table holds besides keys: other tables.
+_ADVERSARY = ("model", "optimizer")
 #: Tables that a file may leave out, as they then are: ``--set optimizer.lr=0.1`` changes the default optimiser.
 _LEFT_OUT: dict[str, dict[str, Any]] = {
     field.name: {_TAGGED[field.name][0]: field.default.__struct_config__.tag}
@@ -125,7 +127,7 @@ def _variant(raw: dict[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _convert(raw: dict[str, Any], default_name: str) -> Experiment:
-    known = ("experiment", "data", "model", "loss", "optimizer", "schedule", "stop", "variant")
+    known = ("experiment", "data", "model", "loss", "optimizer", "adversary", "schedule", "stop", "variant")
     for table in raw:
         if table not in known:
             raise SpecError(f"unknown table [{table}]{nearest(table, known)}")
@@ -141,17 +143,35 @@ def _convert(raw: dict[str, Any], default_name: str) -> Experiment:
     for table, (key, options) in _TAGGED.items():
         if table in raw:
             parts[table] = _choice(table, _table(table, raw[table]), key, options)
-    if not isinstance(raw["model"], list):
-        raise SpecError("[model]: expected layers as [[model]] tables")
-    parts["model"] = tuple(
-        _choice(f"model, layer {number}", _table(f"model, layer {number}", layer), "type", _LAYERS, default="dense")
-        for number, layer in enumerate(raw["model"], 1)
-    )
+    parts["model"] = _layers("model", raw["model"])
+    if "adversary" in raw:
+        parts["adversary"] = _adversary(_table("adversary", raw["adversary"]))
     parts["variant"] = _variants(raw)
     header = parts.setdefault("experiment", tables.Header())
     if not header.name:
         parts["experiment"] = msgspec.structs.replace(header, name=default_name)
     return Experiment(**parts)
+
+
+def _layers(table: str, raw: Any) -> tuple[tables.Layer, ...]:
+    if not isinstance(raw, list):
+        raise SpecError(f"[{table}]: expected layers as [[{table}]] tables")
+    return tuple(
+        _choice(f"{table}, layer {number}", _table(f"{table}, layer {number}", layer), "type", _LAYERS, default="dense")
+        for number, layer in enumerate(raw, 1)
+    )
+
+
+def _adversary(raw: dict[str, Any]) -> tables.Adversary:
+    if "model" not in raw:
+        raise SpecError("[adversary] no layers: add [[adversary.model]] tables")
+    parts: dict[str, Any] = {"model": _layers("adversary.model", raw["model"])}
+    if "optimizer" in raw:
+        given = _table("adversary.optimizer", raw["optimizer"])
+        parts["optimizer"] = _choice("adversary.optimizer", given, *_TAGGED["optimizer"])
+    keys = {key: value for key, value in raw.items() if key not in _ADVERSARY}
+    adversary: tables.Adversary = _struct("adversary", keys, tables.Adversary)
+    return msgspec.structs.replace(adversary, **parts)
 
 
 def _table(table: str, raw: Any) -> dict[str, Any]:
@@ -212,15 +232,38 @@ def _override(raw: dict[str, Any], text: str) -> None:
         parsed: Any = tomllib.loads(f"v = {value.strip()}")["v"]
     except (ValueError, RecursionError):  # ValueError: no TOML, or a number of more digits than Python reads
         parsed = value.strip()
+    if parts[0] == "adversary" and len(parts) > 2:
+        _override_adversary(raw, text, parts[1:], parsed)
+        return
     if parts[0] == "model":
         raw["model"] = _override_layer(text, raw.get("model", []), parts[1:], parsed)
         return
     if len(parts) != 2:
         raise SpecError(f"--set {text[:80]}: expected TABLE.KEY=VALUE")
-    table = raw.get(parts[0], _LEFT_OUT.get(parts[0], {}))
-    if parts[0] in _TAGGED and parts[1] == "name" and isinstance(table, dict) and table.get("name") != parsed:
-        table = {"lr": table["lr"]} if parts[0] == "optimizer" and "lr" in table else {}  # other kind, other keys
-    raw[parts[0]] = {**(table if isinstance(table, dict) else {}), parts[1]: parsed}
+    raw[parts[0]] = _override_key(parts[0], raw.get(parts[0], _LEFT_OUT.get(parts[0], {})), parts[1], parsed)
+
+
+def _override_key(kind: str, table: Any, key: str, value: Any) -> dict[str, Any]:
+    """The table with one key changed; ``kind``: which table's keys it has."""
+    table = table if isinstance(table, dict) else {}
+    if kind in _TAGGED and key == "name" and table.get("name") != value:
+        table = {"lr": table["lr"]} if kind == "optimizer" and "lr" in table else {}  # other kind, other keys
+    return {**table, key: value}
+
+
+def _override_adversary(raw: dict[str, Any], text: str, parts: Sequence[str], value: Any) -> None:
+    """``adversary.optimizer.lr=0.01`` or ``adversary.model.dense1.units=8``."""
+    adversary = raw.get("adversary")
+    if not isinstance(adversary, dict):
+        raise SpecError(f"--set {text[:80]}: there is no table [adversary]")
+    if parts[0] == "model":
+        changed: Any = _override_layer(text, adversary.get("model", []), parts[1:], value)
+    elif parts[0] == "optimizer" and len(parts) == 2:
+        default = {"name": str(tables.Adversary().optimizer.__struct_config__.tag)}
+        changed = _override_key("optimizer", adversary.get("optimizer", default), parts[1], value)
+    else:
+        raise SpecError(f"--set {text[:80]}: expected adversary.optimizer.KEY=VALUE or adversary.model.LAYER.KEY=VALUE")
+    raw["adversary"] = {**adversary, parts[0]: changed}
 
 
 def _override_layer(text: str, given: Any, parts: Sequence[str], value: Any) -> list[Any]:

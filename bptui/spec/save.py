@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from bptui.spec.check import SpecError
-from bptui.spec.experiment import Experiment
+from bptui.spec.experiment import Adversary, Experiment
 from bptui.spec.fields import fields_of
 
-_TABLES = ("experiment", "data", "model", "loss", "optimizer", "schedule", "stop", "variant")
+_TABLES = ("experiment", "data", "model", "loss", "optimizer", "adversary", "schedule", "stop", "variant")
 _ALWAYS = ("data", "loss")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 
@@ -26,7 +26,11 @@ def to_toml(experiment: Experiment) -> str:
     blocks = []
     for table in _TABLES:
         content = getattr(experiment, table)
-        if isinstance(content, tuple):
+        if isinstance(content, Adversary):
+            blocks.append("\n".join([f"[{table}]", *_lines(content)]))
+            blocks += ["\n".join([f"[[{table}.model]]", *_lines(each)]) for each in content.model]
+            blocks.append("\n".join([f"[{table}.optimizer]", *_lines(content.optimizer)]))
+        elif isinstance(content, tuple):
             blocks += ["\n".join([f"[[{table}]]", *_lines(each)]) for each in content]
         elif table in _ALWAYS or content != whole[table].default:
             blocks.append("\n".join([f"[{table}]", *_lines(content)]))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bptui.spec.base import nearest
-from bptui.spec.layers import GEOMETRY, TAKES_IDS, Layer
+from bptui.spec.layers import GEOMETRY, TAKES_IDS, UNNAMED, Layer
 from bptui.spec.layers.base import Geometry, Joining, Misfit, Shape, size, words
 
 #: What ``input`` and ``of`` call the batch, and its index among the sources of a layer.
@@ -104,10 +104,10 @@ def places(model: Sequence[Layer], shape: Shape, ids: bool = False) -> Iterator[
     for index, (layer, name) in enumerate(zip(model, names, strict=True)):
         sources = _sources(index, layer, names)
         inputs = tuple(
-            _read(index, layer, shape, ids) if source == BATCH else placed[source].geometry.output for source in sources
+            _read(index, layer, shape, ids) if source == BATCH else _given(layer, placed[source]) for source in sources
         )
         try:
-            geometry = GEOMETRY[kind_of(layer)](layer, inputs)
+            geometry = (UNNAMED.get(kind_of(layer)) or GEOMETRY[kind_of(layer)])(layer, inputs)
         except Misfit as misfit:
             raise ShapeError(index, misfit.key, str(misfit)) from None
         placed.append(Placed(name, layer, sources, inputs, geometry))
@@ -129,6 +129,12 @@ def steps_of(placed: Sequence[Placed]) -> int | None:
         shape for place in placed for source, shape in zip(place.sources, place.inputs, strict=True) if source == BATCH
     )
     return next((shape[0] for shape in read if len(shape) == 2), None)
+
+
+def _given(layer: Any, source: Placed) -> Shape:
+    """The output of an earlier layer as this one takes it: what mixes two networks' samples gives a batch."""
+    output = source.geometry.output
+    return (size(output),) if source.kind == "mix" and kind_of(layer) == "dense" and len(output) == 3 else output
 
 
 class Ends(NamedTuple):

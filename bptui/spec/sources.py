@@ -32,6 +32,8 @@ SOURCES: dict[str, Source] = {
     "xor": Source(2, 2, "classification", "four noisy quadrants, opposite ones alike (generated)"),
     "binary": Source(20, 1, "binary", "20 features, yes or no (generated)"),
     "regression": Source(8, 1, "regression", "a smooth function of 8 features, with noise (generated)"),
+    "ring": Source(2, 2, "generate", "points of the plane in 8 clusters around a circle (generated)"),
+    "grid": Source(2, 2, "generate", "points of the plane in 25 clusters, 5 by 5 (generated)"),
     "fashion": Source(784, 10, "classification", "Fashion-MNIST: 70,000 pictures of clothes, 28×28", (1, 28, 28)),
     "mnist": Source(784, 10, "classification", "MNIST: 70,000 handwritten digits, 28×28", (1, 28, 28)),
     "spoken-digits": Source(
@@ -58,8 +60,8 @@ def source_of(data: Data) -> Source | None:
         return None
     if source.shape is not None and len(source.shape) < 3:
         source = _steps(source, data)
-    if source is not None and data.task == "autoencoder":
-        return source._replace(task="autoencoder", outputs=source.features)
+    if source is not None and data.task in ("autoencoder", "generate"):
+        return source._replace(task=data.task, outputs=source.features)
     return source
 
 

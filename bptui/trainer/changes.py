@@ -18,6 +18,7 @@ from bptui.engine.errors import nearest
 from bptui.spec.experiment import Experiment, Optimizer, layer_names
 from bptui.spec.layers.base import Activated, Parameter, Weighted, activation_of, has_activation
 from bptui.spec.layers.recurrent import Recurrent
+from bptui.spec.networks import layers_of, with_layers
 from bptui.spec.shapes import kind_of
 from bptui.trainer.cell import Cell
 
@@ -128,7 +129,7 @@ def _draw_again(course: Course, index: int, initialiser: str, units: list[int] |
         hint = nearest(initialiser, map(str, INITIALISERS))
         raise ValueError(f"{initialiser[:40]!r} is no initialiser{hint}")
     experiment, info = course.setup.experiment, course.engine.layers[index]
-    layer = experiment.model[index]
+    layer = layers_of(experiment)[index]
     if not isinstance(layer, Weighted) or not info.tensors:
         raise ValueError(f"{info.name} ({info.kind}) has no weights to draw again")
     layer = msgspec.structs.replace(layer, init=initialiser)
@@ -141,7 +142,7 @@ def _draw_again(course: Course, index: int, initialiser: str, units: list[int] |
         array = state[f"{info.name}.{each.name}"]
         array[of_units] = values[of_units].astype(array.dtype)
         for moment in state:
-            if moment.startswith("optimizer.") and moment.endswith(f".{info.name}.{each.name}"):
+            if "optimizer." in moment and moment.endswith(f".{info.name}.{each.name}"):
                 state[moment][of_units] = 0
     course.engine.load_state(state)
 
@@ -162,7 +163,7 @@ def _places(layer: Weighted, info: LayerInfo, each: Parameter, units: list[int])
 def _activation(course: Course, found: re.Match[str], value: Value) -> Value:
     """``dense1.activation``: another g from here on."""
     index = _layer(course, found)
-    before = activation_of(course.setup.experiment.model[index])
+    before = activation_of(layers_of(course.setup.experiment)[index])
     course.rebuild(with_structure(course.setup.experiment, {"activation": {str(index): str(value)}}))
     return str(before)
 
@@ -192,10 +193,11 @@ def structure(experiment: Experiment) -> dict[str, Any]:
     """What ``with_structure`` puts in place."""
     return {
         "activation": {
-            str(index): activation_of(layer) for index, layer in enumerate(experiment.model) if has_activation(layer)
+            str(index): activation_of(layer)
+            for index, layer in enumerate(layers_of(experiment)) if has_activation(layer)
         },
         "optimizer": str(experiment.optimizer.__struct_config__.tag),
-    }
+    }  # fmt: skip
 
 
 def with_structure(experiment: Experiment, wanted: dict[str, Any]) -> Experiment:
@@ -203,8 +205,8 @@ def with_structure(experiment: Experiment, wanted: dict[str, Any]) -> Experiment
     from bptui.spec.experiment import Activation
 
     known = get_args(Activation)
-    layers = list(experiment.model)
-    names = layer_names(experiment.model)
+    layers = list(layers_of(experiment))
+    names = layer_names(layers)
     for place, activation in wanted.get("activation", {}).items():
         if activation not in known:
             hint = nearest(activation, known)
@@ -219,7 +221,7 @@ def with_structure(experiment: Experiment, wanted: dict[str, Any]) -> Experiment
         raise ValueError(f"no optimiser {tag[:40]!r}{nearest(tag, _OPTIMISERS)}")
     if tag != optimizer.__struct_config__.tag:
         optimizer = _OPTIMISERS[tag](lr=optimizer.lr, accumulate=optimizer.accumulate)
-    return msgspec.structs.replace(experiment, model=tuple(layers), optimizer=optimizer)
+    return msgspec.structs.replace(with_layers(experiment, layers), optimizer=optimizer)
 
 
 RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (

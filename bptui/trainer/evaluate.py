@@ -10,6 +10,7 @@ import numpy.typing as npt
 from bptui.data import DataSet, Part
 from bptui.data.targets import SEQUENCES
 from bptui.data.vocabulary import UNKNOWN
+from bptui.engine.adversarial import Adversarial
 from bptui.engine.base import Batch, Engine
 from bptui.spec.check import LOGITS_LOSSES
 from bptui.spec.experiment import BinaryCrossEntropy, Loss
@@ -18,6 +19,9 @@ from bptui.spec.experiment import BinaryCrossEntropy, Loss
 BLOCK = 2048
 #: Values that the largest layer may give in one forward pass; of pictures and sequences fewer rows go at once.
 BLOCK_VALUES = 1 << 22
+#: Generated samples over which the figures of a generator are taken; how near to a mode, in σ of the mode, a good one
+#: is; and what share of its fair one a mode must get to count as covered.
+GENERATED, NEAR, FAIR = 2000, 3.0, 0.25
 #: Targets of the training part over which the figures of sequences are taken: of more, evenly spaced rows.
 MOST_TARGETS = 1 << 18
 
@@ -42,11 +46,39 @@ def measured(
     engine: Engine, part: Part, data: DataSet, loss: Loss
 ) -> tuple[dict[str, float], npt.NDArray[np.floating] | None]:
     """Loss and metrics of a part; its scores too, where there is one target a row."""
+    if data.task == "generate":
+        return _generated(engine, part, data), None
     if data.task in SEQUENCES:
         return _sequences(engine, _spaced(part) if part is data.train else part, data), None
     outputs, y = outputs_of(engine, part), part.targets
     scores = scores_of(outputs, loss, data.task)
     return {"loss": engine.data_loss(outputs, y), **METRICS[data.task](scores, y)}, scores
+
+
+def _generated(engine: Engine, part: Part, data: DataSet) -> dict[str, float]:
+    """Both networks' losses over true samples and as many generated ones; where modes are known, how they are met.
+
+    ``near``: share of the generated samples within ``NEAR`` σ of a mode. ``modes``: how many have at least
+    ``FAIR`` of the samples that they would have if all had as many.
+    """
+    assert isinstance(engine, Adversarial)
+    kept = _spaced(part) if part is data.train else part
+    made = engine.generated(GENERATED, "figures")
+    logits = np.concatenate([engine.predict(made), outputs_of(engine, kept)])
+    weight = 0.5 * len(logits) / np.repeat([len(made), len(kept)], [len(made), len(kept)])  # both count one half
+    truth = np.repeat([0.0, 1.0], [len(made), len(kept)])
+    sure = np.logaddexp(0.0, np.where(truth > 0, -1.0, 1.0) * np.asarray(logits, np.float64).reshape(-1))
+    metrics = {"loss": float((weight * sure).mean()), "generator_loss": engine.generator_loss(made)}
+    if data.modes is not None:
+        samples = np.asarray(made, np.float64) * data.scaler.scale + data.scaler.mean
+        centres = data.modes.centres
+        distance = np.linalg.norm(samples[:, None, :] - centres, axis=2)  # (samples, modes)
+        nearest = distance.argmin(axis=1)
+        near = distance.min(axis=1) <= NEAR * data.modes.spread
+        counts = np.bincount(nearest[near], minlength=len(centres))
+        metrics["modes"] = float(np.sum(counts >= FAIR * len(samples) / len(centres)))
+        metrics["near"] = float(near.mean())
+    return metrics
 
 
 def _spaced(part: Part) -> Part:

@@ -24,6 +24,7 @@ from bptui.probe.stages import STAGES, Stages, regularised
 from bptui.protocol import messages as m
 from bptui.protocol.framing import MAX_BODY, Body
 from bptui.spec.layers.base import penalties_of
+from bptui.spec.networks import layers_of
 from bptui.trainer.insides import insides
 from bptui.trainer.setup import build
 
@@ -128,7 +129,7 @@ def gradients(trainer: Recorded) -> Gradients:
 
 def _penalised(trainer: Trainer, raw: Gradients) -> Gradients:
     out: Gradients = []
-    for index, (gradient, layer) in enumerate(zip(raw, trainer.setup.experiment.model, strict=True)):
+    for index, (gradient, layer) in enumerate(zip(raw, layers_of(trainer.setup.experiment), strict=True)):
         weight = trainer.engine.tensor("W", index)
         out.append(None if gradient is None or weight is None else regularised(gradient, weight, *penalties_of(layer)))
     return out
@@ -373,7 +374,7 @@ def _stages(trainer: Trainer, request: m.Stages) -> Answer:
     nothing: tuple[float | None, ...] = (None,) * len(STAGES)
     rows = found.norms() or [nothing] * len(trainer.engine.layers)
     limits = {key: value for key, value in trainer.engine.settings().items() if key.startswith("clip")}
-    penalties = any(any(penalties_of(layer)) for layer in trainer.setup.experiment.model)
+    penalties = any(any(penalties_of(layer)) for layer in layers_of(trainer.setup.experiment))
     return m.Staged(
         id=request.id, step=trainer.step, micro=trainer.micro_text, names=STAGES, rows=tuple(rows),
         missing=tuple(missing(trainer, kind, 0) for kind in STAGE_KINDS), lr=trainer.lr.at(trainer.step),

@@ -212,6 +212,8 @@ class Trainer(Watched):
         """Updates have been done, with these losses and rates: ends of an epoch, what is not finite, conditions."""
         if self.step < self.head:
             self.ring.set_step(self.step)
+        elif self.step > self.head:
+            self.record_figures()
         self.head = max(self.head, self.step)
         ended = self.epochs.between(self.step) and math.isfinite(self.loss)
         self.passed(losses, rates)

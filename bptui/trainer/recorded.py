@@ -191,6 +191,11 @@ class Recorded(Course):
         self.head = step
         self._noted, self._looked = min(self._noted, step), min(self._looked, step)
 
+    def record_figures(self) -> None:
+        """What the engine knows of the last step beside its loss."""
+        for name, value in self.engine.figures().items():
+            write_series(self.ring, self.step - 1, name, value)
+
     def record_lr(self) -> None:
         if self.step < self.head:
             return

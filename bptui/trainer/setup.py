@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bptui.runs.info import RunInfo
+from bptui.spec import networks
 from bptui.spec.check import Problem
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.load import SpecError, from_dict, title
-from bptui.spec.shapes import BATCH, Placed, ShapeError, infer, layer_names, outputs_of
+from bptui.spec.shapes import BATCH, Placed, ShapeError, outputs_of
 
 if TYPE_CHECKING:
     from bptui.data import DataSet
@@ -85,17 +86,19 @@ def build(
 
 
 def needed_outputs(experiment: Experiment, data: DataSet) -> int:
-    """Outputs that the data want of the model."""
+    """Outputs that the data want of the model; of a discriminator it is one logit."""
+    if experiment.adversary is not None:
+        return 1
     return max(data.outputs, 2) if isinstance(experiment.loss, CrossEntropy) else data.outputs
 
 
 def _fits(experiment: Experiment, data: DataSet) -> tuple[Placed, ...]:
     """The model against the data that were really read: its layers with their shapes."""
-    needed, names = needed_outputs(experiment, data), layer_names(experiment.model)
+    needed = needed_outputs(experiment, data)
     try:
-        placed = infer(experiment.model, data.shape or (data.features,), data.vocabulary is not None)
+        placed = networks.fitted(experiment, data.shape or (data.features,), data.vocabulary is not None)
     except ShapeError as error:
-        raise SetupError(str(Problem(f"model.{names[error.layer]}", error.key, str(error)))) from None
+        raise SetupError(str(Problem(networks.table_of(experiment, error), error.key, str(error)))) from None
     for place in placed:
         known, tokens = getattr(place.layer, "vocabulary", None), len(data.vocabulary or ())
         if known is not None and BATCH in place.sources and known < tokens:

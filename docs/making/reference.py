@@ -79,11 +79,13 @@ def default(field: msgspec.structs.FieldInfo) -> str:
     return f"`{_toml(value)}`"
 
 
-def struct_table(cls: type[msgspec.Struct], *, defaults: bool = True) -> str:
-    """Key, type, default and meaning of each field."""
+def struct_table(cls: type[msgspec.Struct], *, defaults: bool = True, inner: bool = True) -> str:
+    """Key, type, default and meaning of each field; without ``inner``, not of those that are tables of their own."""
     docs = documented(cls)
     rows = []
     for field in msgspec.structs.fields(cls):
+        if not inner and _holds_tables(field.type):
+            continue
         row = [f"`{field.encode_name}`", kind(field.type)]
         rows.append([*row, *([default(field)] if defaults else []), docs.get(field.name, "")])
     return table(["key", "type", *(["default"] if defaults else []), "meaning"], rows)
@@ -113,7 +115,7 @@ def experiment_tables() -> str:
         repeated = typing.get_origin(annotation) is tuple
         if repeated:
             annotation = typing.get_args(annotation)[0]
-        choices = typing.get_args(annotation) or (annotation,)
+        choices = tuple(c for c in typing.get_args(annotation) or (annotation,) if c is not types.NoneType)
         head = f"[[{field.name}]]" if repeated else f"[{field.name}]"
         parts.append(f"## `{head}`\n")
         if field.required:
@@ -132,8 +134,25 @@ def experiment_tables() -> str:
             if summary and summary != f"`{head}`.":
                 parts.append(_sentence(summary.removeprefix(f"`{head}`").lstrip(": ")) + "\n")
             fields = msgspec.structs.fields(choice)
-            parts.append((struct_table(choice) if fields else "No further keys.") + "\n")
+            parts.append((struct_table(choice, inner=False) if fields else "No further keys.") + "\n")
+            parts += [_within(field.name, inner) for inner in fields if _holds_tables(inner.type)]
     return "\n".join(parts)
+
+
+def _holds_tables(annotation: Any) -> bool:
+    """Whether a key is tables of its own."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return True
+    return any(map(_holds_tables, typing.get_args(annotation)))
+
+
+def _within(outer: str, field: msgspec.structs.FieldInfo) -> str:
+    """A table inside a table, whose keys are those of the table of that name."""
+    repeated = typing.get_origin(field.type) is tuple
+    head = f"[[{outer}.{field.name}]]" if repeated else f"[{outer}.{field.name}]"
+    outside = f"[[{field.name}]]" if repeated else f"[{field.name}]"
+    default = "" if repeated else f" May be left out: then `name = \"{field.default.__struct_config__.tag}\"`."
+    return f"### `{head}`\n\nThe keys of `{outside}`.{default}\n"
 
 
 def sources() -> str:

@@ -6,6 +6,7 @@ A class id of −1 is no target, nor is a number that is nan: they count for not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -103,7 +104,13 @@ def over_targets(criterion: Criterion, loss: Any, out: Array, y: Array, weights:
     return value, gradient
 
 
+def elsewhere(loss: Any, out: Array, y: Array, weights: Weights = None) -> tuple[float, Array]:
+    """``Engine.receive`` puts ∂L/∂outputs in place."""
+    return math.nan, np.zeros_like(out)
+
+
 CRITERIA: dict[str, Criterion] = {
+    "elsewhere": elsewhere,
     "cross_entropy": cross_entropy,
     "binary_cross_entropy": binary_cross_entropy,
     "mse": mse,

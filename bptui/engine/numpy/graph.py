@@ -38,7 +38,8 @@ class GraphEngine(Engine):
     """See ``base.Engine``. Floating-point warnings are switched off: what is not finite is recorded, not printed."""
 
     def __init__(
-        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu"
+        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu",
+        returning: bool = False,
     ) -> None:
         np.seterr(all="ignore")
         self.name, self.device, self.dtype = "numpy", "cpu", cast(Literal["f32", "f64"], dtype)
@@ -63,6 +64,7 @@ class GraphEngine(Engine):
         rule = OPTIMISERS[str(experiment.optimizer.__struct_config__.tag)]
         values, gradient = self._vectors.values, self._vectors.gradient
         self._optimiser = rule(experiment.optimizer, self._settings, values, gradient)
+        self._returning, self._given = returning, list[Array]()
         self._freeze_changed()
         self._reached = Progress(len(layers), plain_output(self._model))
         self._batch: Batch | None = None
@@ -154,6 +156,7 @@ class GraphEngine(Engine):
         value, gradient = criterion(self._loss, rows, y, self._row_weights(batch, len(rows)))
         self._upstreams, self._owned = [None] * len(self.layers), [False] * len(self.layers)
         self._upstreams[-1] = gradient.reshape(out.shape)
+        self._given = []
         self._reached.loss = True
         return value
 
@@ -167,6 +170,15 @@ class GraphEngine(Engine):
         """Outputs as rows: one a class target (each step of a sequence), else one a sample."""
         return out.reshape(-1, out.shape[-1]) if self._classes else out.reshape(len(out), -1)
 
+    def receive(self, upstream: Array) -> None:
+        out = _there(self._stations[-1].a)
+        self._upstreams, self._owned = [None] * len(self.layers), [False] * len(self.layers)
+        self._upstreams[-1] = np.asarray(upstream, self._dtype).reshape(out.shape)
+        self._reached.loss = True
+
+    def returned(self) -> Array:
+        return sum(self._given[1:], self._given[0]).reshape(len(self._x), -1)
+
     def backward(self, layer: int) -> None:
         upstream = self._upstreams[layer] if self._upstreams else None
         if not self._learning[layer]:  # neither it nor anything below it learns
@@ -175,10 +187,12 @@ class GraphEngine(Engine):
         if upstream is None:
             raise RuntimeError("loss() and the layers above come first")
         place = self._places[layer]
-        wanted = any(source != BATCH and self._learning[source] for source in place.sources)
+        wanted = any(self._learning[source] if source != BATCH else self._returning for source in place.sources)
         given = self._stations[layer].backward(upstream, wanted)
         for source, part in zip(place.sources, given, strict=True):
-            if source != BATCH and self._learning[source] and part is not None:
+            if source == BATCH and self._returning and part is not None:
+                self._given.append(part.reshape(len(self._x), -1))
+            elif source != BATCH and self._learning[source] and part is not None:
                 contribute(self._upstreams, self._owned, source, part)
         if self._parts > 1:
             self._add_up(layer)
@@ -331,7 +345,7 @@ class GraphEngine(Engine):
 
     def _freeze_changed(self) -> None:
         self._frozen = [index for index, layer in enumerate(self._model) if layer.freeze]
-        self._learning = learning(self._model, self.layers)
+        self._learning = [self._returning or each for each in learning(self._model, self.layers)]
         self._clipping = Clipping(self._vectors.gradient, self._penalised(), self._settings)
 
     def _rule_changed(self) -> None:

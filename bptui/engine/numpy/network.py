@@ -32,7 +32,8 @@ class NumpyEngine(Engine):
     """See ``base.Engine``. Floating-point warnings are switched off: what is not finite is recorded, not printed."""
 
     def __init__(
-        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu"
+        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu",
+        returning: bool = False,
     ) -> None:
         np.seterr(all="ignore")
         self.name, self.device, self.dtype = "numpy", "cpu", cast(Literal["f32", "f64"], dtype)
@@ -84,6 +85,15 @@ class NumpyEngine(Engine):
             tape.gradients[layer]()
             if self._parts > 1:
                 self._add_up(layer)
+
+    def receive(self, upstream: Array) -> None:
+        last = self._now().layers[-1]
+        np.copyto(last.upstream, upstream.T)
+        self._reached.loss = True
+
+    def returned(self) -> Array:
+        first = self._now().layers[0]
+        return np.array(np.dot(first.weight, first.delta).T, order="C")  # (inputs, units)·(units, N)
 
     def clip(self) -> float:
         if self._parts > 1 and self._sum is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bptui.engine.subjects import graphs, pictures, plain, sequences
+from bptui.engine.subjects import adversarial, graphs, pictures, plain, sequences
 from bptui.engine.subjects.base import Subject
 
-FAMILIES = (plain.subjects, graphs.subjects, pictures.subjects, sequences.subjects)
+FAMILIES = (plain.subjects, graphs.subjects, pictures.subjects, sequences.subjects, adversarial.subjects)
 
 
 def subjects() -> Iterator[Subject]:

@@ -37,7 +37,8 @@ class TorchEngine(Engine):
     """See ``base.Engine``. Parameters and gradient are one flat tensor each, in the order of the layers."""
 
     def __init__(
-        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu"
+        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu",
+        returning: bool = False,
     ) -> None:
         self.name, self.device, self.dtype = "torch", checked(device), cast(Literal["f32", "f64"], dtype)
         self._kind: dict[str, Any] = {"dtype": DTYPES[dtype], "device": self.device}
@@ -66,6 +67,7 @@ class TorchEngine(Engine):
             (index, *penalties_of(layer)) for index, layer in enumerate(experiment.model) if any(penalties_of(layer))
         ]
         self._reached = Progress(len(self.layers), plain_output(self._model))
+        self._returning, self._given = returning, list[Tensor]()
         self._freeze_changed()
         self._x: Tensor | None = None
         self._y: Tensor | None = None
@@ -134,8 +136,9 @@ class TorchEngine(Engine):
         self._reached.forward = layer + 1
 
     def _wanted(self, layer: int) -> bool:
-        """Whether a layer below it waits for its ∂L/∂input."""
-        return any(source != BATCH and self._learning[source] for source in self._runs[layer].place.sources)
+        """Whether a layer below it, or another network, waits for its ∂L/∂input."""
+        sources = self._runs[layer].place.sources
+        return any(self._learning[source] if source != BATCH else self._returning for source in sources)
 
     def loss(self) -> float:
         out = self._runs[-1].a
@@ -151,6 +154,7 @@ class TorchEngine(Engine):
         loss = self._criterion(rows, y, weights)
         self._upstreams = [None] * len(self._runs)
         (self._upstreams[-1],) = torch.autograd.grad(loss, out)
+        self._given = []
         self._reached.loss = True
         value = loss.item()
         if not math.isfinite(value) and counts_for_nothing(self._loss, y):  # a mean of nothing costs nothing
@@ -164,6 +168,17 @@ class TorchEngine(Engine):
         given = torch.tensor(self.weights, **self._kind)
         return given.repeat_interleave(rows // max(len(given), 1))
 
+    def receive(self, upstream: Array) -> None:
+        out = self._runs[-1].a
+        if out is None:
+            raise RuntimeError("the layers come first")
+        self._upstreams = [None] * len(self._runs)
+        self._upstreams[-1] = torch.tensor(upstream, **self._kind).view(out.shape)
+        self._reached.loss = True
+
+    def returned(self) -> Array:
+        return _home(sum(self._given[1:], self._given[0]))
+
     def backward(self, layer: int) -> None:
         upstream = self._upstreams[layer] if self._upstreams else None
         if not self._learning[layer]:  # neither it nor anything below it learns
@@ -174,7 +189,9 @@ class TorchEngine(Engine):
         place = self._runs[layer].place
         given = self._runs[layer].backward(upstream, self._wanted(layer), self._part, self._parts)
         for source, part in zip(place.sources, given, strict=True):
-            if source != BATCH and self._learning[source] and part is not None:
+            if source == BATCH and self._returning and part is not None:
+                self._given.append(part.flatten(1))
+            elif source != BATCH and self._learning[source] and part is not None:
                 total = self._upstreams[source]
                 self._upstreams[source] = part if total is None else total + part
         self._reached.backward = layer
@@ -334,7 +351,7 @@ class TorchEngine(Engine):
 
     def _freeze_changed(self) -> None:
         self._frozen = [index for index, layer in enumerate(self._model) if layer.freeze]
-        self._learning = learning(self._model, self.layers)
+        self._learning = [self._returning or each for each in learning(self._model, self.layers)]
 
     def _part_of(self, flat: Tensor, layer: int) -> Tensor:
         """All of one layer in a flat tensor."""

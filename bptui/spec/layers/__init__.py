@@ -11,6 +11,8 @@ from bptui.spec.layers.conv import Conv1d, Conv2d, ConvTranspose2d, conv1d, conv
 from bptui.spec.layers.dense import Dense as Dense
 from bptui.spec.layers.dense import dense
 from bptui.spec.layers.embedding import Embedding, PositionalEmbedding, embedding, positional_embedding
+from bptui.spec.layers.mix import Mix as Mix
+from bptui.spec.layers.mix import mix
 from bptui.spec.layers.norm import BatchNorm, GroupNorm, batch_norm, group_norm
 from bptui.spec.layers.norm_features import LayerNorm, RMSNorm, layer_norm, rms_norm
 from bptui.spec.layers.pool import AveragePool, GlobalPool, MaxPool, Upsample, global_pool, pool, upsample
@@ -54,5 +56,7 @@ GEOMETRY: dict[str, GeometryOf] = {
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,
 }
+#: The same of kinds that no file names: what stands between two networks.
+UNNAMED: dict[str, GeometryOf] = {"mix": mix}
 #: Kinds that read ids, ``(T,)`` whole numbers, instead of numbers that mean a size.
 TAKES_IDS: frozenset[str] = frozenset({"embedding"})
