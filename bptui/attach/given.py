@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from bptui.attach.interventions import Impossible
+from bptui.attach.nesting import tensors_in
 from bptui.attach.rows import Row, first_tensor, matrix
-from bptui.attach.tape import FunctionCall, Slot, Tape, tensors_in
+from bptui.attach.tape import FunctionCall, Slot, Tape
 from bptui.probe.ranked import Ranked
 
 #: Most numbers of the patches that are laid out at once.

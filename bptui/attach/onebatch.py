@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from bptui.attach.discover import Model
 from bptui.attach.hooks import Optimizer, plain_backward, total
 from bptui.attach.interventions import Impossible
+from bptui.attach.nesting import mapped, tensors_in
+from bptui.attach.places import kept_generators
 from bptui.attach.rows import MORTAL, Rows
 from bptui.attach.sampling import Sampler
 from bptui.attach.tape import (
@@ -30,9 +32,6 @@ from bptui.attach.tape import (
     Leaf,
     ModelCall,
     Slot,
-    kept_generators,
-    mapped,
-    tensors_in,
 )
 
 if TYPE_CHECKING:

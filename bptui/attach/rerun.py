@@ -18,9 +18,11 @@ from bptui.attach.capture import Captured
 from bptui.attach.discover import Model
 from bptui.attach.given import Batch
 from bptui.attach.interventions import Impossible
+from bptui.attach.nesting import mapped, tensors_in, version
+from bptui.attach.places import Place, kept_generators
 from bptui.attach.rows import Rows, first_tensor
 from bptui.attach.sampling import Sampler
-from bptui.attach.tape import Tape, kept_generators
+from bptui.attach.tape import Tape
 
 if TYPE_CHECKING:
     from bptui.attach.hooks import Hooks
@@ -31,10 +33,8 @@ class Call:
 
     def __init__(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
         self.inputs, self.options = inputs, options
-        self.random = torch.get_rng_state()
-        self.device_random = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-        self.autocast = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
-        self.versions = [t._version for t in _tensors((inputs, options))]
+        self.place = Place.here(random=True)
+        self.versions = [version(tensor) for tensor in tensors_in((inputs, options))]
         self.buffers: dict[str, Tensor] = {}
         self.output: Tensor | None = None
         self.delta: Tensor | None = None
@@ -164,7 +164,7 @@ class Rerun:
         self, model: Model, call: Call, step: int, loss: float, dtype: torch.dtype | None = None
     ) -> tuple[Captured | None, str]:
         """One root again, in its own precision or in ``dtype``; nothing, and why, where its output is another now."""
-        if [t._version for t in _tensors((call.inputs, call.options))] != call.versions:
+        if [version(tensor) for tensor in tensors_in((call.inputs, call.options))] != call.versions:
             return None, "its inputs were changed in place since"
         if call.output is None or call.delta is None:
             return None, "no output with a gradient"
@@ -176,18 +176,17 @@ class Rerun:
         with torch.no_grad():
             for name, buffer in root.named_buffers():
                 buffer.copy_(call.buffers[name])
-        inputs, options, autocast = call.inputs, call.options, call.autocast
+        inputs, options, place = call.inputs, call.options, call.place
         if dtype is not None:
-            root, autocast = root.to(dtype), (False, autocast[1])
-            inputs, options = _cast((inputs, options), dtype)
+            root, place = root.to(dtype), place.without_autocast()
+            inputs, options = mapped(
+                (inputs, options), lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor, Tensor
+            )
         copied = Rows((Model(root, model.name, model.prefix),))
         seen = Sampler(copied, lambda probe, error: None)
-        torch.set_rng_state(call.random)
-        if call.device_random is not None:
-            torch.cuda.set_rng_state(call.device_random)
         seen.arm(with_histograms=False, keep=True)
         try:
-            with torch.enable_grad(), torch.autocast("cpu", enabled=autocast[0], dtype=autocast[1]):
+            with place.again():
                 output = first_tensor(root(*inputs, **options))
             if output is None or (dtype is None and not torch.equal(output.detach(), call.output)):
                 return None, "its output is another now (randomness or state that is not torch's)"
@@ -197,22 +196,3 @@ class Rerun:
         finally:
             seen.disarm()
         return captured, ""
-
-
-def _cast(nested: Any, dtype: torch.dtype) -> Any:
-    """The same nested inputs with every floating-point tensor in ``dtype``."""
-    if isinstance(nested, Tensor):
-        return nested.to(dtype) if nested.is_floating_point() else nested
-    if isinstance(nested, dict):
-        return {key: _cast(value, dtype) for key, value in nested.items()}
-    if isinstance(nested, (tuple, list)):
-        return type(nested)(_cast(part, dtype) for part in nested) if type(nested) in (tuple, list) else nested
-    return nested
-
-
-def _tensors(nested: Any) -> list[Tensor]:
-    if isinstance(nested, Tensor):
-        return [nested]
-    if isinstance(nested, dict):
-        nested = tuple(nested.values())
-    return [t for part in nested for t in _tensors(part)] if isinstance(nested, (tuple, list)) else []

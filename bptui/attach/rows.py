@@ -88,6 +88,11 @@ class Rows:
         """The models' trees are others now: a module was put in, taken out or made of another class."""
         return _kinds(self.models) != self._kinds
 
+    @property
+    def called(self) -> bool:
+        """A row was called."""
+        return bool(self._called)
+
     def all(self) -> list[Row]:
         """Called rows in the order of their first call, then the others as they are defined."""
         if not self._all:

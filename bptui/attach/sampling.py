@@ -7,7 +7,6 @@ gradient δ. What is measured is reduced at once, on its device; one transfer at
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
+from bptui.attach import modes
 from bptui.attach.probes import PROBES
 from bptui.attach.rows import MORTAL, Row, Rows, first_tensor
 from bptui.engine.base import COLUMNS
@@ -58,7 +58,12 @@ class Sampler:
         self._stack: list[nn.Module] = []
         self._calls: dict[nn.Module, int] = {}
         self._functional: dict[tuple[nn.Module, str], int] = {}
-        self._mode: TorchFunctionMode | None = None
+        self._mode: _Functions | None = None
+        """On torch's stack while the innermost module is one whose functions are to be seen."""
+        self._learns = True
+        """The functions of every module are seen in this update, not only of those that are known to call some."""
+        self._callers: set[nn.Module] = set()
+        """Modules that were seen to call functional activations."""
         self._last: Row | None = None
         self._weighted: list[tuple[Row, Tensor]] = []
         """The rows that have weights, with these as they were found in this update."""
@@ -74,6 +79,7 @@ class Sampler:
     def arm(self, *, with_histograms: bool, keep: bool = False) -> None:
         """From now to ``disarm`` calls are seen. May be called again, to see more."""
         self.histograms, self.keep = with_histograms, keep or (self.armed and self.keep)
+        self._learns = self.histograms or self.keep or not self.rows.called
         if self.armed:
             return
         self.armed, self.began, self.seconds = True, 0.0, 0.0
@@ -135,17 +141,14 @@ class Sampler:
             self._calls.clear()  # of a module's further calls only those within one call of the root are rows
             self._functional.clear()
             self._last = None
-            if self._mode is None and not torch.compiler.is_compiling():
-                self._mode = _Functions(self)
-                self._mode.__enter__()  # type: ignore[no-untyped-call]
         self._stack.append(module)
+        self._see_functions()
 
     def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if not self._stack or self._stack[-1] is not module:
             return
+        self._close_mode()  # what is measured now calls functions of torch too
         self._stack.pop()
-        if not self._stack:
-            self._close_mode()
         if output is not None and module in self.rows.of_module and "activations" not in self.off:
             try:
                 count = self._calls[module] = self._calls.get(module, 0) + 1
@@ -155,12 +158,15 @@ class Sampler:
             except Exception as error:
                 self.off.add("activations")
                 self._failed("activations", error)
+        if self._stack:
+            self._see_functions()
 
     def function(self, kind: str, output: Any) -> None:
         """A functional activation was called inside the innermost module."""
         parent = self._stack[-1]
         if parent in self.rows.of_module and not self.rows.of_module[parent].parameters:
             return  # an activation module's own forward
+        self._callers.add(parent)
         count = self._functional[parent, kind] = self._functional.get((parent, kind), 0) + 1
         self._saw(self.rows.functional(parent, kind, count), output, ())
 
@@ -190,11 +196,20 @@ class Sampler:
         if self.keep:
             row.values["delta"] = delta.detach().clone()
 
+    # -- the functions of torch that a module calls itself -----------------------------------------
+    def _see_functions(self) -> None:
+        """Under a function mode every call into torch costs several times itself: only where there is one to see."""
+        wanted = self._learns or self._stack[-1] in self._callers
+        if not wanted:
+            self._close_mode()
+        elif self._mode is None and not torch.compiler.is_compiling():
+            self._mode = _Functions(self)
+            modes.push(self._mode)
+
     def _close_mode(self) -> None:
         mode, self._mode = self._mode, None
         if mode is not None:
-            with contextlib.suppress(Exception):
-                mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            modes.take_off(mode)
 
     # -- around the update -------------------------------------------------------------------------
     def before_update(self) -> None:

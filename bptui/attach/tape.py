@@ -12,7 +12,6 @@ tape then has a ``problem``, or ``reads``, and nothing is shown that was not fir
 from __future__ import annotations
 
 import contextlib
-import copy
 import re
 import weakref
 from collections.abc import Callable, Iterator
@@ -22,6 +21,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+from bptui.attach import modes
+from bptui.attach.nesting import mapped, tensors_in, version
+from bptui.attach.places import Place
 
 #: Functions that draw random numbers, by what their names contain: the generators' state is kept before them.
 _RANDOM = re.compile(r"rand|dropout|bernoulli|normal|multinomial|gumbel|poisson|exponential_|uniform_|rrelu|attention")
@@ -47,29 +50,6 @@ class Leaf:
     """A parameter."""
 
     tensor: Tensor
-
-
-@dataclass(slots=True)
-class Place:
-    """Under what a call was made: gradients, autocast, and the generators where they matter."""
-
-    grad: bool
-    autocast: tuple[tuple[str, bool, torch.dtype], ...]
-    random: list[Tensor]
-
-    @classmethod
-    def here(cls, random: bool) -> Place:
-        return cls(torch.is_grad_enabled(), autocasts(), generators() if random else [])
-
-    @contextlib.contextmanager
-    def again(self) -> Iterator[None]:
-        if self.random:
-            set_generators(self.random)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.set_grad_enabled(self.grad))
-            for device, on, dtype in self.autocast:
-                stack.enter_context(torch.autocast(device, enabled=on, dtype=dtype))
-            yield
 
 
 @dataclass(slots=True)
@@ -194,25 +174,18 @@ class Tape:
         if self._mode is not None or torch.compiler.is_compiling():
             return
         device = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)  # of set_default_device: it stays
-        if any(mode is not device for mode in _modes()):
+        if any(mode is not device for mode in modes.stack()):
             # one that is left before the update would take ours off in the place of its own
             self.problem = self.problem or "the model is called under a function mode (with torch.device(…))"
             return
         self._mode = _Recorder(self)
-        _push(self._mode)
+        modes.push(self._mode)
 
     def close(self) -> None:
         """See no more functions; whatever the script has put on the stack since stays there."""
         mode, self._mode = self._mode, None
-        if mode is None:
-            return
-        if mode not in _modes():
-            return
-        above = []
-        while (top := _pop()) is not mode:
-            above.append(top)
-        for other in reversed(above):
-            _push(other)
+        if mode is not None:
+            modes.take_off(mode)
 
     def function(self, func: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Called in the place of a torch function, which it calls."""
@@ -327,7 +300,7 @@ class Tape:
                 self.problem = self.problem or _UNSEEN
             if id(tensor) not in self._held:
                 self._held.add(id(tensor))
-                self.constants.append((tensor, _version(tensor)))
+                self.constants.append((tensor, version(tensor)))
             return tensor
 
         return mapped(nested, keep, Tensor)
@@ -335,7 +308,7 @@ class Tape:
     @property
     def changed(self) -> bool:
         """A constant is another now: it was changed in place."""
-        return any(_version(tensor) != version for tensor, version in self.constants)
+        return any(version(tensor) != then for tensor, then in self.constants)
 
 
 _UNSEEN = (
@@ -355,12 +328,6 @@ class _Recorder(TorchFunctionMode):
         return self._tape.function(func, args, kwargs or {})
 
 
-# There is no public name for a mode that outlives the block in which it began.
-_push: Any = torch.overrides._push_mode
-_pop: Any = torch.overrides._pop_mode
-_modes: Any = torch.overrides._get_current_function_mode_stack
-
-
 def _in_place(name: str) -> bool:
     """``add_``, ``__iadd__``, ``__setitem__``."""
     if name.startswith("__"):
@@ -372,93 +339,3 @@ _GRADIENT: Any = cast(Any, torch.Tensor.grad).__get__
 _AUGMENTED = frozenset(
     f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
 )
-
-
-def _version(tensor: Tensor) -> int:
-    try:
-        return tensor._version
-    except RuntimeError:  # of inference tensors none is kept
-        return 0
-
-
-def tensors_in(nested: Any) -> Iterator[Tensor]:
-    """The tensors in nested tuples, lists, mappings, slices and objects like dataclasses, in order."""
-    if isinstance(nested, Tensor):
-        yield nested
-    elif isinstance(nested, dict):
-        yield from tensors_in(tuple(nested.values()))
-    elif isinstance(nested, (tuple, list)):
-        for part in nested:
-            yield from tensors_in(part)
-    elif isinstance(nested, slice):
-        yield from tensors_in((nested.start, nested.stop, nested.step))
-    elif _is_record(nested):
-        yield from tensors_in([part for part in vars(nested).values() if isinstance(part, (Tensor, tuple, list, dict))])
-
-
-def _is_record(thing: Any) -> bool:
-    """An object of the script's that may hold tensors, such as a dataclass."""
-    return hasattr(thing, "__dict__") and not isinstance(thing, (type, nn.Module)) and not callable(thing)
-
-
-def mapped(nested: Any, of: Callable[[Any], Any], kinds: type | tuple[type, ...]) -> Any:
-    """The same nesting with ``of`` of everything that is one of ``kinds``; containers of it are new ones."""
-    if isinstance(nested, kinds):
-        return of(nested)
-    if isinstance(nested, dict):
-        made = {} if type(nested) is dict else copy.copy(nested)
-        for key, value in nested.items():
-            made[key] = mapped(value, of, kinds)
-        return made
-    if isinstance(nested, (tuple, list)):
-        parts = [mapped(part, of, kinds) for part in nested]
-        if type(nested) in (tuple, list):
-            return type(nested)(parts)
-        return type(nested)(*parts) if hasattr(nested, "_fields") else nested
-    if isinstance(nested, slice):
-        return slice(*(mapped(part, of, kinds) for part in (nested.start, nested.stop, nested.step)))
-    if _is_record(nested) and any(
-        isinstance(part, (*_CONTAINERS, *_as_tuple(kinds))) for part in vars(nested).values()
-    ):
-        record = copy.copy(nested)
-        for name, part in vars(nested).items():
-            object.__setattr__(record, name, mapped(part, of, kinds))
-        return record
-    return nested
-
-
-_CONTAINERS = (tuple, list, dict)
-
-
-def _as_tuple(kinds: type | tuple[type, ...]) -> tuple[type, ...]:
-    return kinds if isinstance(kinds, tuple) else (kinds,)
-
-
-# -- the state of torch that a call depends on -------------------------------------------------------------------------
-def autocasts() -> tuple[tuple[str, bool, torch.dtype], ...]:
-    devices = ("cpu", "cuda") if torch.cuda.is_initialized() else ("cpu",)  # type: ignore[no-untyped-call]
-    return tuple((one, torch.is_autocast_enabled(one), torch.get_autocast_dtype(one)) for one in devices)
-
-
-def generators() -> list[Tensor]:
-    """The states of torch's global generators: of the CPU, then of each CUDA device."""
-    found = [torch.get_rng_state()]
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        found += torch.cuda.get_rng_state_all()
-    return found
-
-
-def set_generators(states: list[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if len(states) > 1:
-        torch.cuda.set_rng_state_all(states[1:])
-
-
-@contextlib.contextmanager
-def kept_generators() -> Iterator[None]:
-    """The generators are afterwards as they were: the script must not notice."""
-    states = generators()
-    try:
-        yield
-    finally:
-        set_generators(states)
