@@ -7,13 +7,10 @@ import re
 from collections.abc import Sequence
 
 from bptui.export.errors import ExportError
-from bptui.export.torch_kinds import KINDS
-from bptui.spec.layers.base import Shape, activation_of, dropout_of, size
-from bptui.spec.shapes import BATCH, Placed
-
-ACTIVATIONS = {
-    name: f"nn.functional.{name}" for name in ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus")
-} | {"sigmoid": "torch.sigmoid", "tanh": "torch.tanh"}
+from bptui.export.script_pieces import PIECES
+from bptui.export.torch_kinds import ACTIVATIONS, KINDS
+from bptui.spec.layers.base import Parameter, Shape, Steps, activation_of, dropout_of, size
+from bptui.spec.shapes import BATCH, Placed, ends_of
 
 STATE = '''
 
@@ -35,35 +32,53 @@ load_initial_values(Path(__file__).with_suffix(".initial.safetensors"))'''
 
 def identifiers(placed: Sequence[Placed]) -> list[str]:
     """A name in Python of each layer."""
-    taken = {"x", "self", "nn", "torch"}
+    taken = {"x", "self", "nn", "torch", "lengths", "math", "np", "forward", "train", "eval", "modules", *PIECES}
     found = []
     for index, place in enumerate(placed):
         name = re.sub(r"\W", "_", place.name)
-        if keyword.iskeyword(name) or name in taken or not name.isascii():
+        if keyword.iskeyword(name) or name in taken or not name.isascii() or name.endswith("_lengths"):
             name = f"layer_{index + 1}"
         taken.add(name)
         found.append(name)
     return found
 
 
-def network(placed: Sequence[Placed], classes: bool) -> str:
-    """The class, the model, and the table of its tensors by the names of a run. ExportError names a layer."""
+def attribute(place: Placed, name: str, each: Parameter) -> str:
+    """A parameter or buffer of the layer called ``name`` in the script, with ``.T`` where torch has it turned."""
+    where = KINDS[place.kind].where(each)
+    return f"model.{name}.{where}" if where else f"model.{name}"
+
+
+def network(placed: Sequence[Placed], classes: bool, padded: bool) -> str:
+    """The class, the model, and the table of its tensors by the names of a run. ExportError names a layer.
+
+    ``padded``: ``forward`` takes the lengths (N,) of the sequences, and what lies beyond them is 0 after each layer.
+    """
     names = identifiers(placed)
-    modules, lines = [], []
-    for place, name in zip(placed, names, strict=True):
+    modules: list[str] = []
+    lines: list[str] = []
+
+    def after(place: Placed, steps: Steps, own: str) -> str:
+        its = f"{names[placed.index(place)]}_lengths"
+        lines.append(f"{its} = (({own} * {steps.factor} + {steps.reach}) // {steps.stride} + 1).clamp(min=1)")
+        return its
+
+    for place, name, ends in zip(placed, names, ends_of(placed, "lengths" if padded else None, after), strict=True):
         kind = KINDS.get(place.kind)
         if kind is None:
             raise ExportError(f"{place.name}: a layer of type {place.kind} cannot be exported to pytorch")
-        if made := kind.module(place):
+        if made := kind.module(place, ends.read or ""):
             modules.append(f"self.{name} = {made}")
         given = [
             _batch(shape) if source == BATCH else names[source]
             for source, shape in zip(place.sources, place.inputs, strict=True)
         ]
-        value = kind.call(place, f"self.{name}", given)
+        value = kind.call(place, f"self.{name}", given, ends.read or "")
         activation = activation_of(place.layer)
         if activation != "identity":
             value = f"{ACTIVATIONS[activation]}({value})"
+        if ends.given:
+            value = f"ended({value}, {ends.given})"
         if rate := dropout_of(place.layer):
             modules.append(f'self.{name}_dropout = Dropout("{place.name}", {size(place.geometry.output)}, {rate!r})')
             value = f"self.{name}_dropout({value})"
@@ -73,12 +88,12 @@ def network(placed: Sequence[Placed], classes: bool) -> str:
         lines.append(f"{names[-1]} = {names[-1]}" + (".transpose(1, 2)" if classes else ".flatten(1)"))
     text = ["class Network(nn.Module):", "    def __init__(self):", "        super().__init__()"]
     text += [f"        {line}" for line in modules]
-    text += ["", "    def forward(self, x):", *(f"        {line}" for line in lines), f"        return {names[-1]}"]
+    text += ["", f"    def forward(self, x{', lengths' * padded}):", *(f"        {line}" for line in lines)]
+    text.append(f"        return {names[-1]}")
     text += ["", "", "model = Network().to(DTYPE)", "TENSORS = {"]
     for place, name in zip(placed, names, strict=True):
         for each in (*place.geometry.parameters, *place.geometry.buffers):
-            where = KINDS[place.kind].tensors[each.name]
-            text.append(f'    "{place.name}.{each.name}": model.{name}.{where},')
+            text.append(f'    "{place.name}.{each.name}": {attribute(place, name, each)},')
     text.append("}")
     text += [
         f"model.{name}.requires_grad_(False)  # frozen"

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from bptui.data import DataSet, MappedRows, Scaler, load, search_path
+from bptui.data import DataSet, MappedRows, Part, Scaler, load, search_path
 from bptui.export.errors import ExportError
 from bptui.export.files import Content
 from bptui.export.history import course_of
@@ -22,6 +22,8 @@ from bptui.spec.experiment import Experiment
 
 #: Losses that are kept for the comparison.
 MOST_LOSSES = 1_000_000
+#: Numbers of the training part that are taken into memory, where they are windows or a file that stays where it is.
+MOST_MAPPED = 1 << 25
 
 
 def pytorch_files(run: Path, path: Path) -> dict[Path, Content]:
@@ -34,25 +36,27 @@ def pytorch_files(run: Path, path: Path) -> dict[Path, Content]:
     planned = _planned(first.experiment, per_epoch)
     course = course_of(run, planned)
     steps = planned if course.reason == "running" or not len(course.losses) else len(course.losses)
-    if data.vocabulary is not None or any(part.lengths is not None for part in data.parts().values()):
-        raise ExportError(f"{data.name}: samples of tokens or of several lengths cannot be exported to pytorch")
-    features = {name: np.asarray(part.x) for name, part in data.parts().items()}
-    narrow = data.shape is not None and all(map(_bytes_alone, features.values()))
+    features = {name: _raw(data, part) for name, part in data.parts().items()}
+    ids, padded = data.vocabulary is not None, data.train.lengths is not None
+    narrow = data.shape is not None and not ids and not padded and all(map(_bytes_alone, features.values()))
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, part in data.parts().items():
-        arrays[f"x_{name}"] = features[name].astype(np.uint8) if narrow else features[name]
-        y = part.targets
-        arrays[f"y_{name}"] = y if y.dtype.kind in "iu" else y.astype(_dtype(first))
+        arrays[f"x_{name}"] = features[name].astype(np.uint8) if narrow else _small(features[name])
+        if data.task != "autoencoder":  # whose targets are the rows themselves
+            y = part.targets
+            arrays[f"y_{name}"] = _small(y) if y.dtype.kind in "iu" else y.astype(_dtype(first))
+        if part.lengths is not None:
+            arrays[f"lengths_{name}"] = np.maximum(part.lengths, 1)
     arrays |= {"mean": first.scaler.mean, "scale": first.scaler.scale, "losses": course.losses[:MOST_LOSSES]}
     facts = Facts(
         run=first.info.id, title=first.info.title, task=first.about.task, features=first.about.features,
         rows=len(data.train), steps=steps or 0, planned=planned, reason=course.reason,
-        validation=data.validation is not None, narrow=narrow, changes=course.changes,
-        placed=first.places,
+        validation=data.validation is not None, narrow=narrow, ids=ids, padded=padded,
+        changes=course.changes, placed=first.places,
     )  # fmt: skip
     text = script(first.experiment, facts)
     return {
-        path.with_suffix(".npz"): _npz(arrays, packed=narrow),
+        path.with_suffix(".npz"): _npz(arrays, packed=narrow or ids),
         path.with_suffix(".initial.safetensors"): as_safetensors(first),
         path: text.encode(),
     }
@@ -70,14 +74,37 @@ def _data(trained: Trained) -> DataSet:
         msgspec.structs.replace(experiment.data, scale="none"), seed=experiment.experiment.seed, dtype="f64",
         loss=experiment.loss, search=places,
     )  # fmt: skip
-    if isinstance(data.train.x, MappedRows):
-        raise ExportError(f"{data.name}: larger than memory; a script with its data beside it cannot be made")
+    if isinstance(data.train.x, MappedRows) and math.prod(data.train.x.shape) > MOST_MAPPED:
+        raise ExportError(f"{data.name}: too large; a script with its data beside it cannot be made")
     learned = trained.scaler
-    if data.features == trained.about.features:
-        now = Scaler.learn(learned.kind, data.train.x, np.arange(len(data.train)))
+    if data.vocabulary is not None and data.vocabulary == trained.about.vocabulary:
+        return data
+    if data.vocabulary is None and data.features == trained.about.features:
+        padded = data.train.lengths is not None
+        step = data.shape[-1] if data.sequence and data.shape is not None else None
+        rows = _raw(data, data.train)
+        now = Scaler.learn(learned.kind, rows, np.arange(len(rows)), fill_missing=padded, step=step)
         if np.allclose(now.mean, learned.mean, 1e-6, 1e-9) and np.allclose(now.scale, learned.scale, 1e-6, 1e-9):
             return data
     raise ExportError(f"{data.name}: these are not the rows that {info.id} learned from; have they changed since?")
+
+
+def _raw(data: DataSet, part: Part) -> npt.NDArray[Any]:
+    """The rows before scaling; of padded sequences nan beyond the end of each."""
+    x = np.array(part.x[:])
+    if part.lengths is not None and data.sequence and data.shape is not None:
+        x.reshape(len(x), *data.shape)[np.arange(data.shape[0]) >= part.lengths[:, None]] = np.nan
+    return x
+
+
+def _small(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Whole numbers in as few bytes as hold them all."""
+    if x.dtype.kind not in "iu" or not x.size:
+        return x
+    low, high = int(x.min()), int(x.max())
+    kinds = (np.uint8, np.int16, np.int32)
+    kind = next((each for each in kinds if np.iinfo(each).min <= low and high <= np.iinfo(each).max), np.int64)
+    return x.astype(kind)
 
 
 def _steps_per_epoch(experiment: Experiment, rows: int) -> int:

@@ -10,10 +10,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bptui.data.targets import SEQUENCES
 from bptui.engine.threads import fitting
+from bptui.export import graph_script
 from bptui.export.errors import ExportError
-from bptui.export.graph_script import identifiers, network
-from bptui.export.script_text import AFTER_EPOCH, CHAIN, DROPOUT, HEAD, MODEL_STATE, PLATEAU, TRAIN, WITHOUT_LABELS
+from bptui.export.graph_script import attribute, identifiers
+from bptui.export.script_pieces import pieces
+from bptui.export.script_text import (
+    AFTER_EPOCH,
+    CHAIN,
+    DROPOUT,
+    EVALUATE,
+    EVALUATE_STEPS,
+    HEAD,
+    MODEL_STATE,
+    PLATEAU,
+    TRAIN,
+    WHOLE_COUNTED,
+    WHOLE_TOLD,
+    WITHOUT_LABELS,
+)
 from bptui.export.trained import dense_layers
 from bptui.spec.experiment import (
     Adam,
@@ -59,6 +75,10 @@ class Facts:
     validation: bool
     narrow: bool
     """Features are whole numbers below 256, which are scaled in the run's own precision."""
+    ids: bool
+    """Features are tokens."""
+    padded: bool
+    """Samples are sequences of several lengths."""
     changes: tuple[str, ...]
     placed: tuple[Placed, ...]
     """The layers with their shapes."""
@@ -72,6 +92,7 @@ def script(experiment: Experiment, facts: Facts) -> str:
     stop = experiment.stop
     watches = plateau or stop.patience is not None or stop.loss_below is not None
     dropout = any(map(dropout_of, experiment.model))
+    network, loss = _network(experiment, facts), _loss(experiment, facts)
     fields = {
         "about": _about(experiment, facts),
         "seed": experiment.experiment.seed,
@@ -83,21 +104,22 @@ def script(experiment: Experiment, facts: Facts) -> str:
         "lr": _number(experiment.optimizer.lr),
         "threads": _threads(experiment, facts, batch),
         "dropout": DROPOUT * dropout,
-        "network": _network(experiment, facts),
+        "network": pieces(network + loss) + network,
         "criterion": _criterion(experiment),
         "plain": _plain(experiment),
         "optimizer": _optimizer(experiment),
         "plateau": _plateau(experiment.schedule) if plateau else "",
         "schedule": _schedule(experiment, per_epoch, facts.planned),
         "order": _order(experiment),
-        "scaled": _scaled(facts.narrow),
-        "target": _target(experiment),
-        "metric": METRICS.get((facts.task, _logits(experiment)), WITHOUT_LABELS),
+        "scaled": _scaled(facts),
+        "reading": _reading(experiment, facts),
+        "evaluate": _evaluation(experiment, facts),
+        "given": f"x, y{', lengths' * facts.padded}",
         "masks": _MASKS * dropout,
         "gradient": _gradient(experiment, facts.placed),
         "after_epoch": AFTER_EPOCH.format(watching=_watching(experiment, plateau) if watches else ""),
         "best": "    best, bad_epochs = math.inf, 0\n" * (stop.patience is not None),
-        "loss": _loss(experiment),
+        "loss": loss,
     }
     return (HEAD + TRAIN).format(**fields)
 
@@ -144,7 +166,7 @@ def _threads(experiment: Experiment, facts: Facts, batch: int) -> str:
 def _network(experiment: Experiment, facts: Facts) -> str:
     """The model, its tensors by name, and their initial values."""
     if not plain_chain(facts.placed):
-        return network(facts.placed, isinstance(experiment.loss, CrossEntropy))
+        return graph_script.network(facts.placed, isinstance(experiment.loss, CrossEntropy), facts.padded)
     frozen = [index for index, place in enumerate(facts.placed) if place.layer.freeze]
     return CHAIN.format(
         model=_model(experiment, facts.features), names=repr(list(layer_names(experiment.model))), state=MODEL_STATE,
@@ -167,7 +189,7 @@ def _model(experiment: Experiment, features: int) -> str:
 
 
 def _cross_entropy(loss: CrossEntropy) -> str:
-    options = []
+    options = ["ignore_index=-1"]  # a step without a target
     if loss.class_weights is not None:
         options.append(f"weight=torch.tensor([{', '.join(map(_number, loss.class_weights))}], dtype=DTYPE)")
     if loss.label_smoothing:
@@ -200,24 +222,60 @@ def _criterion(experiment: Experiment) -> str:
 def _plain(experiment: Experiment) -> str:
     """The loss that evaluations show: without smoothing and weights."""
     loss = experiment.loss
-    return {CrossEntropy: "nn.CrossEntropyLoss()", BinaryCrossEntropy: "nn.BCEWithLogitsLoss()"}.get(
+    return {CrossEntropy: "nn.CrossEntropyLoss(ignore_index=-1)", BinaryCrossEntropy: "nn.BCEWithLogitsLoss()"}.get(
         type(loss), f"nn.HuberLoss(delta={_number(loss.delta)})" if isinstance(loss, Huber) else _criterion(experiment)
     )
 
 
-def _target(experiment: Experiment) -> str:
-    """How the targets of a batch are read."""
-    if isinstance(experiment.loss, CrossEntropy):
-        return "torch.from_numpy(y).long()"
-    return "torch.from_numpy(y).to(DTYPE)"
+def _gaps(experiment: Experiment, facts: Facts) -> bool:
+    """Whether some numbers have no target: those beyond the end of an autoencoder's sequence."""
+    return facts.padded and facts.task == "autoencoder"
 
 
-def _loss(experiment: Experiment) -> str:
+def _reading(experiment: Experiment, facts: Facts) -> str:
+    """How the rows and targets of a part are read."""
+    lines = ['x = scaled(held[f"x_{part}"], held["mean"], held["scale"])']
+    if facts.task == "autoencoder":
+        beyond = '.masked_fill(torch.from_numpy(np.isnan(held[f"x_{part}"])), math.nan)'
+        lines.append(f"y = x{beyond * _gaps(experiment, facts)}")
+    else:
+        form = "long()" if isinstance(experiment.loss, CrossEntropy) else "to(DTYPE)"
+        lines.append(f'y = torch.from_numpy(held[f"y_{{part}}"]).{form}')
+    if facts.padded:
+        lines.append('lengths = torch.from_numpy(held[f"lengths_{part}"]).long()')
+    lines.append(f"parts[part] = x, y{', lengths' * facts.padded}")
+    return "".join(f"            {line}\n" for line in lines)
+
+
+def _loss(experiment: Experiment, facts: Facts) -> str:
     loss = experiment.loss
+    outputs = f"model(x[part]{', lengths[part]' * facts.padded})"
+    y = "y[part]"
     if isinstance(loss, BinaryCrossEntropy) and loss.label_smoothing:
         smooth = _number(loss.label_smoothing)
-        return f"criterion(model(x[part]), y[part] * (1.0 - {smooth}) + 0.5 * {smooth})"
-    return "criterion(model(x[part]), y[part])"
+        y = f"{y} * (1.0 - {smooth}) + 0.5 * {smooth}"
+    return f"criterion(*there({outputs}, {y}))" if _gaps(experiment, facts) else f"criterion({outputs}, {y})"
+
+
+def _evaluation(experiment: Experiment, facts: Facts) -> str:
+    """Loss and metric of a part."""
+    given = f"x, y{', lengths' * facts.padded}"
+    if facts.task in SEQUENCES:
+        whole = facts.task == "sequence_labelling"
+        return EVALUATE_STEPS.format(
+            inputs=f"x{', lengths' * facts.padded}", given=given, whole=WHOLE_COUNTED * whole, all=WHOLE_TOLD * whole
+        )
+    outputs = "model(x)"
+    if facts.padded:
+        outputs = f"torch.cat([model(*rows) for rows in zip(x.split({BLOCK}), lengths.split({BLOCK}))])"
+    elif not plain_chain(facts.placed):
+        outputs = f"torch.cat([model(rows) for rows in x.split({BLOCK})])"
+    gaps = _gaps(experiment, facts)
+    metric = METRICS.get((facts.task, _logits(experiment)), WITHOUT_LABELS)
+    return EVALUATE.format(
+        metric=WITHOUT_LABELS if gaps else metric, given=given, outputs=outputs,
+        pair="*there(outputs, y)" if gaps else "outputs, y",
+    )  # fmt: skip
 
 
 def _logits(experiment: Experiment) -> bool:
@@ -228,12 +286,16 @@ _IDS = "    return {'accuracy': (outputs.argmax(dim=1) == y).double().mean().ite
 _HOT = "    return {'accuracy': (outputs.argmax(dim=1) == y.argmax(dim=1)).double().mean().item()}\n"
 _ABOVE = "    return {{'accuracy': ((outputs > {0}) == (y > 0.5)).double().mean().item()}}\n"
 _R2 = "    return {'r2': 1 - ((outputs - y) ** 2).sum().item() / ((y - y.mean(dim=0)) ** 2).sum().item()}\n"
+#: Rows that go through a network of pictures or sequences at once in an evaluation.
+BLOCK = 256
+#: How the parameters begin that penalties pull: all but biases.
+WEIGHTS = ("init", "orthogonal", "ones", "padded")
 #: (task, whether the outputs are logits) → the metric of outputs and targets.
 METRICS = {
     ("classification", True): _IDS, ("classification", False): _HOT,
     ("binary", True): _ABOVE.format(0), ("binary", False): _ABOVE.format(0.5),
     ("multilabel", True): _ABOVE.format(0), ("multilabel", False): _ABOVE.format(0.5),
-    ("regression", False): _R2,
+    ("regression", False): _R2, ("autoencoder", False): _R2,
 }  # fmt: skip
 
 
@@ -337,14 +399,22 @@ def _order(experiment: Experiment) -> str:
     )
 
 
-def _scaled(narrow: bool) -> str:
+def _scaled(facts: Facts) -> str:
     """As the run did it, to the bit."""
-    if narrow:
+    if facts.ids:
+        return '    """Tokens are whole numbers, and stay so."""\n    return torch.from_numpy(x).long()\n'
+    about = '    """Features as the network sees them; mean and scale were learned on the training rows."""\n'
+    if facts.narrow:
         return (
-            "    x, mean, scale = (torch.from_numpy(each).to(DTYPE) for each in (x, mean, scale))\n"
+            f"{about}    x, mean, scale = (torch.from_numpy(each).to(DTYPE) for each in (x, mean, scale))\n"
             "    return (x - mean) / scale\n"
         )
-    return "    return torch.from_numpy((x - mean) / scale).to(DTYPE)\n"
+    if facts.padded:
+        return (
+            f"{about}    x = (x - mean) / scale\n"
+            "    return torch.from_numpy(np.where(np.isnan(x), 0.0, x)).to(DTYPE)  # nan: beyond the end\n"
+        )
+    return f"{about}    return torch.from_numpy((x - mean) / scale).to(DTYPE)\n"
 
 
 _MASKS = """            for layer in model.modules():
@@ -360,10 +430,14 @@ def _gradient(experiment: Experiment, placed: Sequence[Placed]) -> str:
     for index, (place, name) in enumerate(zip(placed, identifiers(placed), strict=True)):
         l1, l2 = penalties_of(place.layer)
         terms = [f"{_number(l1)} * weight.sign()"] * bool(l1) + [f"2.0 * {_number(l2)} * weight"] * bool(l2)
-        if terms and not place.layer.freeze:
-            where = f"linears[{index}]" if chain else f"model.{name}"
-            lines.append(f"        weight = {where}.weight.detach()  # {place.name}: its penalties")
-            lines.append(f"        {where}.weight.grad += {' + '.join(terms)}")
+        if not terms or place.layer.freeze:
+            continue
+        for each in place.geometry.parameters:
+            if each.begins not in WEIGHTS or len(each.shape) < 2:
+                continue
+            where = f"linears[{index}].weight" if chain else attribute(place, name, each).removesuffix(".T")
+            lines.append(f"        weight = {where}.detach()  # {place.name}: its penalties")
+            lines.append(f"        {where}.grad += {' + '.join(terms)}")
     optimizer = experiment.optimizer
     if optimizer.clip_value is not None:
         lines.append(f"        nn.utils.clip_grad_value_(model.parameters(), {_number(optimizer.clip_value)})")

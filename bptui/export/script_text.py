@@ -44,19 +44,16 @@ def words(name, index, count):
 
 
 def scaled(x, mean, scale):
-    """Features as the network sees them; mean and scale were learned on the training rows."""
 {scaled}
 
 def read_data():
-    """Part -> (features, targets), and the losses of the run."""
+    """Part -> ({given}), and the losses of the run."""
     with np.load(Path(__file__).with_suffix(".npz")) as file:
         held = dict(file)
     parts = {{}}
     for part in ("train", "validation", "test"):
         if f"x_{{part}}" in held:
-            y = held[f"y_{{part}}"]
-            parts[part] = scaled(held[f"x_{{part}}"], held["mean"], held["scale"]), {target}
-    return parts, held["losses"]
+{reading}    return parts, held["losses"]
 
 
 parts, run_losses = read_data()
@@ -80,26 +77,48 @@ optimizer = {optimizer}
 
 
 # -- evaluation ----------------------------------------------------------------------------------------
-def metric(outputs, y):
+{evaluate}
+'''
+
+EVALUATE = '''def metric(outputs, y):
 {metric}
 
 @torch.no_grad()
 def evaluate(part):
     """Loss and metric of all rows of a part."""
     model.eval()
-    x, y = parts[part]
-    outputs = model(x).double()
+    {given} = parts[part]
+    outputs = {outputs}.double()
     y = y.double() if y.is_floating_point() else y
     model.train()
-    return {{"loss": plain_criterion(outputs, y).item(), **metric(outputs, y)}}
-
+    return {{"loss": plain_criterion({pair}).item(), **metric(outputs, y)}}
 '''
+
+EVALUATE_STEPS = '''@torch.no_grad()
+def evaluate(part):
+    """Loss of all rows of a part, the share of steps that are right, and e to the loss; a block of rows at a time."""
+    model.eval()
+    total, hits, targets, whole = 0.0, 0, 0, 0
+    for {given} in zip(*(each.split(64) for each in parts[part])):
+        outputs = model({inputs}).double()  # (N, classes, T)
+        there = y >= 0
+        right = (outputs.argmax(dim=1) == y) & there
+        total += plain_criterion(outputs, y).item() * int(there.sum())
+        hits, targets = hits + int(right.sum()), targets + int(there.sum())
+{whole}    model.train()
+    loss = total / targets
+    found = {{"loss": loss, "accuracy": hits / targets, "perplexity": math.exp(min(loss, 700.0))}}
+{all}    return found
+'''
+
+WHOLE_COUNTED = "        whole += int((right | ~there).all(dim=1).sum())\n"
+WHOLE_TOLD = '    found["sequence_accuracy"] = whole / len(parts[part][0])\n'
 
 TRAIN = '''
 # -- training ------------------------------------------------------------------------------------------
 def train(steps):
     """The loss of each step: that of state k, before the update from it."""
-    x, y = parts["train"]
+    {given} = parts["train"]
     losses = []
 {best}    for step in range(steps):
         epoch, place = divmod(step, STEPS_PER_EPOCH)

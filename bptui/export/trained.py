@@ -46,6 +46,8 @@ class About(msgspec.Struct, frozen=True):
     """Samples a second of the sounds, where it learned from those."""
     ids: bool = False
     """Whether samples are whole numbers that mean tokens."""
+    padded: bool = False
+    """Whether samples are sequences of several lengths, filled up."""
 
     @property
     def sample(self) -> Shape:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bptui.spec.base import nearest
 from bptui.spec.layers import GEOMETRY, TAKES_IDS, UNNAMED, Layer
-from bptui.spec.layers.base import Geometry, Joining, Misfit, Shape, size, words
+from bptui.spec.layers.base import Geometry, Joining, Misfit, Shape, Steps, size, words
 
 #: What ``input`` and ``of`` call the batch, and its index among the sources of a layer.
 BATCH_NAME, BATCH = "input", -1
@@ -146,13 +146,22 @@ class Ends(NamedTuple):
     """Of its output."""
 
 
-def ends_of(placed: Sequence[Placed], lengths: Any) -> list[Ends]:
-    """For each layer, from the lengths of the batch. Several inputs are as long as the first."""
+def _computed(place: Placed, steps: Steps, lengths: Any) -> Any:
+    return steps.of(lengths)
+
+
+def ends_of(
+    placed: Sequence[Placed], lengths: Any, after: Callable[[Placed, Steps, Any], Any] = _computed
+) -> list[Ends]:
+    """For each layer, from the lengths of the batch. Several inputs are as long as the first.
+
+    ``after``: the lengths behind a layer that changes them, from those that it reads (an export writes them down).
+    """
     found: list[Ends] = []
     for place in placed:
         own = lengths if place.sources[0] == BATCH else found[place.sources[0]].given
-        kept, steps = len(place.geometry.output) == 2, place.geometry.steps
-        found.append(Ends(own, None if own is None or not kept else own if steps is None else steps.of(own)))
+        kept, steps = own is not None and len(place.geometry.output) == 2, place.geometry.steps
+        found.append(Ends(own, None if not kept else own if steps is None else after(place, steps, own)))
     return found
 
 

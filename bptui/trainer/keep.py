@@ -113,4 +113,5 @@ def about_data(data: DataSet) -> dict[str, Any]:
         "ids": data.vocabulary is not None,
         "vocabulary": data.vocabulary and list(data.vocabulary),
         "sample_rate": data.sample_rate,
+        "padded": data.train.lengths is not None,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import pytest
 from left_running import left_running
 
 from bptui.cli import main
+
+sys.path.insert(0, str(Path(__file__).parent))  # what one file of tests takes from another
 
 
 @dataclass
