@@ -1,7 +1,7 @@
 """Recurrent layers and pooling over time.
 
 The input's products of all steps are one matrix product, and so are the gradients of both weight matrices; between
-lies one small product a step. Inside, arrays are time first, ``(T, N, ·)``, samples by falling length.
+lies a small product a step. Inside, arrays are time first, ``(T, N, ·)``, samples by falling length.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bptui.engine.numpy.blas import BLAS
 from bptui.engine.numpy.nodes.base import Array, Context, Node
 from bptui.engine.numpy.nodes.cells import CELLS, Cell
 from bptui.engine.numpy.operations import Operation, run
@@ -36,9 +37,9 @@ class Order:
         self._mirror = np.where(times < self.lengths, self.lengths - 1 - times, times) if ragged else None
 
     def enter(self, x: Array) -> Array:
-        """(N, T, F) → (T, N, F), contiguous."""
+        """(N, T, F) → (T, N, F)."""
         x = x if self.samples is None else x[self.samples]
-        return np.ascontiguousarray(x.transpose(1, 0, 2))
+        return x.transpose(1, 0, 2)
 
     def leave(self, x: Array) -> Array:
         """(T, N, F) → (N, T, F)."""
@@ -71,8 +72,15 @@ class Direction:
         self._units, self._nonlinearity = layer.units, getattr(layer, "nonlinearity", "tanh")
         self._cells: dict[tuple[int, int], Cell] = {}
         self._plans: dict[tuple[int, ...], tuple[list[Operation], list[Operation]]] = {}
-        self._scaled_ih, self._scaled_hh = np.empty_like(self.weight_ih), np.empty_like(self.weight_hh)
-        self._bias_hn = self.bias_hh[2 * self._units :] if self._kind.gates == 3 else self.bias_hh
+        gates, dtype = self._kind.order, self.weight_hh.dtype
+        halves = np.ones((len(gates), self._units), dtype)
+        halves[list(gates[: self._kind.logistic])] = 0.5
+        self._halves = halves.reshape(-1)  # of the columns of σ gates ½, else 1
+        #: Of this step: W_ih for z, W_hh for z gate by gate, W_hhᵀ for δ.
+        self._into_z = np.empty_like(self.weight_ih)
+        self._onward = np.empty((len(gates), self._units, self._units), dtype)
+        self._back = np.empty(self.weight_hh.shape[::-1], dtype)
+        self._bias_hn = self.bias_hh[2 * self._units :] if len(gates) == 3 else self.bias_hh
         self._x: Array | None = None
         self.cell: Cell | None = None
 
@@ -80,36 +88,38 @@ class Direction:
         """Input (T, N, F) → states (T, N, H), a view that the next forward overwrites."""
         cell = self._cell(order)
         self._x = x = np.ascontiguousarray(x)
-        weight_ih, weight_hh, bias = self._prepared(cell)
-        rows = order.steps * order.rows
-        z = cell.z.reshape(rows, -1)
-        np.dot(x.reshape(rows, -1), weight_ih, z)
-        np.add(z, bias, z)
-        run(self._plan(cell, weight_hh, order)[0])
+        np.multiply(self.weight_ih, self._halves, self._into_z)
+        for gate, (weight, half) in enumerate(zip(*map(cell.gates_of, (self.weight_hh, self._halves)), strict=True)):
+            np.multiply(weight, half, self._onward[gate])
+        rows = cell.by_row.reshape(order.steps * order.rows, -1)
+        np.copyto(rows, self._bias() * self._halves)
+        BLAS.product(x.reshape(len(rows), -1), self._into_z, rows, cell.one, cell.one)()
+        cell.begin(self._bias_hn)
+        run(self._plan(cell, order)[0])
         return cell.h[1:]
 
     def backward(self, delta: Array | None, last: Array | None, order: Order, wanted: bool) -> Array | None:
         """From ∂L/∂states (T, N, H) and ∂L/∂last states (N, H): the gradients; ∂L/∂input (T, N, F) if wanted."""
         cell, x = self.cell, self._x
         assert cell is not None and x is not None
-        rows = order.steps * order.rows
         if delta is None:
             cell.delta.fill(0.0)
         else:
             np.copyto(cell.delta, delta)
-        if last is None:
-            cell.carry.fill(0.0)
-        else:
-            np.copyto(cell.carry, last)
-        cell.prepare()
-        run(self._plan(cell, self.weight_hh, order)[1])
+        if last is not None:
+            cell.delta[order.lengths - 1, np.arange(order.rows)] += last
+        np.copyto(self._back, self.weight_hh.T)
+        run(self._plan(cell, order)[1])
         dw_ih, dw_hh, db_ih, db_hh = self._gradients
-        dz = cell.dz.reshape(rows, -1)
-        np.dot(cell.h[:-1].reshape(rows, -1).T, dz, dw_hh)
-        np.sum(dz, axis=0, out=db_hh)
-        dz = cell.input_delta().reshape(rows, -1)
-        np.dot(x.reshape(rows, -1).T, dz, dw_ih)
-        np.sum(dz, axis=0, out=db_ih)
+        dz = cell.by_row.reshape(order.steps * order.rows, -1)
+        ones = np.ones(len(dz), dz.dtype)
+        np.dot(cell.h[:-1].reshape(len(dz), -1).T, dz, dw_hh)
+        np.dot(ones, dz, db_hh)
+        if cell.turn_to_input():
+            np.dot(ones, dz, db_ih)
+        else:
+            np.copyto(db_ih, db_hh)
+        np.dot(x.reshape(len(dz), -1).T, dz, dw_ih)
         return np.dot(dz, self.weight_ih.T).reshape(x.shape) if wanted else None
 
     def _cell(self, order: Order) -> Cell:
@@ -117,32 +127,28 @@ class Direction:
         if size not in self._cells:
             if len(self._cells) >= SIZES_KEPT:
                 self._cells.clear()
-            self._cells[size] = self._kind(*size, self._units, self.weight_ih, self._nonlinearity)
+            self._cells[size] = self._kind(*size, self._units, self.weight_hh, self._nonlinearity)
             self._plans.clear()
         self.cell = self._cells[size]
         return self.cell
 
-    def _plan(self, cell: Cell, weight_hh: Array, order: Order) -> tuple[list[Operation], list[Operation]]:
+    def _plan(self, cell: Cell, order: Order) -> tuple[list[Operation], list[Operation]]:
         """The calls of all steps; they depend on the lengths alone."""
         key = (order.rows, *order.counts)
         if key not in self._plans:
             if len(self._plans) >= SIZES_KEPT:
                 self._plans.clear()
-            forward = cell.step_forward(weight_hh, self._bias_hn, order.counts)
-            self._plans[key] = forward, cell.step_backward(self.weight_hh, order.counts)
+            self._plans[key] = (
+                cell.step_forward(self._onward, order.counts), cell.step_backward(self._back, order.counts)
+            )  # fmt: skip
         return self._plans[key]
 
-    def _prepared(self, cell: Cell) -> tuple[Array, Array, Array]:
-        """Weights and bias with the columns of σ gates halved; of a GRU's n only the input's bias."""
+    def _bias(self) -> Array:
+        """Of z, (gates·H,): both biases; of a GRU's n only the input's, since r acts on the other."""
         bias = self.bias_ih + self.bias_hh
-        if self._kind.gates == 3:
+        if len(self._kind.order) == 3:
             bias[2 * self._units :] = self.bias_ih[2 * self._units :]
-        halves = cell.halves(bias)
-        if halves is None:
-            return self.weight_ih, self.weight_hh, bias
-        np.multiply(self.weight_ih, halves, self._scaled_ih)
-        np.multiply(self.weight_hh, halves, self._scaled_hh)
-        return self._scaled_ih, self._scaled_hh, bias * halves
+        return bias
 
 
 class Recurrent(Node):
