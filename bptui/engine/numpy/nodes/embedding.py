@@ -10,6 +10,9 @@ from bptui.engine.numpy.nodes.base import Array, Context, Node
 from bptui.engine.positions import sinusoids
 from bptui.spec.shapes import Placed
 
+#: Tokens up to which a product adds up δ: a number costs as much as 100 multiply-adds when it is added by itself.
+FEW = 128
+
 
 class Embedding(Node):
     """Tokens (N, T) → (N, T, units)."""
@@ -19,14 +22,19 @@ class Embedding(Node):
         return np.asarray(self.values["weight"].take(self._tokens, axis=0))
 
     def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
-        """Rows of δ added up by token: sorted, so that each token's rows lie together and add up in one order."""
-        gradient = self.gradients["weight"]
-        tokens = self._tokens.reshape(-1)
-        order = np.argsort(tokens, kind="stable")
-        sorted_tokens = tokens[order]
-        begins = np.flatnonzero(np.r_[True, sorted_tokens[1:] != sorted_tokens[:-1]])
-        gradient.fill(0.0)
-        gradient[sorted_tokens[begins]] = np.add.reduceat(delta.reshape(len(tokens), -1)[order], begins, axis=0)
+        """Rows of δ added up by token, in the order of the batch: a product with the tokens' rows of ones and zeros
+        where there are few, else number by number."""
+        gradient, tokens = self.gradients["weight"], self._tokens.reshape(-1)
+        rows = np.ascontiguousarray(delta).reshape(len(tokens), -1)
+        vocabulary, units = gradient.shape
+        if vocabulary <= FEW:
+            which = np.zeros((len(tokens), vocabulary), delta.dtype)
+            which[np.arange(len(tokens)), tokens] = 1.0
+            np.dot(which.T, rows, gradient)
+        else:
+            gradient.fill(0.0)
+            places = np.add(tokens[:, None] * units, np.arange(units)).reshape(-1)
+            np.add.at(gradient.reshape(-1), places, rows.reshape(-1))  # flat, which is ten times as fast as by rows
         if self.layer.padding is not None:
             gradient[self.layer.padding] = 0.0
         return (None,)

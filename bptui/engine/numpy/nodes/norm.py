@@ -78,47 +78,59 @@ class BatchNorm(Normalising):
 
 
 class GroupNorm(Normalising):
-    """Everything is seen as ``(N, channels, S)``; of a sequence all steps of a feature are normalised together."""
+    """Everything is seen as ``(N, channels, S)``; of a sequence all steps of a feature are normalised together.
+
+    A group is a row, so sums of groups and of channels are products with a vector of ones.
+    """
 
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
         x, z = _channels_first(sources[0]), self._outputs.of(sources[0])
-        centred, beyond = self._centred.of(sources[0]), context.beyond(sources[0].shape[1])
-        out, normal = _channels_first(z), _channels_first(centred)
-        self._places = x.shape[2] if beyond is None else (~beyond).sum(axis=1, dtype=x.dtype)[:, None]
-        mean = self._group_mean(x.sum(axis=2))
-        np.subtract(x, mean, normal)
+        (rows, channels, steps), groups = x.shape, self.layer.groups
+        beyond = context.beyond(steps) if sources[0].ndim == 3 else None
+        self._places = steps if beyond is None else (~beyond).sum(axis=1, dtype=x.dtype)[:, None]
+        self._offsets = self._centred.of(sources[0]).reshape(x.shape)  # x − μ
+        square = self._products.of(sources[0]).reshape(rows * groups, -1)
+        by_group, offsets = np.ascontiguousarray(x).reshape(square.shape), self._offsets.reshape(square.shape)
+        ones, members = np.ones(square.shape[1], x.dtype), channels // groups * self._places
+        mean = np.dot(by_group, ones).reshape(rows, groups) / members
+        np.subtract(by_group, mean.reshape(-1, 1), offsets)
         if beyond is not None:
-            centred[beyond] = 0.0
-        variance = self._group_mean(np.einsum("ncs,ncs->nc", normal, normal))
-        self._inverse = 1.0 / np.sqrt(variance + self.layer.eps)  # (N, channels, 1)
-        np.multiply(normal, self._inverse, normal)
-        self._normal = normal  # x̂
-        np.multiply(normal, self.values["weight"][:, None], out)
+            self._offsets.swapaxes(1, 2)[beyond] = 0.0
+        np.multiply(offsets, offsets, square)
+        inverse = 1.0 / np.sqrt(np.dot(square, ones).reshape(rows, groups) / members + self.layer.eps)
+        self._inverse = np.repeat(inverse, channels // groups, axis=1)  # (N, channels)
+        out = _channels_first(z)
+        np.multiply(self._offsets, (self._inverse * self.values["weight"])[..., None], out)
         np.add(out, self.values["bias"][:, None], out)
         return z
 
     def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
-        seen, normal, weight = _channels_first(delta), self._normal, self.values["weight"]
-        level = seen.sum(axis=2)  # Σ δ, (N, channels)
-        along = np.einsum("ncs,ncs->nc", seen, normal)  # Σ δ·x̂
+        seen, centred, weight = _channels_first(delta), self._offsets, self.values["weight"]
+        rows, channels, places = seen.shape
+        product = self._products.of(delta).reshape(seen.shape)
+        ones = np.ones(places, delta.dtype)
+        np.multiply(seen, centred, product)
+        level = np.dot(np.ascontiguousarray(seen).reshape(-1, places), ones).reshape(rows, channels)  # Σ δ
+        along = np.dot(product.reshape(-1, places), ones).reshape(rows, channels) * self._inverse  # Σ δ·x̂
         np.sum(level, axis=0, out=self.gradients["bias"])
         np.sum(along, axis=0, out=self.gradients["weight"])
         if not wanted:
             return (None,)
         below = self._inputs.of(delta)
-        out, product = _channels_first(below), _channels_first(self._products.of(delta))
-        np.multiply(seen, weight[:, None] * self._inverse, out)
-        np.multiply(normal, self._group_mean(along * weight) * self._inverse, product)
-        np.add(product, self._group_mean(level * weight) * self._inverse, product)
+        out = _channels_first(below)
+        slope = self._group_mean(along * weight) * self._inverse**2
+        np.multiply(centred, slope[..., None], product)
+        np.add(product, (self._group_mean(level * weight) * self._inverse)[..., None], product)
+        np.multiply(seen, (weight * self._inverse)[..., None], out)
         np.subtract(out, product, out)
         return (below,)
 
     def _group_mean(self, sums: Array) -> Array:
-        """Sums a channel ``(N, channels)`` → the mean of each one's group, ``(N, channels, 1)``."""
+        """Sums a channel ``(N, channels)`` → the mean of each one's group, again a channel."""
         rows, channels = sums.shape
         members = channels // self.layer.groups
         means = sums.reshape(rows, -1, members).sum(axis=2) / (members * self._places)
-        return np.repeat(means, members, axis=1)[..., None]
+        return np.repeat(means, members, axis=1)
 
 
 def _channels_first(x: Array) -> Array:

@@ -2,26 +2,53 @@
 
     layer  x̂ = (x − μ)·r, r = 1/√(σ² + ε)   ∂L/∂x = r·(d − mean(d) − x̂·mean(d⊙x̂)),  d = δ⊙w
     rms    x̂ = x·r,       r = 1/√(mean(x²) + ε)   ∂L/∂x = r·(d − x̂·mean(d⊙x̂))
+
+Sums are products with a vector of ones or of the weights, which BLAS does in a fraction of the time of ``np.sum`` over
+short rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from bptui.engine.numpy.buffers import Buffers
 from bptui.engine.numpy.nodes.base import Array, Context, Node
 from bptui.spec.shapes import Placed
 
 
+class Held(NamedTuple):
+    """Of so many rows."""
+
+    normal: Array  # x̂, (rows, F)
+    y: Array
+    product: Array
+    below: Array
+    ones: Array  # (rows,)
+
+
 class FeatureNorm:
-    """The arithmetic, for any layer that has a norm inside; ``bias`` is None for RMS norm."""
+    """The arithmetic, for any layer that has a norm inside; ``bias`` is None for RMS norm.
+
+    What it gives it overwrites at the next pass.
+    """
 
     def __init__(
         self, eps: float, weight: Array, bias: Array | None, weight_gradient: Array, bias_gradient: Array | None
     ) -> None:
         self._eps, self._weight, self._bias = eps, weight, bias
         self._weight_gradient, self._bias_gradient = weight_gradient, bias_gradient
+        self._mean = np.full(len(weight), 1.0 / len(weight), weight.dtype)
+        self._buffers: Buffers[Held] = Buffers(self._make)
+        self._now: Held | None = None
+
+    def _make(self, rows: int, dtype: npt.DTypeLike) -> Held:
+        shape = rows, len(self._weight)
+        normal, y, product, below = (np.empty(shape, dtype) for _ in range(4))
+        return Held(normal, y, product, below, np.ones(rows, dtype))
 
     @classmethod
     def of(
@@ -34,36 +61,41 @@ class FeatureNorm:
     def forward(self, x: Array) -> Array:
         """(…, F) → (…, F)."""
         rows = x.reshape(-1, x.shape[-1])
-        features = rows.shape[1]
+        self._now = held = self._buffers.of(rows)
+        centred = rows
         if self._bias is not None:
-            rows = rows - (rows.sum(axis=1, keepdims=True) / features)
-        power = np.einsum("ij,ij->i", rows, rows)
-        power /= features
+            centred = np.subtract(rows, np.dot(rows, self._mean)[:, None], held.normal)
+        np.multiply(centred, centred, held.product)
+        power = np.dot(held.product, self._mean)
         power += self._eps
         self._scale = (1.0 / np.sqrt(power))[:, None]  # (rows, 1)
-        self._normal = rows * self._scale
-        y = self._normal * self._weight
+        np.multiply(centred, self._scale, held.normal)
+        np.multiply(held.normal, self._weight, held.y)
         if self._bias is not None:
-            y += self._bias
-        return np.asarray(y.reshape(x.shape))
+            np.add(held.y, self._bias, held.y)
+        return held.y.reshape(x.shape)
 
     def backward(self, delta: Array, wanted: bool) -> Array | None:
         """The parameters' gradients; ∂L/∂x if wanted."""
-        rows, normal = delta.reshape(-1, delta.shape[-1]), self._normal
-        np.einsum("ij,ij->j", rows, normal, out=self._weight_gradient)
+        held = self._now
+        assert held is not None
+        rows = np.ascontiguousarray(delta).reshape(-1, delta.shape[-1])
+        product, below = held.product, held.below
+        np.multiply(rows, held.normal, product)
+        np.dot(held.ones, product, self._weight_gradient)
         if self._bias_gradient is not None:
-            np.sum(rows, axis=0, out=self._bias_gradient)
+            np.dot(held.ones, rows, self._bias_gradient)
         if not wanted:
             return None
-        features = rows.shape[1]
-        d = rows * self._weight
-        along = np.einsum("ij,ij->i", d, normal)[:, None]
-        along /= features
+        share = self._weight * self._mean
+        along = np.dot(product, share)  # mean(d⊙x̂)
+        np.multiply(rows, self._weight, below)
+        np.multiply(held.normal, along[:, None], product)
+        np.subtract(below, product, below)
         if self._bias is not None:
-            d -= d.sum(axis=1, keepdims=True) / features
-        d -= normal * along
-        d *= self._scale
-        return d.reshape(delta.shape)
+            np.subtract(below, np.dot(rows, share)[:, None], below)
+        np.multiply(below, self._scale, below)
+        return below.reshape(delta.shape)
 
 
 class FeatureNormLayer(Node):
