@@ -38,7 +38,14 @@ class Sliding(Node):
         return _as_pictures(self.values["weight"])
 
     def _bias_gradient(self, delta: Array) -> None:
-        np.sum(delta, axis=(0, *range(2, delta.ndim)), out=self.gradients["bias"])  # (N, channels, …) → (channels,)
+        """Sums by products with ones: over the places of each picture and the samples, or over all steps."""
+        into = self.gradients["bias"]
+        if delta.ndim == 3:  # (N, T, channels)
+            steps = delta.reshape(-1, delta.shape[2])
+            np.dot(np.ones(len(steps), delta.dtype), steps, into)
+        else:
+            places = delta.reshape(*delta.shape[:2], -1)
+            np.sum(np.dot(places, np.ones(places.shape[2], delta.dtype)), axis=0, out=into)
 
 
 class Convolution(Sliding):
@@ -62,7 +69,7 @@ class Convolution(Sliding):
         pictures = _pictures(delta)
         self._now.take_delta(pictures)
         self._now.weight_gradient(_as_pictures(self.gradients["weight"]))
-        self._bias_gradient(pictures)
+        self._bias_gradient(delta)
         if not wanted:
             return (None,)
         below = self._inputs.of(delta)
