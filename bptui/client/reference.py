@@ -13,6 +13,13 @@ import msgspec
 #: What may stand last; the names of ``Inspect``'s kinds.
 QUANTITIES = ("z", "a", "delta", "grad_W", "W", "upstream", "gate", "b", "grad_b", "update_W", "x", "y")
 
+#: What a layer has inside, and may stand last too: before it the level (``l0.``) and ``reverse.`` of a recurrent layer.
+VIEWS = (
+    "gate.input", "gate.forget", "gate.candidate", "gate.output", "gate.reset", "gate.update", "cell", "state",
+    "delta.time", "attention", "share.attention", "share.feed", "share.branch", "maps", "maps.delta", "kernels",
+    "kernels.gradient",
+)  # fmt: skip
+
 
 class ReferenceProblem(ValueError):
     """The text is one line."""
@@ -41,6 +48,11 @@ class Reference(msgspec.Struct, frozen=True):
         return text
 
 
+def is_view(quantity: str) -> bool:
+    """Whether it is the name of something inside a layer."""
+    return re.sub(r"^(l\d{1,3}\.)?(reverse\.)?", "", quantity, count=1) in VIEWS
+
+
 def is_reference(text: str) -> bool:
     """It holds an @, and is not the path of something that is there."""
     return "@" in text and not os.path.exists(os.path.expanduser(text))
@@ -65,9 +77,9 @@ def parse(text: str) -> Reference:
     path, cell = _cell(path, text)
     parts = path.split("/")
     quantity = ""
-    if len(parts) > 1 and (parts[-1] in QUANTITIES or cell):
+    if len(parts) > 1 and (parts[-1] in QUANTITIES or is_view(parts[-1]) or cell):
         quantity = parts.pop()
-        if quantity not in QUANTITIES:
+        if quantity not in QUANTITIES and not is_view(quantity):
             raise ReferenceProblem(f"{_short(text)}: unknown quantity {_short(quantity)!r}{_nearest(quantity)}")
     elif len(parts) == 1 and cell:
         raise ReferenceProblem(f"{_short(text)}: a cell {list(cell)} needs a layer and a quantity before it")
@@ -92,7 +104,7 @@ def _cell(path: str, text: str) -> tuple[str, tuple[int, ...]]:
 def _nearest(word: str) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(word, QUANTITIES, n=1)
+    close = get_close_matches(word, (*QUANTITIES, *VIEWS), n=1)
     return f"; did you mean {close[0]!r}?" if close else f" (one of {', '.join(QUANTITIES)})"
 
 

@@ -225,8 +225,11 @@ class Engine(ABC):
     def tensor_of(self, name: str, layer: int, what: What = "value") -> Array | None:
         """A copy of a parameter or buffer by its name; KeyError: no such; None: there is none (yet)."""
 
-    def views(self, layer: int) -> dict[str, Array]:
-        """What this kind shows beyond a, z and δ, of the last step: ``attention`` (N, heads, T, T) … Often empty."""
+    def views(self, layer: int, sample: int = 0) -> dict[str, Array]:
+        """What this kind shows beyond a, z and δ, of the last step: ``gate.forget`` (N, T, H) … Often empty.
+
+        What would be large of all samples is there of ``sample`` alone: ``attention`` (1, heads, T, T).
+        """
         return {}
 
     def steps_read(self, layer: int) -> npt.NDArray[np.int64] | None:

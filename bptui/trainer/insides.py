@@ -64,7 +64,10 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     common: dict[str, Any] = {
         "id": request.id, "step": trainer.step, "micro": trainer.micro_text, "layer": request.layer,
     }  # fmt: skip
-    views = {**trainer.engine.views(request.layer), **lines(trainer.engine, request.layer)}
+    x = tensor(trainer, "x", 0)
+    samples = 1 if x is None else len(x)
+    sample = max(0, min(request.sample, samples - 1))
+    views = {**trainer.engine.views(request.layer, sample), **lines(trainer.engine, request.layer)}
     shown = {name: array for name, array in views.items() if axes_of(name, array) is not None}
     pictures = sheets(trainer.engine, request.layer)
     names = (*shown, *pictures)
@@ -78,12 +81,12 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
         return answer(trainer, request, name, pictures[name], {**common, "names": names})
     array, axes = shown[name], axes_of(name, shown[name])
     assert axes is not None
-    sample = max(0, min(request.sample, len(array) - 1))
-    lengths, x = trainer.engine.steps_read(request.layer), tensor(trainer, "x", 0)
+    lengths = trainer.engine.steps_read(request.layer)
     length = None if lengths is None else int(lengths[sample])
     pages = array.shape[1] if array.ndim == 4 else 1
     page = max(0, min(request.page, pages - 1))
-    plane = array[sample, page] if array.ndim == 4 else np.atleast_2d(array[sample])
+    own = array[sample if len(array) == samples else 0]  # some are there of this sample alone
+    plane = own[page] if array.ndim == 4 else np.atleast_2d(own)
     plane = _cut(plane.T if axes.turned else plane, axes, length)
     body = Body()
     values, zoom = _fitting(plane)
@@ -96,7 +99,7 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     labels = [words[:count] if axis in _TIMES else () for axis, count in zip(axes[1:3], plane.shape, strict=True)]
     return m.Insides(
         **common, names=names, name=name, axes=(axes.row, axes.column), row_names=labels[0],
-        column_names=labels[1], arrays=arrays, zoom=zoom, sample=sample, samples=len(array), page=page, pages=pages,
+        column_names=labels[1], arrays=arrays, zoom=zoom, sample=sample, samples=samples, page=page, pages=pages,
         page_name=axes.page, note=note(trainer),
     ), body.bytes()  # fmt: skip
 

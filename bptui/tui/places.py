@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bptui.client.reference import Reference
+from bptui.client.reference import Reference, is_view
 from bptui.protocol.messages import GoTo, Inspect, Ledger
 from bptui.runs.records import QUANTITIES, SERIES
 from bptui.tui.text import clean, integer, small
@@ -85,7 +85,7 @@ async def go_to(screen: MainScreen, at: Reference) -> None:
 
 def _in_inspector(screen: MainScreen, at: Reference) -> bool:
     """Whether the inspector can show the very cell."""
-    return bool(at.cell) and at.quantity in WORDS and screen.face.may_ask(Ledger())
+    return bool(at.cell) and (at.quantity in WORDS or is_view(at.quantity)) and screen.face.may_ask(Ledger())
 
 
 async def _travel(screen: MainScreen, step: int) -> bool:

@@ -154,7 +154,7 @@ def test_attention_and_norms_give_what_the_formulas_give(
     for name, gradient in zip(leaves, wanted[1:], strict=True):
         np.testing.assert_allclose(gradients[name], gradient, atol=1e-10, err_msg=name)
     if "attention" in node.views():
-        maps = node.views()["attention"]
+        maps = np.concatenate([node.views(sample)["attention"] for sample in range(len(x))])
         np.testing.assert_allclose(maps.sum(-1), 1.0)
         assert not maps[~np.broadcast_to(mask.numpy(), maps.shape)].any()
 

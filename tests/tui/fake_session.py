@@ -398,20 +398,23 @@ class FakeSession(Session):
                        limits={"clip_norm": 0.5}, penalties=True, note="coming")  # fmt: skip
         return Frame(reply)
 
-    INSIDE = ("gate.forget", "cell", "delta.time", "attention")
+    INSIDE = ("gate.forget", "cell", "delta.time", "share.attention", "attention")
 
     def inside(self, message: Inside) -> Frame:
         """Layer 0 is an LSTM with attention beside it, over eight letters; the others have nothing inside."""
         common: dict[str, Any] = {"step": self.step, "micro": "", "layer": message.layer}
         if message.layer:
             return Frame(Insides(**common, note="dense2: a layer of type dense has nothing inside but z and a"))
-        name, body = message.name or self.INSIDE[0], Body()
+        name, body = message.name if message.name in self.INSIDE else self.INSIDE[0], Body()
         sample, page = max(0, min(message.sample, 3)), max(0, min(message.page, 1))
         draw, letters = np.random.default_rng(10 * sample + page), tuple("to be or")
         common |= {"names": self.INSIDE, "name": name, "sample": sample, "samples": 4, "column_names": letters}
         if name == "delta.time":
             values = 10.0 ** np.arange(-7, 1)[None] * 0.5
             arrays = {"values": body.add(values), "mean": body.add(values[0] * 2)}
+            return Frame(Insides(**common, axes=("", "step"), arrays=arrays), body.bytes())
+        if name == "share.attention":
+            arrays = {"values": body.add(draw.random((1, 8))), "mean": body.add(np.linspace(0.2, 0.9, 8))}
             return Frame(Insides(**common, axes=("", "step"), arrays=arrays), body.bytes())
         if name == "attention":
             scores = np.exp(draw.normal(size=(8, 8))) * np.tri(8)

@@ -10,12 +10,15 @@ import pytest
 from fake_session import FakeSession, experiment, story
 from screen_text import SIZES, check, lines, settle, shown, text, until
 
+from bptui.client.reference import VIEWS, is_view, parse
 from bptui.protocol.messages import Set, Sheet
 from bptui.spec.load import load
 from bptui.tui.glyphs import ASCII, BRAILLE
+from bptui.tui.screens.inspector.fading import fading
 from bptui.tui.screens.inspector.formula import last_delta, percent
 from bptui.tui.screens.inspector.grid import Grid, sparkline
 from bptui.tui.screens.inspector.inside import _label
+from bptui.tui.screens.inspector.inside_view import MEANINGS
 from bptui.tui.screens.inspector.picture import picture, shades
 
 SPEC = experiment()
@@ -213,14 +216,20 @@ def test_pictures_and_lines_of_bars() -> None:
     assert re.fullmatch(r"[ ▁-█]{5}", sparkline(list(range(50)), 5, " ▁▂▃▄▅▆▇█"))
 
 
-@each_size
-@pytest.mark.parametrize(("name", "tabs", "seen"), [("gates", 0, "forget = "), ("attention", 3, "head 1 of 2")])
-async def test_what_is_inside_a_layer(size: tuple[int, int], name: str, tabs: int, seen: str) -> None:
+INSIDE = [("gates", 0, "forget = "), ("attention", 4, "head 1 of 2")]
+LINES = [("delta", 2, "has fallen below"), ("share", 3, "what the attention adds")]
+
+
+@pytest.mark.parametrize(
+    ("name", "tabs", "seen", "size"),
+    [*((*one, size) for one in INSIDE for size in SIZES), *((*one, SIZES[0]) for one in LINES)],
+)
+async def test_what_is_inside_a_layer(name: str, tabs: int, seen: str, size: tuple[int, int]) -> None:
     async with shown(FakeSession(story(SPEC)), SPEC, size) as (app, pilot):
         await pilot.press("i", "5", *["tab"] * tabs)
         await until(pilot, lambda: seen in text(app))
         await pilot.press("down", "right", "right")
-        await until(pilot, lambda: "step ␣ 2" in text(app) or "key ␣ 2" in text(app))
+        await until(pilot, lambda: re.search(r"(step|key) ␣ 2|(share|delta).*step b 3", text(app)))
         await settle(app, pilot)
         check(f"inspector-{name}-{size[0]}", app)
 
@@ -244,7 +253,8 @@ async def test_tokens_heads_and_samples_of_attention() -> None:
 async def test_delta_through_time_says_where_a_memory_dies() -> None:
     async with shown(FakeSession(story(SPEC)), SPEC) as (app, pilot):
         await pilot.press("i", "5", "tab", "tab")
-        await until(pilot, lambda: "3 steps back from its peak ‖δ‖ is below 1%: beyond, little is learned" in text(app))
+        told = "At step 4, 3 back, ‖δ‖ has fallen below 1 % of its end value"
+        await until(pilot, lambda: told in text(app))
         await pilot.press("end")
         await until(pilot, lambda: "delta.time = 0.5" in text(app) and "mean of the batch 1" in text(app))
 
@@ -252,10 +262,49 @@ async def test_delta_through_time_says_where_a_memory_dies() -> None:
 async def test_what_is_inside_in_ascii() -> None:
     async with shown(FakeSession(story(SPEC)), SPEC, glyphs="ascii") as (app, pilot):
         await pilot.press("i", "5")
-        for name in ("forget", "cell", "delta.time", "attention"):
+        for name in ("forget", "cell", "delta.time", "share.attention", "attention"):
             await until(pilot, lambda name=name: f"{name} = " in text(app))  # type: ignore[misc]
             assert all(line.isascii() for line in lines(app)), name
             await pilot.press("tab")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "backwards", "says"),
+    [
+        ([1e-5, 1e-3, 0.02, 0.5, 1.0], False, "At step 1, 3 back, ‖δ‖ has fallen below 1 % of its end value: what"),
+        ([1.0, 0.5, 0.02, 1e-3, 1e-5], True, "At step 3, 3 back, ‖δ‖ has fallen below 1 % of its first value"),
+        ([1e-4, 2.0, 1.0, 0.0], False, "At step 0, 1 back, ‖δ‖ has fallen below 1 % of its largest value"),
+        ([0.5, 0.2, 0.3], False, "‖δ‖ stays above 1 % of its end value over all 2 steps back: nothing dies"),
+        ([1.0, 0.0, 0.0], False, "‖δ‖ is largest at step 0: no step lies behind it"),
+        ([0.0, float("nan")], False, "δ is 0 at every step"), ([], False, "δ is 0 at every step"),
+    ],
+)  # fmt: skip
+def test_where_a_memory_dies(sizes: list[float], backwards: bool, says: str) -> None:
+    assert fading(sizes, backwards=backwards, width=150).startswith(says)
+    assert len(fading(sizes, backwards=backwards, width=76)) <= 76
+
+
+@pytest.mark.parametrize(
+    ("place", "shows"),
+    [
+        ("attention[1,1,2,1]", "query ␣ 2, key o 1"), ("delta.time[2,6]", "step o 6"),
+        ("gate.forget[9,0,0]", "no place [9, 0, 0] in gate.forget of this batch"),
+        ("gate.reset[0,0,0]", "no gate.reset in this layer"),
+    ],
+)  # fmt: skip
+async def test_a_place_inside_a_layer_is_copied_and_opened(place: str, shows: str) -> None:
+    session = FakeSession(story(SPEC), read_only=True)
+    session.past = True
+    async with shown(session, SPEC, at=parse(f"{session.run}@100/dense1/{place}")) as (app, pilot):
+        await until(pilot, lambda: shows in text(app))
+        if "there is no" not in text(app):
+            await pilot.press("Y")
+            await until(pilot, lambda: f"copied {session.run}@100/dense1/{place} = " in text(app))
+
+
+def test_every_view_has_its_words_and_every_name_of_one_is_a_place() -> None:
+    assert set(MEANINGS) == set(VIEWS)
+    assert is_view("l0.reverse.gate.input") and not is_view("lx.cell") and not is_view("grad_W")
 
 
 def test_a_long_token_leaves_room_for_its_number() -> None:

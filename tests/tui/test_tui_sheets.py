@@ -9,6 +9,7 @@ import pytest
 from fake_session import FakeSession, experiment, story
 from screen_text import SIZES, check, lines, settle, shown, text, until
 
+from bptui.client.reference import parse
 from bptui.protocol.framing import Body, Frame
 from bptui.protocol.messages import Inside, Insides
 from bptui.tui.glyphs import ASCII, BRAILLE
@@ -66,6 +67,17 @@ async def test_keys_go_from_picture_to_picture_and_to_the_next_sample() -> None:
         await until(pilot, lambda: "sample 2 of 4" in text(app))
         await pilot.press("tab", "ctrl+right")
         await until(pilot, lambda: "input 2 of 2" in text(app))
+        assert "sample" not in "\n".join(lines(app)[3:-3]), "weights are of no sample"
+
+
+@pytest.mark.parametrize("place", ["maps[2,5]", "kernels[1,11]"])
+async def test_a_small_picture_is_a_place(place: str) -> None:
+    session = Pictures(story(SPEC), read_only=True)
+    session.past = True
+    async with shown(session, SPEC, at=parse(f"{session.run}@100/dense1/{place}")) as (app, pilot):
+        await until(pilot, lambda: f" {place.partition(',')[2][:-1]}: " in lines(app)[-3])
+        await pilot.press("Y")
+        await until(pilot, lambda: f"copied {session.run}@100/dense1/{place} = " in text(app))
 
 
 def test_pictures_are_as_large_as_all_of_them_allow() -> None:

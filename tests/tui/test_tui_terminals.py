@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from screen_text import SIZES, lines, settle, shown, text, until
 
-from bptui.client.reference import QUANTITIES, Reference, ReferenceProblem, is_reference, parse
+from bptui.client.reference import QUANTITIES, VIEWS, Reference, ReferenceProblem, is_reference, parse
 from bptui.protocol.framing import Frame
 from bptui.protocol.messages import Findings, GoTo
 from bptui.tui import keys
@@ -322,8 +322,9 @@ async def test_a_cell_is_opened_in_the_inspector(reference: str, shows: str) -> 
 
 @given(
     st.from_regex(r"[a-z0-9-]{1,20}", fullmatch=True), st.integers(0, 10**12),
-    st.from_regex(r"[A-Za-z_0-9][A-Za-z0-9_.]{0,20}", fullmatch=True), st.sampled_from(["", *QUANTITIES]),
-    st.lists(st.integers(0, 10**6), max_size=2),
+    st.from_regex(r"[A-Za-z_0-9][A-Za-z0-9_.]{0,20}", fullmatch=True),
+    st.sampled_from(["", *QUANTITIES, *VIEWS, "l0.reverse.cell"]),
+    st.lists(st.integers(0, 10**6), max_size=4),
 )  # fmt: skip
 def test_every_place_reads_back_as_itself(run: str, step: int, layer: str, quantity: str, cell: list[int]) -> None:
     place = Reference(run, step, layer, quantity, tuple(cell) if quantity else ())

@@ -286,10 +286,10 @@ class GraphEngine(Engine):
             return None
         return self._vectors.views(flat, layer)[name].copy()
 
-    def views(self, layer: int) -> dict[str, Array]:
+    def views(self, layer: int, sample: int = 0) -> dict[str, Array]:
         if self._batch is None or not self._reached.has("a", layer):
             return {}
-        return {name: np.array(array) for name, array in self._stations[layer].node.views().items()}
+        return {name: np.array(array) for name, array in self._stations[layer].node.views(sample).items()}
 
     def steps_read(self, layer: int) -> npt.NDArray[np.int64] | None:
         return self._ends[layer].read if self._ends else None

@@ -15,7 +15,7 @@ from bptui.engine.numpy.nodes.base import Context, Node
 from bptui.engine.torch.layers import LayerRun
 
 
-def views(run: LayerRun, lengths: Tensor | None) -> dict[str, Array]:
+def views(run: LayerRun, lengths: Tensor | None, sample: int) -> dict[str, Array]:
     """By name; empty where the kind has none, or before its forward."""
     kind = NODES.get(run.place.kind)
     if kind is None or kind.views is Node.views or run.z is None:
@@ -27,7 +27,7 @@ def views(run: LayerRun, lengths: Tensor | None) -> dict[str, Array]:
     node.forward(tuple(map(_home, run.sources)), context)
     if run.delta is not None:
         node.backward(_home(run.delta), False)
-    return {name: np.array(array) for name, array in node.views().items()}
+    return {name: np.array(array) for name, array in node.views(sample).items()}
 
 
 def _home(tensor: Tensor) -> Array:

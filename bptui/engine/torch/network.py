@@ -286,9 +286,9 @@ class TorchEngine(Engine):
             return None if self._applied is None else _home(self._views(self._applied)[layer][name])
         return None if run.gradients is None else _home(run.gradients[name])
 
-    def views(self, layer: int) -> dict[str, Array]:
+    def views(self, layer: int, sample: int = 0) -> dict[str, Array]:
         run, own = self._runs[layer], self._ends[layer].read if self._ends else None
-        return {**{name: _home(view) for name, view in run.views.items()}, **insides.views(run, own)}
+        return {**{name: _home(view) for name, view in run.views.items()}, **insides.views(run, own, sample)}
 
     def steps_read(self, layer: int) -> npt.NDArray[np.int64] | None:
         read = self._ends[layer].read if self._ends else None

@@ -20,8 +20,6 @@ from bptui.spec.shapes import Placed
 
 #: Bytes of scores in a block.
 BLOCK = 1 << 18
-#: Samples whose maps are shown.
-SHOWN = 8
 
 
 class Block(NamedTuple):
@@ -109,17 +107,16 @@ class Heads:
         np.sum(flat, axis=0, out=d_qkv_bias)
         return np.dot(flat, self._qkv.T).reshape(x.shape) if wanted else None
 
-    def maps(self) -> Array | None:
-        """P of the first samples: (≤ SHOWN, heads, T, T), 0 where a step may not look."""
+    def map(self, sample: int) -> Array | None:
+        """P of one sample: (1, heads, T, T), 0 where a step may not look."""
         if self._x is None:
             return None
-        n, steps, _ = self._x.shape
-        shown = np.zeros((min(n, SHOWN), self._heads, steps, steps), self._x.dtype)
+        steps = self._x.shape[1]
+        shown = np.zeros((1, self._heads, steps, steps), self._x.dtype)
         for block in self._blocks():
-            if block.samples.start < len(shown):
-                count = min(block.samples.stop, len(shown)) - block.samples.start
-                place = slice(block.samples.start, block.samples.start + count)
-                shown[place, block.heads, block.rows, block.keys] = self._chances(block)[:count]
+            if block.samples.start <= sample < block.samples.stop:
+                alone = block._replace(samples=slice(sample, sample + 1))
+                shown[:, block.heads, block.rows, block.keys] = self._chances(alone)
         return shown
 
     def _blocks(self) -> Iterator[Block]:
@@ -181,7 +178,7 @@ class Attention(Node):
     def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
         return (self._attention.backward(delta, wanted),)
 
-    def views(self) -> dict[str, Array]:
-        """``attention`` (≤ 8, heads, T, T)."""
-        maps = self._attention.maps()
-        return {} if maps is None else {"attention": maps}
+    def views(self, sample: int = 0) -> dict[str, Array]:
+        """``attention`` (1, heads, T, T)."""
+        shown = self._attention.map(sample)
+        return {} if shown is None else {"attention": shown}

@@ -75,7 +75,7 @@ class Node(ABC):
         """A buffer as the batches of this update that came before have left it."""
         return self.pending.get(name, self.buffers[name])
 
-    def views(self) -> dict[str, Array]:
-        """What this kind shows beyond a, z and δ, of the last step: ``gate.forget`` (N, T, H), ``attention``
-        (N, heads, T, T), ``delta.time`` (N, T) … Empty for most."""
+    def views(self, sample: int = 0) -> dict[str, Array]:
+        """What this kind shows beyond a, z and δ, of the last step: ``gate.forget`` (N, T, H), ``delta.time`` (N, T),
+        ``attention`` of ``sample`` alone, which would be large of all: (1, heads, T, T) … Empty for most."""
         return {}

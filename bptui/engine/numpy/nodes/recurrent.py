@@ -208,7 +208,7 @@ class Recurrent(Node):
         self._returned = True
         return (None if not wanted or inside is None else order.leave(inside),)
 
-    def views(self) -> dict[str, Array]:
+    def views(self, sample: int = 0) -> dict[str, Array]:
         """Gates, cell and state (N, T, H), and ``delta.time`` (N, T): ‖∂L/∂h_t‖ of each sample, in the sequence's time.
 
         The top level has the plain names; of a lower one they begin with ``l0.``, of the other direction with

@@ -120,13 +120,13 @@ class TransformerBlock(Node):
         inner = self._attention.backward(stream, wanted)
         return (None if inner is None else stream + inner,)
 
-    def views(self) -> dict[str, Array]:
-        """``attention`` (≤ 8, heads, T, T); ``share.attention`` and ``share.feed`` (N, T): what part of the sum's
+    def views(self, sample: int = 0) -> dict[str, Array]:
+        """``attention`` (1, heads, T, T); ``share.attention`` and ``share.feed`` (N, T): what part of the sum's
         two lengths, ‖stream‖ + ‖branch‖, is the branch's."""
-        maps = self._attention.maps()
-        if maps is None:
+        chances = self._attention.map(sample)
+        if chances is None:
             return {}
-        shown = {"attention": maps}
+        shown = {"attention": chances}
         for name, stream, branch in zip(("attention", "feed"), self._streams, self._branches, strict=True):
             lengths = np.linalg.norm(stream, axis=-1), np.linalg.norm(branch, axis=-1)
             shown[f"share.{name}"] = lengths[1] / np.maximum(lengths[0] + lengths[1], np.finfo(stream.dtype).tiny)

@@ -11,7 +11,7 @@ from bptui.protocol.framing import Frame
 from bptui.protocol.messages import Ledger, Order, Ranked, Request, Sheet, Stages
 from bptui.tui.ports import ConnectionLost, RequestRefused
 from bptui.tui.screens.inspector import formula
-from bptui.tui.screens.inspector.inside import inside_view
+from bptui.tui.screens.inspector.inside_view import inside_view
 from bptui.tui.screens.inspector.ledger import FACTORS
 from bptui.tui.screens.inspector.views import (
     LedgerView,
@@ -193,4 +193,6 @@ class Asking:
         frame = await self.fetch(inner.request(self._screen.index))
         inner.put(Nothing(note=self.note) if frame is None else inside_view(frame))
         self.note = self.note or getattr(inner.view, "note", "")
+        if wrong := inner.arrive():
+            self._screen.notice(wrong, "warn")
         self._screen.lines()

@@ -8,104 +8,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import msgspec
 from textual import events
 
-from bptui.protocol.framing import Frame
-from bptui.protocol.messages import Inside, Insides
+from bptui.protocol.messages import Inside
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.ramps import LEVELS, amount
+from bptui.tui.screens.inspector.fading import fading
 from bptui.tui.screens.inspector.formula import pending
+from bptui.tui.screens.inspector.inside_view import MEANINGS, InsideView
 from bptui.tui.screens.inspector.sheet import Layout, described, layout, sheet
 from bptui.tui.screens.inspector.views import Nothing
 from bptui.tui.store import Snapshot
-from bptui.tui.text import clean, fit, small
+from bptui.tui.text import fit, small
 from bptui.tui.widgets.chart import ChartPane
 from bptui.tui.widgets.pane import Line
 from bptui.tui.widgets.raster import joined
 
 LABEL = 10
 """Cells of a row's label."""
-DIES = 0.01
-"""A step whose ‖δ‖ is less than this share of the largest teaches next to nothing."""
-#: What arrays whose names end so are: a formula, and words.
-MEANINGS: dict[str, tuple[str, str]] = {
-    "gate.input": ("i = σ(x·W + h₋·U + b)", "how much of the candidate is taken into the cell"),
-    "gate.forget": ("f = σ(x·W + h₋·U + b)", "how much of the cell is kept from the step before: 1 keeps all"),
-    "gate.candidate": ("tanh(x·W + …)", "what is offered to the state"),
-    "gate.output": ("o = σ(x·W + h₋·U + b)", "how much of the cell is shown"),
-    "gate.reset": ("r = σ(x·W + h₋·U + b)", "how much of the state before goes into the candidate"),
-    "gate.update": ("z = σ(x·W + h₋·U + b)", "how much of the state is kept from the step before: 1 keeps all"),
-    "cell": ("c = f⊙c₋ + i⊙g", "the memory of each unit"),
-    "state": ("h", "what each unit gives on at each step"),
-    "delta.time": ("‖δ_t‖ = ‖∂L/∂h_t‖", "how much the loss still depends on the state at each step"),
-    "attention": ("P = softmax(QKᵀ/√d)", "where each step (rows) looks (columns); a row adds up to 1"),
-    "share.attention": ("‖branch‖ / (‖stream‖ + ‖branch‖)", "what the attention adds to the stream at each step"),
-    "share.branch": ("‖branch‖ / (‖stream‖ + ‖branch‖)", "what the branch adds to what passes by it, a unit"),
-    "maps.delta": ("δ", "how much the loss depends on each place of each channel"),
-    "maps": ("a", "what each channel has found, place by place"),
-    "kernels.gradient": ("∂L/∂W", "where the next update takes each kernel, against its sign"),
-    "kernels": ("W", "what each unit looks for in one channel of its input"),
-    "share.feed": ("‖branch‖ / (‖stream‖ + ‖branch‖)", "what the dense layers add to the stream at each step"),
-}
-
-
-class InsideView(msgspec.Struct, frozen=True):
-    """One plane, or one line (``mean`` is then there)."""
-
-    name: str
-    names: tuple[str, ...]
-    axes: tuple[str, str]
-    values: Sequence[Sequence[float]]
-    mean: Sequence[float]
-    row_names: tuple[str, ...]
-    column_names: tuple[str, ...]
-    zoom: int
-    sample: int
-    samples: int
-    page: int
-    pages: int
-    page_name: str
-    note: str
-    tile: int = 0
-    """Above 0: the values are small pictures of so many rows, one below the other."""
-
-    @property
-    def most(self) -> float:
-        """The largest finite magnitude; of shares, which lie in [0, 1], 1."""
-        if self.name.split(".")[-2:-1] == ["gate"] and not self.name.endswith("candidate"):
-            return 1.0
-        return max((abs(v) for row in self.values for v in row if math.isfinite(v)), default=0.0) or 1.0
-
-
-def inside_view(frame: Frame) -> InsideView | Nothing:
-    """``Nothing`` also for an answer that is none."""
-    message = frame.message
-    if not isinstance(message, Insides):
-        return Nothing(note="no answer")
-    if "values" not in message.arrays:
-        return Nothing(message.missing, clean(message.note, 200))
-    arrays = {name: frame.array(ref) for name, ref in message.arrays.items()}
-    if arrays["values"].ndim != 2:
-        return Nothing(note="no answer that can be shown")
-    return InsideView(
-        name=clean(message.name, 40), names=tuple(clean(name, 40) for name in message.names), axes=message.axes,
-        values=arrays["values"].tolist(), mean=arrays["mean"].reshape(-1).tolist() if "mean" in arrays else (),
-        row_names=tuple(_token(name) for name in message.row_names),
-        column_names=tuple(_token(name) for name in message.column_names), zoom=message.zoom, sample=message.sample,
-        samples=message.samples, page=message.page, pages=message.pages, page_name=clean(message.page_name, 20),
-        tile=_tile(message.tile, len(arrays["values"])), note=clean(message.note, 200),
-    )  # fmt: skip
-
-
-def _tile(rows: int, of: int) -> int:
-    """Rows of a small picture; 0 where they do not come out even."""
-    return rows if rows > 0 and of % rows == 0 else 0
-
-
-def _token(text: str) -> str:
-    """A token as it can stand in a line: white space is seen."""
-    return clean(text.replace("\n", "↵").replace(" ", "␣"), 24)
 
 
 class InsidePane(ChartPane):
@@ -120,6 +40,32 @@ class InsidePane(ChartPane):
         self.row = self.column = self._top = self._left = 0
         self.stale = False
         self._layout = Layout(1, 1, 1, 1, 1)
+        self._aim: tuple[str, tuple[int, ...]] | None = None
+        """The array and the place in it to begin at, until it has come."""
+
+    def aim(self, name: str, place: tuple[int, ...]) -> None:
+        """Ask for the sample, and the page, that a place names, and put the cursor there."""
+        self._aim, self.array = (name, place), name
+        sampled = not name.startswith("kernels")
+        self.sample = place[0] if sampled and place else 0
+        rest = place[sampled:]
+        self.page = rest[0] if len(rest) > (1 if name.startswith(("maps", "kernels")) else 2) else 0
+
+    def arrive(self) -> str:
+        """The cursor at the place that was aimed at; why it cannot be there, where it cannot."""
+        aim, view, self._aim = self._aim, self.view, None
+        if aim is None or not isinstance(view, InsideView):
+            self._aim = aim if view is None else None
+            return ""
+        name, place = aim
+        if view.name != name:
+            return f"there is no {name} in this layer: {', '.join(view.names)}"
+        cell = view.cell(place)
+        if cell is None:
+            return f"there is no place [{', '.join(map(str, place))}] in {name} of this batch"
+        self.row, self.column = cell
+        self.show()
+        return ""
 
     def request(self, layer: int) -> Inside:
         return Inside(layer=layer, name=self.array, sample=self.sample, page=self.page)
@@ -146,7 +92,7 @@ class InsidePane(ChartPane):
         """Formula and meaning of what is shown."""
         if not isinstance(self.view, InsideView):
             return "", "what this kind of layer has inside beyond z and a"
-        ends = [key for key in MEANINGS if self.view.name.endswith(key)]
+        ends = sorted((key for key in MEANINGS if self.view.name.endswith(key)), key=len, reverse=True)
         text, meaning = MEANINGS[ends[0]] if ends else (self.view.name, "")
         lead = self.view.name.removesuffix(ends[0]) if ends else ""
         where = {"": "", "reverse.": ", of the direction that reads backwards"}.get(lead, f", of {lead.rstrip('.')}")
@@ -163,18 +109,19 @@ class InsidePane(ChartPane):
             return []
         at = view.names.index(view.name) + 1 if view.name in view.names else 1
         texts = [(5 + len(view.name), f" {at} of {len(view.names)} (tab) ", "dim")]
-        where = f"sample {view.sample + 1} of {view.samples}"
+        where = [f"sample {view.sample + 1} of {view.samples}"] if view.of_samples else []
         if view.pages > 1:
-            where += f", {view.page_name} {view.page + 1} of {view.pages}"
-        return [*texts, (-1, f" {where} ", "strong")]
+            where.append(f"{view.page_name} {view.page + 1} of {view.pages}")
+        return [*texts, *([(-1, f" {', '.join(where)} ", "strong")] if where else [])]
 
     def bottom(self, width: int) -> list[tuple[int, str, str]]:
         view = self.view
         if not isinstance(view, InsideView):
             return []
-        keys = "pgup pgdn sample" + ("  ctrl+← → " + view.page_name if view.pages > 1 else "")
-        keys = keys.replace("← →", "left/right") if self.glyphs.name == "ascii" else keys
-        texts = [(2, f" {keys} ", "dim")]
+        keys = ["pgup pgdn sample"] if view.of_samples else []
+        if view.pages > 1:
+            keys.append(f"ctrl+{'left/right' if self.glyphs.name == 'ascii' else '← →'} {view.page_name}")
+        texts = [(2, f" {'  '.join(keys)} ", "dim")] if keys else []
         if view.zoom > 1:
             texts.append((-1, f" {view.zoom}×{view.zoom} cells a shade ", "dim"))
         return texts
@@ -263,7 +210,10 @@ class InsidePane(ChartPane):
             line.append((f"{small(value):>10} ", "bad" if not math.isfinite(value) else "strong" if here else "text"))
             line += self._bar_line(length(value), length(mean), here)
             lines.append(line)
-        return [*lines, [(fit(self._sentence(view), width), "first")]]
+        told = ""
+        if view.name.endswith("delta.time"):
+            told = fading(values, backwards=view.name.startswith("reverse"), width=width)
+        return [*lines, [(fit(told, width), "first")]]
 
     @property
     def _bar(self) -> str:
@@ -275,23 +225,16 @@ class InsidePane(ChartPane):
             return [(bar, "first"), (" " * (mean - full - 1), "text"), (self.glyphs.rule, "dim")]
         return [(bar, "first+cursor" if here else "first")]
 
-    def _sentence(self, view: InsideView) -> str:
-        """Where a long memory dies."""
-        if not view.name.endswith("delta.time"):
-            return ""
-        values = [v if math.isfinite(v) else 0.0 for v in view.values[0]]
-        most = max(values, default=0.0)
-        if not most:
-            return "δ is 0 at every step: this sample teaches the layer nothing"
-        peak = values.index(most)
-        reverse = view.name.startswith("reverse")
-        order = values[peak:] if reverse else values[peak::-1]
-        if len(order) == 1:
-            return f"‖δ‖ has its peak at the {'last' if reverse else 'first'} step: no memory lies behind it"
-        gone = next((i for i, v in enumerate(order) if v < DIES * most), None)
-        if gone is None:
-            return f"‖δ‖ stays above {DIES:.0%} of its peak over all {len(order) - 1} steps back"
-        return f"{gone} steps back from its peak ‖δ‖ is below {DIES:.0%}: beyond, little is learned"
+    def here(self) -> tuple[str, tuple[int, ...], str] | None:
+        """The array, the place under the cursor in it, and what is there in words."""
+        view = self.view
+        if not isinstance(view, InsideView) or not view.values:
+            return None
+        if view.tile:
+            told = described(view.values, view.tile, self.row // view.tile)
+        else:
+            told = repr(view.values[0 if view.mean else self.row][self.column])
+        return view.name, view.place(self.row, self.column), told
 
     def readout(self) -> Line:
         """The value under the cursor with all its digits, and what its row and column are."""

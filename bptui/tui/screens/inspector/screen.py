@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.css.query import NoMatches
 
 from bptui.client.reference import QUANTITIES as REFERABLE
-from bptui.client.reference import Reference
+from bptui.client.reference import Reference, is_view
 from bptui.protocol.messages import Ledger, Pause
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.keys import Place
@@ -58,7 +58,7 @@ class Inspector(TransportScreen):
         self.asking = Asking(self)
         self._wanted: tuple[int, ...] = ()
         """The cell to begin at, until its matrix is there."""
-        if at is not None and at.cell:
+        if at is not None and at.cell and not is_view(at.quantity):
             self.view, self.quantity, self._wanted = "matrix", at.quantity, at.cell
         self.header = HeaderLine(snapshot, glyphs=glyphs, id="header")
         self.tabs = TextLine(snapshot, glyphs=glyphs, id="tabs")
@@ -68,6 +68,9 @@ class Inspector(TransportScreen):
         self.ranked = RankedPane(snapshot, glyphs=glyphs, id="ranked")
         self.stages = StagesPane(snapshot, glyphs=glyphs, id="stages")
         self.inner = InsidePane(snapshot, glyphs=glyphs, id="inner")
+        if at is not None and is_view(at.quantity):
+            self.view = "inside"
+            self.inner.aim(at.quantity, at.cell)
         self.strip = StripPane(snapshot, glyphs=glyphs, id="strip")
         self.info = InfoPane(snapshot, glyphs=glyphs, id="info")
         self.panes: dict[str, ChartPane] = {
@@ -400,13 +403,16 @@ class Inspector(TransportScreen):
             self.dismiss()
 
     def place(self) -> tuple[Reference, str] | None:
+        layer = self.snapshot.model.layers[self.index].name
+        if self.view == "inside":
+            here = self.inner.here()
+            return None if here is None else (self.reference(self.snapshot.step, layer, *here[:2]), here[2])
         value, cell, view = self._value(), self._cell(), self._sheet()
         if value is None or cell is None or self.view not in ("ledger", "matrix") or self._shown not in REFERABLE:
             return None
         at: tuple[int, ...] = cell
         if isinstance(view, SheetView):
             at = cell[1:] if view.vector else axes.unfolded(view.whole, cell)
-        layer = self.snapshot.model.layers[self.index].name
         return self.reference(self.snapshot.step, layer, self._shown, at), repr(value)
 
     def explanation(self) -> tuple[str, str, Place]:
