@@ -213,9 +213,9 @@ class Adversarial(Engine):
             raise KeyError(name)
         return place[0].tensor_of(name, place[1], what)
 
-    def views(self, layer: int) -> dict[str, Array]:
+    def views(self, layer: int, sample: int = 0) -> dict[str, Array]:
         place = self._of(layer)
-        return {} if place is None else place[0].views(place[1])
+        return {} if place is None else place[0].views(place[1], sample)
 
     def watch(self, on: bool) -> None:
         for network in self._networks:
