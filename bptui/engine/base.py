@@ -21,7 +21,7 @@ from bptui.engine.dropout import Dropout, checked_rate, dropout_layers
 from bptui.engine.errors import EngineError
 from bptui.engine.settings import Settings
 from bptui.spec.experiment import Experiment
-from bptui.spec.layers.base import Parameter, Shape, dropout_of, has_activation, size
+from bptui.spec.layers.base import Parameter, Shape, branches_of, dropout_of, has_activation, size
 from bptui.spec.shapes import Placed
 
 Array = npt.NDArray[np.floating]
@@ -130,7 +130,13 @@ class Engine(ABC):
 
     @abstractmethod
     def __init__(
-        self, experiment: Experiment, layers: Sequence[Placed], *, dtype: str, seed: int, device: str = "cpu",
+        self,
+        experiment: Experiment,
+        layers: Sequence[Placed],
+        *,
+        dtype: str,
+        seed: int,
+        device: str = "cpu",
         returning: bool = False,
     ) -> None:
         """``returning``: δ goes through every layer down to the batch, also where nothing learns: ``returned``."""
@@ -277,10 +283,18 @@ class Engine(ABC):
         """Take what may change while training runs, after ``layers``; before anything that reads it."""
         self._seed, self._model, self._loss = seed, experiment.model, experiment.loss
         self._settings = Settings(experiment.optimizer)
-        self._dropouts = [
-            Dropout(seed, info.name, size(info.shape), rate) if (rate := dropout_of(layer)) else None
-            for info, layer in zip(self.layers, experiment.model, strict=True)
-        ]
+        self._dropouts: list[Dropout | None] = [None] * len(self.layers)
+        self._inside: list[dict[str, Dropout]] = [{} for _ in self.layers]
+        """Of a layer's branches, where dropout acts on them."""
+        for index, layer in enumerate(experiment.model):
+            self._drop(index, dropout_of(layer))
+
+    def _drop(self, index: int, rate: float) -> None:
+        """Dropout of one layer, or of each of its branches."""
+        info, branches = self.layers[index], branches_of(self._model[index]) if rate else ()
+        seed, units = self._seed, size(info.shape)
+        self._inside[index] = {each: Dropout(seed, f"{info.name}.{each}", units, rate) for each in branches}
+        self._dropouts[index] = Dropout(seed, info.name, units, rate) if rate and not branches else None
 
     def set(self, key: str, value: float) -> float:
         """Change a setting live; returns the old value. ValueError: unknown or impossible.
@@ -310,8 +324,7 @@ class Engine(ABC):
         old = dropout_of(model[layers[0]])
         for index in layers:
             model[index] = replace(model[index], dropout=rate)
-            info = self.layers[index]
-            self._dropouts[index] = Dropout(self._seed, info.name, size(info.shape), rate) if rate else None
+            self._drop(index, rate)
         self._model = tuple(model)
         self._dropout_changed()
         return old
@@ -340,7 +353,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _dropout_changed(self) -> None:
-        """``_model`` and ``_dropouts`` are others from the next batch on."""
+        """``_model``, ``_dropouts`` and ``_inside`` are others from the next batch on."""
 
 
 def micro_steps(engine: Engine, batches: Batch | Sequence[Batch], step: int, lr: float) -> Iterator[Micro]:

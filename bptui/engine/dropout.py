@@ -1,4 +1,4 @@
-"""Dropout masks, drawn by (seed, layer, step): both engines, and every replay of a step, get the same one."""
+"""Dropout masks, drawn by (seed, layer or branch, step): both engines, and every replay of a step, get the same."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def checked_rate(key: str, rate: float) -> float:
 
 
 class Dropout:
-    """Inverted dropout of one layer: an element is 0 with probability ``rate``, else 1 / (1 − rate)."""
+    """Inverted dropout of a layer, or of a branch inside one: an element is 0 with probability ``rate``, else
+    1 / (1 − rate)."""
 
     def __init__(self, seed: int, name: str, units: int, rate: float) -> None:
         self._stream = Stream(seed, f"dropout.{name}")

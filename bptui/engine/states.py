@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from bptui.engine.base import LayerInfo
 from bptui.spec.layers import Layer
-from bptui.spec.layers.base import Shape, activation_of, dropout_of
+from bptui.spec.layers.base import Shape, activation_of, branches_of, dropout_of
 from bptui.spec.shapes import Placed
 
 OPTIMISER_STEP = "optimizer.step"
@@ -47,9 +47,9 @@ def described(placed: Sequence[Placed]) -> tuple[LayerInfo, ...]:
 
 
 def plain_output(model: Sequence[Layer]) -> bool:
-    """Whether the outputs are the z of the last layer: no activation, no dropout."""
+    """Whether the outputs are the z of the last layer: no activation, no dropout of its own."""
     last = model[-1]
-    return activation_of(last) == "identity" and not dropout_of(last)
+    return activation_of(last) == "identity" and (not dropout_of(last) or bool(branches_of(last)))
 
 
 def parse_state(

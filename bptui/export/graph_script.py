@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bptui.export.errors import ExportError
 from bptui.export.script_pieces import PIECES
 from bptui.export.torch_kinds import ACTIVATIONS, KINDS
-from bptui.spec.layers.base import Parameter, Shape, Steps, activation_of, dropout_of, size
+from bptui.spec.layers.base import Parameter, Shape, Steps, activation_of, branches_of, dropout_of, size
 from bptui.spec.shapes import BATCH, Placed, ends_of
 
 STATE = '''
@@ -79,7 +79,7 @@ def network(placed: Sequence[Placed], classes: bool, padded: bool) -> str:
             value = f"{ACTIVATIONS[activation]}({value})"
         if ends.given:
             value = f"ended({value}, {ends.given})"
-        if rate := dropout_of(place.layer):
+        if (rate := dropout_of(place.layer)) and not branches_of(place.layer):
             modules.append(f'self.{name}_dropout = Dropout("{place.name}", {size(place.geometry.output)}, {rate!r})')
             value = f"self.{name}_dropout({value})"
         lines.append(f"{name} = {value}")

@@ -109,21 +109,21 @@ BLOCK = '''
 class TransformerBlock(nn.Module):
     """Attention and two dense layers, both with a norm and a residual connection: x + f(norm(x)), or norm(x + f(x))."""
 
-    def __init__(self, features, hidden, activation, attention, norms, pre):
+    def __init__(self, features, hidden, activation, attention, norms, pre, drops=(nn.Identity(), nn.Identity())):
         super().__init__()
         self.attention, (self.norm1, self.norm2) = attention, norms
         self.up, self.down = nn.Linear(features, hidden), nn.Linear(hidden, features)
-        self.activation, self.pre = activation, pre
+        self.activation, self.pre, (self.drop1, self.drop2) = activation, pre, drops
 
     def feed(self, x):
         return self.down(self.activation(self.up(x)))
 
     def forward(self, x, lengths=None):
         if self.pre:
-            x = x + self.attention(self.norm1(x), lengths)
-            return x + self.feed(self.norm2(x))
-        x = self.norm1(x + self.attention(x, lengths))
-        return self.norm2(x + self.feed(x))
+            x = x + self.drop1(self.attention(self.norm1(x), lengths))
+            return x + self.drop2(self.feed(self.norm2(x)))
+        x = self.norm1(x + self.drop1(self.attention(x, lengths)))
+        return self.norm2(x + self.drop2(self.feed(x)))
 '''
 
 THERE = '''

@@ -5,6 +5,7 @@ A new kind is one row of ``KINDS``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -174,9 +175,11 @@ def _block(place: Placed, ends: str) -> str:
     activation = ACTIVATIONS.get(layer.feed_activation, "nn.Identity()")
     name, features = "LayerNorm" if layer.norm == "layer" else "RMSNorm", place.units
     norm = f"nn.{name}({features}, {NORM_EPS[layer.norm]!r})"
+    elements, branches = math.prod(place.geometry.output), layer.branches if layer.dropout else ()
+    drops = [f'Dropout("{place.name}.{branch}", {elements}, {layer.dropout!r})' for branch in branches]
     return (
         f"TransformerBlock({features}, {hidden}, {activation}, {_attention(place, ends)}, ({norm}, {norm}), "
-        f"pre={layer.order == 'pre'})"
+        f"pre={layer.order == 'pre'}" + f", drops=({', '.join(drops)})" * bool(drops) + ")"
     )
 
 

@@ -331,6 +331,38 @@ def test_predicting_leaves_the_step_as_it_is() -> None:
     np.testing.assert_allclose(views["gate.output"] * np.tanh(views["cell"]), state, rtol=1e-5)
 
 
+@pytest.mark.parametrize("order", ["pre", "post"])
+def test_dropout_of_a_block_acts_on_its_branches_and_leaves_the_stream(order: Any) -> None:
+    """With all but everything dropped a block gives its input (normalised, where its norms come last)."""
+    block = TransformerBlock(heads=2, feed=5, order=order, dropout=0.9)
+    experiment = Experiment(data=Data(source="made"), model=(Dense(units=4), block), loss=CrossEntropy())
+    draw = np.random.default_rng(1)
+    batch = Batch(draw.normal(size=(N, T * 4)), draw.integers(0, 4, (N, T)))
+    outputs, kept = [], None
+    for name in ("numpy", "torch"):
+        engine = create(experiment, T * 4, 4, engine=name, dtype="f64", shape=(T, 4))  # type: ignore[arg-type]
+        for step in (3, 4, 3):
+            engine.train_step(batch, step, 0.0)
+            outputs.append(engine.tensor("a", 1))
+        stream = engine.tensor("a", 0)
+        assert stream is not None and outputs[-1] is not None
+        if order == "post":
+            for _ in range(2):
+                stream = stream - stream.mean(axis=-1, keepdims=True)
+                stream = stream / np.sqrt((stream**2).mean(axis=-1, keepdims=True) + 1e-5)
+        kept = np.isclose(outputs[-1], stream, atol=1e-12)
+        whole = kept if order == "pre" else kept.all(axis=-1)
+        assert (0.65 if order == "pre" else 0.25) < whole.mean() < 0.95
+        assert engine.settings()["dropout.transformer_block1"] == 0.9
+        engine.set("dropout.transformer_block1", 0.0)
+        engine.train_step(batch, 3, 0.0)
+        assert not np.isclose(engine.tensor("a", 1), outputs[-1]).all()
+    np.testing.assert_array_equal(outputs[0], outputs[2])  # the same step again
+    assert not np.isclose(outputs[0], outputs[1]).all()
+    for ours, torchs in zip(outputs[:3], outputs[3:], strict=True):
+        np.testing.assert_allclose(ours, torchs, atol=1e-12)
+
+
 def test_a_padding_token_stays_zero() -> None:
     model = (Embedding(units=4, vocabulary=5, padding=0), TimePool(), Dense(units=2))
     experiment = Experiment(data=Data(source="made"), model=model, loss=CrossEntropy())

@@ -43,7 +43,7 @@ MODELS = {
         embedding units=8 vocabulary=9 padding=0 dropout=0.1
         positional_embedding
         transformer_block heads=2 feed=12
-        transformer_block heads=4 order="post" norm="rms" causal=true feed_activation="relu"
+        transformer_block heads=4 order="post" norm="rms" causal=true feed_activation="relu" dropout=0.2
         add of=["embedding1"]
         time_pool how="max" name="largest"
         time_pool how="mean" input="add1"

@@ -134,13 +134,13 @@ class GraphEngine(Engine):
         if self._batch is None:
             raise RuntimeError("begin() comes first")
         sources = self._sources(self._stations, self._x, layer)
-        context, ends = Context(self._learning[layer], self._ends[layer].read), self._ends[layer].given
-        self._stations[layer].forward(sources, context, self._mask(self._dropouts[layer], layer), ends)
+        masks = {name: self._mask(dropout, layer) for name, dropout in self._inside[layer].items()}
+        context, ends = Context(self._learning[layer], self._ends[layer].read, masks), self._ends[layer].given
+        dropout = self._dropouts[layer]
+        self._stations[layer].forward(sources, context, None if dropout is None else self._mask(dropout, layer), ends)
         self._reached.forward = layer + 1
 
-    def _mask(self, dropout: Dropout | None, layer: int) -> Array | None:
-        if dropout is None:
-            return None
+    def _mask(self, dropout: Dropout, layer: int) -> Array:
         mask = dropout.mask(self._step, len(self._x), self._first)
         return mask.astype(self._dtype).reshape(len(self._x), *self.layers[layer].shape)
 

@@ -23,7 +23,8 @@ def views(run: LayerRun, lengths: Tensor | None, sample: int) -> dict[str, Array
     values = {name: _home(value) for name, value in run.values.items()}
     gradients = {name: np.empty_like(value) for name, value in values.items()}
     node = kind(run.place, values, gradients, {name: _home(value) for name, value in run.buffers.items()})
-    context = Context(training=True, lengths=None if lengths is None else lengths.cpu().numpy().astype(np.int64))
+    counts = None if lengths is None else lengths.cpu().numpy().astype(np.int64)
+    context = Context(True, counts, {name: _home(mask) for name, mask in run.masks.items()})
     node.forward(tuple(map(_home, run.sources)), context)
     if run.delta is not None:
         node.backward(_home(run.delta), False)

@@ -6,6 +6,7 @@ Inputs and parameters are detached leaves, so a layer's graph is its own and bac
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from bptui.engine.torch.kinds import BACKWARD, FORWARD
 from bptui.engine.torch.kinds.base import Context, beyond_of, ended
 from bptui.spec.layers.base import activation_of
 from bptui.spec.shapes import Ends, Placed
+
+NO_MASKS: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class LayerRun:
@@ -39,6 +42,7 @@ class LayerRun:
         self.a: Tensor | None = None
         self.gate: Tensor | None = None
         self.mask: Tensor | None = None
+        self.masks: Mapping[str, Tensor] = NO_MASKS
         self.delta: Tensor | None = None
         self.upstream: Tensor | None = None
         self.gradients: dict[str, Tensor] | None = None
@@ -48,12 +52,14 @@ class LayerRun:
         self._h_graph: tuple[Tensor, Tensor] | None = None
         self.beyond: Tensor | None = None
 
-    def forward(self, sources: tuple[Tensor, ...], mask: Tensor | None, ends: Ends, wanted: bool) -> None:
+    def forward(
+        self, sources: tuple[Tensor, ...], mask: Tensor | None, ends: Ends, wanted: bool, masks: Mapping[str, Tensor]
+    ) -> None:
         """z, and a = g(z) ⊙ mask, (N, *shape). ``wanted``: a layer below wants its part of δ.
 
         Of sequences that end, all beyond is 0: z, a and δ.
         """
-        context = Context(self.place, True, ends.read, self.pending)
+        context = Context(self.place, True, ends.read, masks, self.pending)
         buffers = {**self.buffers, **self.pending} if self.buffers else self.buffers
         if self._formula is None:
             sources = tuple(x.detach().requires_grad_(wanted and x.is_floating_point()) for x in sources)
@@ -74,20 +80,24 @@ class LayerRun:
             self._h_graph, self.h = (leaf, h), h.detach()
         if self.activation != "identity":
             self.h = ended(self.h, self.beyond)  # where g(0) is not 0
-        self.mask = mask
+        self.mask, self.masks = mask, masks
         self.a = self.h if mask is None else self.h * mask
 
-    def forward_alone(self, sources: tuple[Tensor, ...], mask: Tensor | None, ends: Ends) -> None:
+    def forward_alone(
+        self, sources: tuple[Tensor, ...], mask: Tensor | None, ends: Ends, masks: Mapping[str, Tensor]
+    ) -> None:
         """z and a of a layer through which nothing will come back."""
         self.sources = sources
         with torch.no_grad():
-            self.z, self.h = self.predict(sources, ends)
-            self.mask = mask
+            self.z, self.h = self.predict(sources, ends, masks)
+            self.mask, self.masks = mask, masks
             self.a = self.h if mask is None else self.h * mask
 
-    def predict(self, sources: tuple[Tensor, ...], ends: Ends) -> tuple[Tensor, Tensor]:
-        """z, and a without dropout; nothing of the step is touched."""
-        context = Context(self.place, False, ends.read)
+    def predict(
+        self, sources: tuple[Tensor, ...], ends: Ends, masks: Mapping[str, Tensor] = NO_MASKS
+    ) -> tuple[Tensor, Tensor]:
+        """z, and a without dropout but that of branches by ``masks``; nothing of the step is touched."""
+        context = Context(self.place, False, ends.read, masks)
         z = self._function(self.place.layer, sources, self.values, self.buffers, context)
         beyond = beyond_of(ends.given, z.shape[1])
         z = ended(z, beyond)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bptui.engine import initialise
 from bptui.engine.base import PARAMETERS, Array, Batch, Engine, Kind, LayerInfo, Quantity, What
+from bptui.engine.dropout import Dropout
 from bptui.engine.freezing import learning
 from bptui.engine.progress import Progress
 from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
@@ -122,18 +123,21 @@ class TorchEngine(Engine):
 
     def forward(self, layer: int) -> None:
         x, run = self._x, self._runs[layer]
-        dropout, mask = self._dropouts[layer], None
+        dropout = self._dropouts[layer]
         if x is None:
             raise RuntimeError("begin() comes first")
         sources = _sources(run.place, x, [each.a for each in self._runs[:layer]])
-        if dropout is not None:
-            drawn = torch.from_numpy(dropout.mask(self._step, len(x), self._first)).to(**self._kind)
-            mask = drawn.view(len(x), *run.place.geometry.output)
+        mask = None if dropout is None else self._mask(dropout, x, run)
+        masks = {name: self._mask(each, x, run) for name, each in self._inside[layer].items()}
         if self._learning[layer]:
-            run.forward(sources, mask, self._ends[layer], self._wanted(layer))
+            run.forward(sources, mask, self._ends[layer], self._wanted(layer), masks)
         else:
-            run.forward_alone(sources, mask, self._ends[layer])
+            run.forward_alone(sources, mask, self._ends[layer], masks)
         self._reached.forward = layer + 1
+
+    def _mask(self, dropout: Dropout, x: Tensor, run: LayerRun) -> Tensor:
+        drawn = torch.from_numpy(dropout.mask(self._step, len(x), self._first)).to(**self._kind)
+        return drawn.view(len(x), *run.place.geometry.output)
 
     def _wanted(self, layer: int) -> bool:
         """Whether a layer below it, or another network, waits for its ∂L/∂input."""

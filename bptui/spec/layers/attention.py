@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from bptui.spec.base import Activation, Initialiser
 from bptui.spec.layers.base import Geometry, Misfit, Parameter, Shape, Weighted
@@ -23,7 +23,10 @@ class Attention(Weighted, frozen=True, tag="attention", kw_only=True):
 
 
 class TransformerBlock(Weighted, frozen=True, tag="transformer_block", kw_only=True):
-    """Attention and a network of two dense layers for each step, both with a norm and a residual connection."""
+    """Attention and a network of two dense layers for each step, both with a norm and a residual connection.
+
+    Dropout acts on what either branch gives, before the sum (Vaswani and others 2017, section 5.4).
+    """
 
     heads: int = 4
     """Heads of the attention; the number of features must be a multiple of it."""
@@ -37,6 +40,9 @@ class TransformerBlock(Weighted, frozen=True, tag="transformer_block", kw_only=T
     """``pre``: x + f(norm(x)), which trains without warmup; ``post``: norm(x + f(x)), the first published form."""
     norm: Literal["layer", "rms"] = "layer"
     """Which norm."""
+    dropout: float = 0.0
+    """Share of what each branch gives that is zeroed in training, before it is added to the stream."""
+    branches: ClassVar[tuple[str, ...]] = ("attention", "feed")
     init: Initialiser = "glorot_uniform"
     """How the four weight matrices begin."""
 

@@ -7,7 +7,7 @@ A kind of layer is one Struct and one function that gives its ``Geometry``, both
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from bptui.spec.base import Activation, Initialiser, Spec
 
@@ -85,6 +85,8 @@ class Activated(LayerBase, frozen=True, kw_only=True):
     """g in a = g(z); the last layer has none where the loss takes logits."""
     dropout: float = 0.0
     """Share of this layer's outputs zeroed in training (inverted dropout)."""
+    branches: ClassVar[tuple[str, ...]] = ()
+    """Inside the layer, on whose outputs dropout acts in place of the layer's own."""
 
 
 class Weighted(Activated, frozen=True, kw_only=True):
@@ -125,6 +127,11 @@ def activation_of(layer: LayerBase) -> Activation:
 def dropout_of(layer: LayerBase) -> float:
     """Share of its outputs that a layer of any kind drops."""
     return layer.dropout if isinstance(layer, Activated) else 0.0
+
+
+def branches_of(layer: LayerBase) -> tuple[str, ...]:
+    """The branches inside a layer of any kind on which its dropout acts; none: it acts on the outputs."""
+    return layer.branches if isinstance(layer, Activated) else ()
 
 
 def has_activation(layer: LayerBase) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,9 @@ class Context:
     """Batch statistics are taken, and what backward needs is kept."""
     lengths: npt.NDArray[np.int64] | None = None
     """(N,): how many steps of each sequence that is read are real; None: all."""
+
+    masks: Mapping[str, Array] = field(default_factory=dict)
+    """(N, *output) of each branch on which dropout acts."""
 
     def beyond(self, steps: int) -> npt.NDArray[np.bool_] | None:
         """(N, steps): what lies beyond each sample's end; None where nothing does."""

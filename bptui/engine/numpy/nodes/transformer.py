@@ -2,6 +2,8 @@
 
     pre   u = x + attention(norm₁(x))    y = u + feed(norm₂(u))
     post  u = norm₁(x + attention(x))    y = norm₂(u + feed(u))
+
+Dropout acts on what a branch gives, before the sum (Vaswani and others 2017, section 5.4).
 """
 
 from __future__ import annotations
@@ -91,34 +93,40 @@ class TransformerBlock(Node):
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
         (x,) = sources
         first, second = self._norms
+        self._masks = context.masks
         if self.layer.order == "pre":
-            self._branches = [self._attention.forward(first.forward(x), context.lengths)]
+            self._branches = [self._dropped("attention", self._attention.forward(first.forward(x), context.lengths))]
             middle = x + self._branches[0]
-            self._branches.append(self._feed.forward(second.forward(middle)))
+            self._branches.append(self._dropped("feed", self._feed.forward(second.forward(middle))))
             self._streams = (x, middle)
             return np.asarray(middle + self._branches[1])
-        self._branches = [self._attention.forward(x, context.lengths)]
+        self._branches = [self._dropped("attention", self._attention.forward(x, context.lengths))]
         middle = first.forward(x + self._branches[0])
-        self._branches.append(self._feed.forward(middle))
+        self._branches.append(self._dropped("feed", self._feed.forward(middle)))
         self._streams = (x, middle)
         return second.forward(middle + self._branches[1])
 
     def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
         first, second = self._norms
         if self.layer.order == "pre":
-            inner = second.backward(self._feed.backward(delta), True)
+            inner = second.backward(self._feed.backward(self._dropped("feed", delta)), True)
             assert inner is not None
             middle = delta + inner
-            branch = self._attention.backward(middle, True)
+            branch = self._attention.backward(self._dropped("attention", middle), True)
             assert branch is not None
             inner = first.backward(branch, wanted)
             return (None if inner is None else middle + inner,)
         stream = second.backward(delta, True)
         assert stream is not None
-        stream = first.backward(stream + self._feed.backward(stream), True)
+        stream = first.backward(stream + self._feed.backward(self._dropped("feed", stream)), True)
         assert stream is not None
-        inner = self._attention.backward(stream, wanted)
+        inner = self._attention.backward(self._dropped("attention", stream), wanted)
         return (None if inner is None else stream + inner,)
+
+    def _dropped(self, branch: str, array: Array) -> Array:
+        """What of a branch's output, or of ∂L/∂ of it, dropout lets through."""
+        mask = self._masks.get(branch)
+        return array if mask is None else array * mask
 
     def views(self, sample: int = 0) -> dict[str, Array]:
         """``attention`` (1, heads, T, T); ``share.attention`` and ``share.feed`` (N, T): what part of the sum's

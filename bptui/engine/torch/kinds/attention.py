@@ -35,11 +35,23 @@ def transformer_block(
     """(N, T, D) → (N, T, D)."""
     (x,) = sources
     eps = NORM_EPS[layer.norm]
+
+    def heard(x: Tensor) -> Tensor:
+        return _dropped("attention", _attention(x, layer, values, context, "attention."), context)
+
+    def fed(x: Tensor) -> Tensor:
+        return _dropped("feed", _feed(x, layer, values), context)
+
     if layer.order == "pre":
-        x = x + _attention(normalised(x, eps, values, "norm1."), layer, values, context, "attention.")
-        return x + _feed(normalised(x, eps, values, "norm2."), layer, values)
-    x = normalised(x + _attention(x, layer, values, context, "attention."), eps, values, "norm1.")
-    return normalised(x + _feed(x, layer, values), eps, values, "norm2.")
+        x = x + heard(normalised(x, eps, values, "norm1."))
+        return x + fed(normalised(x, eps, values, "norm2."))
+    x = normalised(x + heard(x), eps, values, "norm1.")
+    return normalised(x + fed(x), eps, values, "norm2.")
+
+
+def _dropped(branch: str, x: Tensor, context: Context) -> Tensor:
+    mask = context.masks.get(branch)
+    return x if mask is None else x * mask
 
 
 def _attention(x: Tensor, layer: Any, values: Mapping[str, Tensor], context: Context, prefix: str) -> Tensor:

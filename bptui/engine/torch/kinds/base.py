@@ -24,6 +24,8 @@ class Context:
     """Batch statistics are taken."""
     lengths: Tensor | None = None
     """(N,) int64: how many steps of each sequence that is read are real; None: all."""
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
+    """(N, *output) of each branch on which dropout acts."""
     pending: dict[str, Tensor] = field(default_factory=dict)
     """What the buffers will be after the update (a function must not change those it gets)."""
     views: dict[str, Tensor] = field(default_factory=dict)
