@@ -3,16 +3,18 @@
     python benchmarks/attach.py [--quick | --full] [--only CASE] [--threads N]
     python benchmarks/attach.py --table RESULT…      a table of docs/attach.md, from what was printed before
 
-The same plain loop (``_loop.py``) runs in a process for each contestant, and they train in turn, half a second at a
-time; whoever is not at it waits, and waiting is no part of a slice:
+The same plain loop (``_loop.py``) runs in a process for each contestant, and they train in turn, a tenth of a second
+at a time, whoever was second going first then; whoever is not at it waits, and waiting is no part of a slice:
 
 - *bare*: the loop by itself;
 - *bptui*: the same file under ``bptui run --headless``, with a screen attached through a pseudo-terminal;
 - *tensorboard*: histograms of all weights and gradients each step, and every 50 steps;
 - *wandb*: ``watch(log_freq=1 | 10 | 100)``, offline, the loss logged each step.
 
-A figure is the median over the rounds of (seconds a step of the contestant) / (seconds a step of the bare loop next
-to it in that round), with the interval that holds the true median in 95 of 100 such measurements. The *probe share*
+A round is a second of each, so that it holds some of the rarest samples. A figure is the median over the rounds of
+(seconds a step of the contestant) / (seconds a step of the bare loop in that round), with the interval that holds the
+true median in 95 of 100 such measurements. Two processes of the same loop may differ by some percent for as long as
+they live, by where their tensors happen to lie: so rounds are those of several launches. The *probe share*
 of the same steps by bptui's own governor is held against the share measured from outside, 1 − bare / bptui; memory is
 that of the script's process over the bare one's. TensorBoard and wandb take part where they are installed (the extra
 ``bench``). No GPU, mixed precision or compiled model is measured here.
@@ -47,7 +49,7 @@ LOOP = Path(__file__).resolve().with_name("_loop.py")
 CASES = {"20-10-10-2": 1.05, "784-256-128-10": 1.03, "transformer": 1.03}
 """Each network, and the most that bptui may cost: seconds a step over bare."""
 OTHERS = ("tensorboard-1", "tensorboard-50", "wandb-1", "wandb-10", "wandb-100")
-SLICE_SECONDS = 0.5
+ROUND_SECONDS, TURNS = 1.0, 10
 SHARE_POINTS, MEMORY_RATIO, MEMORY_BYTES = 1.0, 1.02, 64 << 20
 START_SECONDS = 120.0
 
@@ -64,15 +66,15 @@ class Contestant:
     def __post_init__(self) -> None:
         self._replies = self.connection.makefile("r")
 
-    def train(self, seconds: float) -> float:
-        """Seconds a step over a slice of at least ``seconds``."""
+    def train(self, seconds: float) -> tuple[float, int]:
+        """Train for a slice of at least ``seconds``: how many it took, and the steps."""
         self.connection.sendall(f"{seconds}\n".encode())
         line = self._replies.readline()
         if not line:
             raise SystemExit(f"the loop ended early: {self.process.args!r}")
         reply = json.loads(line)
         self.resident = reply["resident"]
-        return float(reply["seconds"] / reply["steps"])
+        return reply["seconds"], reply["steps"]
 
     def end(self) -> None:
         self._replies.close()
@@ -82,6 +84,20 @@ class Contestant:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def a_round(bare: Contestant, other: Contestant) -> float:
+    """Seconds a step of the other over those of the bare loop, of which they train ``ROUND_SECONDS`` each in turns."""
+    spent, steps = [0.0, 0.0], [0, 0]
+    for turn in range(TURNS):
+        # Whoever goes second may find a warmer processor: each does so every other time.
+        for which in (0, 1) if turn % 2 else (1, 0):
+            seconds, done = (bare, other)[which].train(ROUND_SECONDS / TURNS)
+            spent[which] += seconds
+            steps[which] += done
+    for which, one in enumerate((bare, other)):
+        one.pace.append(spent[which] / steps[which])
+    return other.pace[-1] / bare.pace[-1]
 
 
 def main() -> None:
@@ -95,15 +111,15 @@ def main() -> None:
     if arguments.table:
         print(table([json.loads(path.read_text()) for path in arguments.table]))
         return
-    pairs, rounds = (16, 0) if arguments.quick else (100, 21) if arguments.full else (40, 9)
+    launches, rounds = (2, 8) if arguments.quick else (5, 20) if arguments.full else (3, 12)
     absent = [name for name in ("tensorboard", "wandb") if find_spec(name) is None]
     for name in absent:
         print(f"{name} is not installed: left out (pip install 'bptui[bench]')", file=sys.stderr)
-    others = [way for way in OTHERS if way.partition("-")[0] not in absent] if rounds else []
+    others = [way for way in OTHERS if way.partition("-")[0] not in absent and not arguments.quick]
     cases = {}
     for case in [arguments.only] if arguments.only else CASES:
         print(f"  {case} …", file=sys.stderr, flush=True)
-        cases[case] = measure(case, others, pairs, rounds, arguments.threads)
+        cases[case] = measure(case, others, launches, rounds, arguments.threads)
     result = {
         "threads": arguments.threads, "absent": absent, "unproved": ["cuda", "mixed precision", "torch.compile"],
         "cases": cases, "budgets": [row for case in cases for row in budgets(case, cases[case])],
@@ -111,30 +127,11 @@ def main() -> None:
     print(json.dumps(result, indent=1))
 
 
-def measure(case: str, others: list[str], pairs: int, rounds: int, threads: int) -> dict[str, Any]:
-    """One network: bare against bptui in pairs, then bare against the others in rounds."""
-    ratios: dict[str, list[float]] = {way: [] for way in ("bptui", *others)}
-    bare_paces = []
-    with contextlib.ExitStack() as stack:
-        env = stack.enter_context(home())
-        folder = str(env["XDG_RUNTIME_DIR"])
-        bare = stack.enter_context(contestant(case, "plain", folder, env, threads))
-        ours = stack.enter_context(contestant(case, "plain", folder, env, threads, observed=True))
-        ours.train(0.2)
-        run = the_run(Path(folder) / "home" / "runs")
-        screen = stack.enter_context(Terminal(bptui("attach", run.name), rows=36, columns=120, env=env))
-        screen.wait_for(lambda terminal: "RUNNING" in terminal.line(0), 60)
-        bare.train(1.0)
-        ours.train(4.0)  # the probes of a run's beginning are spread over a run, not over one slice
-        before = probe_share(run)
-        for number in range(pairs):
-            # Whoever goes second may find a warmer processor: each does so every other time.
-            for one in (bare, ours) if number % 2 else (ours, bare):
-                one.pace.append(one.train(SLICE_SECONDS))
-            ratios["bptui"].append(ours.pace[-1] / bare.pace[-1])
-        share, lines = between(before, probe_share(run)), screen.lines
-        memory = ours.resident, bare.resident
-        bare_paces += bare.pace
+def measure(case: str, others: list[str], launches: int, rounds: int, threads: int) -> dict[str, Any]:
+    """One network: bare against bptui in every launch, then bare against each of the others in one."""
+    observed = [under_bptui(case, rounds, threads) for _ in range(launches)]
+    ratios = {"bptui": [ratio for launch in observed for ratio in launch.ratios]}
+    paces = [pace for launch in observed for pace in launch.bare]
     for way in others:
         with home() as env:
             folder = str(env["XDG_RUNTIME_DIR"])
@@ -142,21 +139,51 @@ def measure(case: str, others: list[str], pairs: int, rounds: int, threads: int)
                  contestant(case, way, folder, env, threads) as other:  # fmt: skip
                 bare.train(0.5)
                 other.train(1.0)
-                for number in range(rounds):
-                    for one in (bare, other) if number % 2 else (other, bare):
-                        one.pace.append(one.train(SLICE_SECONDS))
-                    ratios[way].append(other.pace[-1] / bare.pace[-1])
+                ratios[way] = [a_round(bare, other) for _ in range(rounds)]
+    memory = max((launch.memory for launch in observed), key=lambda both: both[1] - both[0])
     return {
-        "bare_steps_per_second": round(1 / statistics.median(bare_paces), 1),
+        "bare_steps_per_second": round(1 / statistics.median(paces), 1),
         "ratios": {way: round(statistics.median(values), 3) for way, values in ratios.items()},
         "intervals": {way: interval(values) for way, values in ratios.items()},
+        "launches": [round(statistics.median(launch.ratios), 3) for launch in observed],
         "probe_share": {
-            "governor": round(share, 4),
+            "governor": round(statistics.mean(launch.share for launch in observed), 4),
             "outside": round(1 - 1 / statistics.median(ratios["bptui"]), 4),
         },
-        "memory_mib": {"bare": round(memory[1] / 2**20, 1), "bptui": round(memory[0] / 2**20, 1)},
-        "screen": lines[0].strip(),
+        "memory_mib": {"bare": round(memory[0] / 2**20, 1), "bptui": round(memory[1] / 2**20, 1)},
+        "screen": observed[-1].screen,
     }
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The loop by itself and under bptui, each in a process of its own."""
+
+    ratios: list[float]
+    bare: list[float]
+    """Seconds a step, by round."""
+    share: float
+    """By bptui's own governor."""
+    memory: tuple[int, int]
+    """Resident bytes of the script: bare, and under bptui."""
+    screen: str
+
+
+def under_bptui(case: str, rounds: int, threads: int) -> Launch:
+    with home() as env:
+        folder = str(env["XDG_RUNTIME_DIR"])
+        with contestant(case, "plain", folder, env, threads) as bare, \
+             contestant(case, "plain", folder, env, threads, observed=True) as ours:  # fmt: skip
+            ours.train(0.2)
+            run = the_run(Path(folder) / "home" / "runs")
+            with Terminal(bptui("attach", run.name), rows=36, columns=120, env=env) as screen:
+                screen.wait_for(lambda terminal: "RUNNING" in terminal.line(0), 60)
+                bare.train(1.0)
+                ours.train(4.0)  # the probes of a run's beginning are spread over a run, not over one slice
+                before = probe_share(run)
+                ratios = [a_round(bare, ours) for _ in range(rounds)]
+                share = between(before, probe_share(run))
+                return Launch(ratios, bare.pace, share, (bare.resident, ours.resident), screen.lines[0].strip())
 
 
 def budgets(case: str, figures: dict[str, Any]) -> list[dict[str, Any]]:

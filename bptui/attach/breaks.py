@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bptui.expr import Condition, ConditionError, parse
+from bptui.expr.armed import MOST_ARMED, Watched, armed_anew
 from bptui.expr.language import FUNCTIONS, Remembered, Scalars, said
 from bptui.protocol.messages import Armed, CheckedRow, PartRow
 from bptui.runs.records import TABLE_COLUMNS
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from bptui.attach.sampling import Sampler
 
 LayerFunctions = Mapping[str, Callable[[str], float | None]]
-MOST_ARMED = 100
 
 
 class Hit(NamedTuple):
@@ -24,18 +24,11 @@ class Hit(NamedTuple):
     said: str
 
 
-class _Watched:
-    """A condition, whether it is looked at, and whether it held the last time."""
-
-    def __init__(self, condition: Condition, enabled: bool, held: bool = False) -> None:
-        self.condition, self.enabled, self.held = condition, enabled, held
-
-
 class Breaks:
     """Armed conditions; true where one is looked at. One that holds does not hit again until it has ceased to."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._all = [_Watched(parse(text, script=True), True) for text in texts]
+        self._all = [Watched(parse(text, script=True)) for text in texts]
         self._past = Remembered(0)
         self.unknown: list[str] = []
         """Layers that conditions name and the script has not."""
@@ -43,15 +36,10 @@ class Breaks:
 
     def arm(self, conditions: Sequence[Armed], layers: Iterable[str]) -> None:
         """These from now on; ConditionError, and nothing changed, where one cannot be read."""
-        if len(conditions) > MOST_ARMED:
-            raise ConditionError(f"at most {MOST_ARMED} conditions")
-        names, before = tuple(layers), {one.condition.text: one for one in self._all}
-        now = []
-        for each in {one.text: one for one in conditions}.values():
-            old = before.get(each.text)  # it may name a layer that is yet to be called
-            condition = old.condition if old is not None else parse(each.text, layers=names, script=True)
-            now.append(_Watched(condition, each.enabled, old is not None and old.enabled and old.held))
-        self._all = now
+        names = tuple(layers)
+        self._all = armed_anew(
+            conditions, self._all, lambda text: parse(text, layers=names, script=True), Watched
+        )  # fmt: skip
         self._settle()
         self.bind(names)
 
@@ -98,9 +86,7 @@ class Breaks:
             parts = condition.parts(scalars, functions, self._past)
             return CheckedRow(
                 condition.text, condition.value(scalars, functions, self._past),
-                tuple(
-                    PartRow(f"{part.text} {part.sign}".strip(), part.value, part.limit, part.holds) for part in parts
-                ),
+                tuple(PartRow(part.words, part.value, part.limit, part.holds) for part in parts),
                 every=every,
             )  # fmt: skip
 

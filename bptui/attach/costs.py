@@ -19,9 +19,8 @@ _ENOUGH = 5
 STRETCHES = 48
 #: Stretches that are taken from the updates between two samples.
 _FRESH = 12
-#: What an update costs by being seen at all, in times of what its last hook takes where it goes on to ask, which makes
-#: that hook a slow one: the rest is in ``backward``, and in the caches that both take from the script.
-HOT = 1.25
+#: So many samples pass between two updates in which ``backward`` is timed, once it has been timed often enough.
+_SELDOM = 8
 
 
 @dataclass(slots=True)
@@ -56,6 +55,11 @@ class Costs:
     """The end of update number ``_updates`` − 1."""
     _sample: Sample | None = None
     _bodies: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    """Of the hook behind an update: the same lines as at any other, up to where this class is asked."""
+    _wrappers: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    """Of what stands around ``backward``."""
+    _samples: int = 0
+    """Since it was timed last."""
     _rounds: deque[float] = field(default_factory=lambda: deque(maxlen=STRETCHES))
     """Seconds of ``2 · optimizers`` updates in a row that nobody looked at."""
     _cost: dict[bool, deque[float]] = field(default_factory=dict)
@@ -68,8 +72,18 @@ class Costs:
 
     @property
     def hot(self) -> float:
-        """Seconds that an update costs by being seen at all."""
-        return HOT * statistics.median(self._bodies) if self._bodies else 0.0
+        """Seconds that an update costs by being seen at all: each of its two hooks, as cold as it finds the caches."""
+        return sum(statistics.median(times) for times in (self._bodies, self._wrappers) if times)
+
+    @property
+    def untimed(self) -> bool:
+        """What stands around ``backward`` is to be timed again."""
+        return len(self._wrappers) < REMEMBERED or self._samples >= _SELDOM
+
+    def timed(self, seconds: float) -> None:
+        """What stands around ``backward`` has taken this in an update."""
+        self._wrappers.append(seconds)
+        self._samples = 0
 
     @property
     def share(self) -> float:
@@ -126,6 +140,7 @@ class Costs:
         if self._sample is not None:  # not a whole round has passed since
             self._charge(self._sample, self._sample.floor)
         self._sample = Sample(self._updates, self._end)
+        self._samples += 1
 
     def sampled(self, floor: float, *, histograms: bool, spoiled: bool) -> None:
         """The sample is done, but for what it leaves to the updates that follow."""

@@ -27,6 +27,8 @@ Optimizer = torch.optim.Optimizer
 
 #: Losses of one update of which a sum is made, as there may be no update at all.
 MANY = 256
+#: Of ``Hooks.depth``: a number that is none, so that looking for it costs other calls nothing.
+TIMED = -1
 #: Losses on another device that may wait to be read.
 WAITING = 32
 
@@ -41,7 +43,7 @@ class Hooks:
 
     __slots__ = (
         "_before", "_summed", "_undo", "depth", "due", "further", "last_loss", "raw_norm", "root", "session", "stamps",
-        "tape", "waiting",
+        "tape", "waiting", "wrapper",
     )  # fmt: skip
 
     def __init__(self, session: Session) -> None:
@@ -51,7 +53,9 @@ class Hooks:
         self.further: list[Any] = []
         """Those of its further calls."""
         self.depth = 0
-        """How many calls of ``backward`` are under way: checkpointing calls it from within."""
+        """Calls of ``backward`` that are under way (checkpointing calls it from within); TIMED: the next is timed."""
+        self.wrapper = 0.0
+        """Seconds that what stands around ``backward`` took when it was last timed; 0: not since that was taken in."""
         self.last_loss = float("nan")
         self._summed = 0
         """Losses that ``_collapse`` has added to ``root``."""
@@ -107,6 +111,36 @@ class Hooks:
 
     # -- what a script passes through --------------------------------------------------------------
     def _backward(self, real: Callable[..., None]) -> Callable[..., None]:
+        inner = 0.0
+
+        def clocked(*arguments: Any, **options: Any) -> None:
+            nonlocal inner
+            began = time.perf_counter()
+            try:
+                real(*arguments, **options)
+            finally:
+                inner = time.perf_counter() - began
+
+        def apart(*arguments: Any, **options: Any) -> None:
+            """A call from within another one, or one that is timed."""
+            if self.depth > 0:
+                return real(*arguments, **options)
+            self.depth = 0
+            began = time.perf_counter()
+            timed(*arguments, **options)
+            self.wrapper = time.perf_counter() - began - inner
+            return None
+
+        timed = self._watched(clocked, real, apart)
+        return self._watched(real, real, apart)
+
+    def _watched(
+        self, real: Callable[..., None], torchs: Callable[..., None], apart: Callable[..., None]
+    ) -> Callable[..., None]:
+        """What stands in ``backward``'s place and calls ``real``; ``apart`` if it is no plain call.
+
+        ``torchs``: ``backward`` as torch made it, for its signature.
+        """
         further = self.further
 
         def backward(
@@ -114,7 +148,7 @@ class Hooks:
             grad_variables: Any = None, inputs: Any = None,
         ) -> None:  # fmt: skip
             if self.depth:
-                return real(tensors, grad_tensors, retain_graph, create_graph, grad_variables, inputs)
+                return apart(tensors, grad_tensors, retain_graph, create_graph, grad_variables, inputs)
             if self.tape is not None:
                 self.tape.backward(tensors, (grad_tensors, retain_graph, create_graph, grad_variables, inputs), {})
             self.depth = 1
@@ -134,12 +168,12 @@ class Hooks:
                     self._collapse()
             return None
 
-        if list(inspect.signature(backward).parameters) == list(inspect.signature(real).parameters):
+        if list(inspect.signature(backward).parameters) == list(inspect.signature(torchs).parameters):
             return backward
 
         def of_another_torch(tensors: Any, *arguments: Any, **options: Any) -> None:
             if self.depth:
-                return real(tensors, *arguments, **options)
+                return apart(tensors, *arguments, **options)
             if self.tape is not None:
                 self.tape.backward(tensors, arguments, options)
             self.depth = 1

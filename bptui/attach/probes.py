@@ -36,11 +36,10 @@ def weights(rows: Weighted) -> None:
 def activations(row: Row, output: Tensor) -> None:
     """Mean and standard deviation of what a row gave; which units fired."""
     a = output.detach()
-    wide = a if a.dtype in (torch.float32, torch.float64) else a.float()
-    row.values["activation_mean"], row.values["activation_std"] = moments(wide)
+    row.values["activation_mean"], row.values["activation_std"] = moments(_wide(a))
     if row.kind in MORTAL:
         fired = unit_any(a, row.unit_axis)
-        row.values["silent"] = number((~fired).sum())
+        row.values["silent"] = fired.numel() - number(torch.count_nonzero(fired))
         if row.fired is None or row.fired.shape != fired.shape:
             row.fired, row.seen = fired, 0
         else:
@@ -50,7 +49,7 @@ def activations(row: Row, output: Tensor) -> None:
 
 def deltas(row: Row, delta: Tensor) -> None:
     """‖δ‖: the gradient of the loss in a row's output."""
-    (norm,) = norms([delta.detach()])
+    norm = number(torch.linalg.vector_norm(_wide(delta.detach())))
     before = row.values.get("delta_norm")  # of another batch of this update
     if before is None:
         row.values["delta_norm"] = norm
@@ -75,9 +74,7 @@ def updates(rows: Weighted, before: list[Tensor]) -> None:
 
 def histograms(row: Row, quantity: str, tensor: Tensor) -> None:
     """Counts of floor(log₂|x|): cells, or on another device counts of the exponent field."""
-    values = _dense(tensor.detach())
-    if values.dtype not in (torch.float32, torch.float64):
-        values = values.float()
+    values = _wide(tensor.detach())
     row.values[f"histogram {quantity}"] = (
         cells.histogram(values.contiguous().numpy()) if values.is_cpu else exponent_counts(values)
     )
@@ -99,9 +96,7 @@ def norms(tensors: Sequence[Tensor]) -> list[float | Tensor]:
     """Euclidean norms, by one call of torch for all; numbers of less than 32 bits are added up in 32."""
     if not tensors:
         return []
-    wide = [_dense(t.detach()) for t in tensors]
-    wide = [t if t.dtype in (torch.float32, torch.float64) else t.float() for t in wide]
-    return [number(norm) for norm in torch._foreach_norm(wide)]
+    return [number(norm) for norm in torch._foreach_norm([_wide(t.detach()) for t in tensors])]
 
 
 def moments(a: Tensor) -> tuple[float | Tensor, float | Tensor]:
@@ -113,7 +108,7 @@ def moments(a: Tensor) -> tuple[float | Tensor, float | Tensor]:
     if not a.is_cpu or not a.numel():
         std, mean = torch.std_mean(a, correction=0)
         return mean, std
-    centre = float(a.mean().item())
+    centre = float(a.sum().item()) / a.numel()  # half of what ``mean`` takes
     size = float(torch.linalg.vector_norm(a).item())
     square = size * size / a.numel()
     variance = square - centre * centre
@@ -126,5 +121,7 @@ def moments(a: Tensor) -> tuple[float | Tensor, float | Tensor]:
     return centre, math.sqrt(max(variance, 0.0))
 
 
-def _dense(tensor: Tensor) -> Tensor:
-    return tensor.coalesce().values() if tensor.is_sparse else tensor
+def _wide(tensor: Tensor) -> Tensor:
+    """Its numbers, in 32 bits at least; of a sparse one those that are there."""
+    values = tensor.coalesce().values() if tensor.is_sparse else tensor
+    return values if values.dtype in (torch.float32, torch.float64) else values.float()

@@ -17,6 +17,7 @@ from bptui.protocol.messages import (
     Check,
     Checked,
     GoTo,
+    Inside,
     Inspect,
     Inspection,
     Keep,
@@ -67,8 +68,8 @@ def answer(session: Session, asked: Asked) -> None:
     assert control is not None
     was_held = session.state == "HELD"
     try:
-        if isinstance(request, Inspect | Sheet | Ledger | Ranked | Stages):
-            reply, body = _LOOKS[type(request)](session, request)
+        if (look := _LOOKS.get(type(request))) is not None:
+            reply, body = look(session, request)
             control.reply(link, reply, body)
             return
         if isinstance(request, Shadow):
@@ -238,6 +239,13 @@ def _ledger(session: Session, request: Ledger) -> tuple[TrainerReply, bytes]:
     return ledger(captured, rows, request, note), b""
 
 
+def _inside(session: Session, request: Inside) -> tuple[TrainerReply, bytes]:
+    from bptui.attach.inside import inside
+
+    captured, rows, note = _captured(session, request.layer)
+    return inside(captured, rows[request.layer], request, note)
+
+
 def _inspect(session: Session, request: Inspect) -> tuple[TrainerReply, bytes]:
     captured, rows, note = _captured(session, request.layer)
     body = Body()
@@ -289,7 +297,7 @@ def _try(session: Session, request: Try) -> Tried:
 
 
 _LOOKS: dict[type[Request], Callable[[Session, Any], tuple[TrainerReply, bytes]]] = {
-    Inspect: _inspect, Sheet: _sheet, Ledger: _ledger, Ranked: _ranked, Stages: _stages,
+    Inspect: _inspect, Inside: _inside, Sheet: _sheet, Ledger: _ledger, Ranked: _ranked, Stages: _stages,
 }  # fmt: skip
 _HANDLERS: dict[type[Request], Callable[[Session, Any], None]] = {
     Run: _run, Pause: _pause, Step: _step, Stop: _stop, Set: _set, Keep: _keep, GoTo: _go_to, Back: _back,

@@ -73,7 +73,7 @@ class Rerun:
         self._handles.clear()
 
     def _enter(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
-        if self._hooks.depth:
+        if self._hooks.depth > 0:
             return
         self.tape.enter(root, inputs, options)
         if not torch.is_grad_enabled():
@@ -83,7 +83,7 @@ class Rerun:
         self._calls[root] = call
 
     def _leave(self, root: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if self._hooks.depth:
+        if self._hooks.depth > 0:
             return
         self.tape.leave(root, output)
         if not torch.is_grad_enabled():

@@ -110,6 +110,11 @@ class Part(NamedTuple):
     limit: float | None
     holds: bool | None
 
+    @property
+    def words(self) -> str:
+        """Text and sign, as a table shows them."""
+        return f"{self.text} {self.sign}".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from bptui.expr import Condition, ConditionError, parse
+from bptui.expr import Condition, parse
+from bptui.expr.armed import Watched, armed_anew
 from bptui.expr.columns import Column, Program, Truths, reaches, truths
 from bptui.expr.language import LayerFunction, Scalars, said
 from bptui.expr.tree import Past
@@ -36,7 +37,6 @@ SHARE = 0.003
 LEAST_SECONDS, MOST_SECONDS = 0.02, 0.5
 """… as far as these bounds between two times allow."""
 MOST_PENDING = 1 << 16
-MOST_ARMED = 100
 _AHEAD = 1 << 14
 """Steps for which conditions on the step alone are evaluated in advance."""
 
@@ -49,13 +49,13 @@ class Hit(NamedTuple):
     text: str
 
 
-class _Watched:
-    """A condition with whether it is looked at, and whether it held the last time."""
+class _Watched(Watched):
+    """``of_update``: whether it is known of a state only once the update from it is done."""
 
-    __slots__ = ("condition", "enabled", "held", "of_update")
+    __slots__ = ("of_update",)
 
-    def __init__(self, condition: Condition, enabled: bool) -> None:
-        self.condition, self.enabled, self.held = condition, enabled, False
+    def __init__(self, condition: Condition, enabled: bool, held: bool = False) -> None:
+        super().__init__(condition, enabled, held)
         self.of_update = of_update(condition)
 
     def rises(self, held: Truths) -> int:
@@ -114,14 +114,7 @@ class Breakpoints:
 
     def arm(self, conditions: Sequence[Armed]) -> None:
         """These from now on; ConditionError, and nothing changed, where one cannot be read."""
-        if len(conditions) > MOST_ARMED:
-            raise ConditionError(f"at most {MOST_ARMED} conditions")
-        before = {one.condition.text: one for one in self._all}
-        now = []
-        for each in {one.text: one for one in conditions}.values():
-            one = _Watched(parse(each.text, layers=self._layers), each.enabled)
-            one.held = before[each.text].held if each.text in before and before[each.text].enabled else False
-            now.append(one)
+        now = armed_anew(conditions, self._all, lambda text: parse(text, layers=self._layers), _Watched)
         self._all = now
         enabled = [one for one in now if one.enabled]
         of_scalars = [one for one in enabled if not one.condition.calls]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bptui.expr import Condition, ConditionError, parse
+from bptui.expr.armed import MOST_ARMED
 from bptui.protocol.messages import Armed, Check, Checked, CheckedRow, PartRow
-from bptui.trainer.breakpoints import MOST_ARMED
 
 if TYPE_CHECKING:
     from bptui.trainer.loop import Trainer
@@ -26,7 +26,7 @@ def check(trainer: Trainer, request: Check) -> Checked:
         parts = condition.parts(scalars, functions, past)
         return CheckedRow(
             text, condition.value(scalars, functions, past),
-            tuple(PartRow(_words(part.text, part.sign), part.value, part.limit, part.holds) for part in parts),
+            tuple(PartRow(part.words, part.value, part.limit, part.holds) for part in parts),
             every=_every(trainer, condition) if one is not None and one.enabled else 0,
         )  # fmt: skip
 
@@ -40,7 +40,3 @@ def _every(trainer: Trainer, condition: Condition) -> int:
     if not condition.calls:
         return 1
     return trainer.units_every if any(name == "dead" for name, _ in condition.calls) else trainer.layers_every
-
-
-def _words(text: str, sign: str) -> str:
-    return f"{text} {sign}" if sign else text

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bptui.probe.pictures import page_of
 from bptui.protocol import messages as m
 from bptui.protocol.framing import Body
-from bptui.trainer.sheets import answer, lines, sheets
+from bptui.trainer.sheets import lines, sheets
 
 if TYPE_CHECKING:
     from bptui.trainer.loop import Trainer
@@ -77,8 +78,13 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
         info = trainer.engine.layers[request.layer]
         why = "" if wait else f"{info.name}: a layer of type {info.kind} has nothing inside but z and a"
         return m.Insides(**common, missing=wait, note=why), b""
+    body = Body()
     if name in pictures:
-        return answer(trainer, request, name, pictures[name], {**common, "names": names})
+        values, told = page_of(pictures[name], request.sample, request.page)
+        arrays = {"values": body.add(values)}
+        return m.Insides(
+            **common, **told, names=names, name=name, arrays=arrays, note=note(trainer)
+        ), body.bytes()  # fmt: skip
     array, axes = shown[name], axes_of(name, shown[name])
     assert axes is not None
     lengths = trainer.engine.steps_read(request.layer)
@@ -88,7 +94,6 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     own = array[sample if len(array) == samples else 0]  # some are there of this sample alone
     plane = own[page] if array.ndim == 4 else np.atleast_2d(own)
     plane = _cut(plane.T if axes.turned else plane, axes, length)
-    body = Body()
     values, zoom = _fitting(plane)
     arrays = {"values": body.add(np.ascontiguousarray(values))}
     if array.ndim == 2:

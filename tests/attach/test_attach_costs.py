@@ -7,11 +7,11 @@ import random
 import pytest
 import torch
 
-from bptui.attach.costs import HOT, Costs
+from bptui.attach.costs import Costs
 from bptui.attach.probes import PROBES, moments, norms
 from bptui.attach.rows import Row, unit_any
 
-BODY = 2e-6
+BODY, WRAPPER = 2e-6, 1e-6
 
 
 class Loop:
@@ -32,6 +32,8 @@ class Loop:
         self.costs.stamps.append(self.now)
         if ask:
             self.costs.take(self.now + BODY)
+            if self.costs.untimed:
+                self.costs.timed(WRAPPER)
 
     def sample(self, seen: float, unseen: float, *, histograms: bool = False, spoiled: bool = False) -> None:
         """A sampled round that costs ``seen`` by the probes' own timers, and ``unseen`` in it and after it."""
@@ -52,9 +54,9 @@ def test_a_sample_costs_what_its_update_and_the_next_take_longer(units: tuple[fl
         loop.sample(4e-4, 8e-4, histograms=number % 8 == 7)
     for histograms in (False, True):
         assert loop.costs.of(histograms=histograms) == pytest.approx(1.2e-3, rel=0.35)
-    assert loop.costs.hot == pytest.approx(HOT * BODY)
+    assert loop.costs.hot == pytest.approx(BODY + WRAPPER)
     mean = sum(units) / len(units)
-    outside = (1.2e-3 / (101 * len(units)) + HOT * BODY) / mean
+    outside = (1.2e-3 / (101 * len(units)) + BODY + WRAPPER) / mean
     assert loop.costs.share == pytest.approx(outside, rel=0.35)
 
 

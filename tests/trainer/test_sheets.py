@@ -72,7 +72,7 @@ def test_inside_an_update_only_what_is_computed_is_there(driver: Driver) -> None
 
 
 def test_more_maps_than_travel_at_once_are_told_by_pages(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bptui.trainer.sheets.MOST_CELLS", 7 * 64)
+    monkeypatch.setattr("bptui.probe.pictures.MOST_CELLS", 7 * 64)
     driver.ask(m.Step(count=1))
     message, values = asked(driver, STEM, "maps", page=2)
     assert message.pages == 3 and message.row_names == ("14", "15") and len(values) == 16
