@@ -43,6 +43,7 @@ from bptui.spec.layers.norm import BatchNorm, GroupNorm  # noqa: E402
 from bptui.spec.layers.norm_features import LayerNorm, RMSNorm  # noqa: E402
 from bptui.spec.layers.pool import AveragePool, GlobalPool, MaxPool, Upsample  # noqa: E402
 from bptui.spec.layers.recurrent import GRU, LSTM, RNN, TimePool  # noqa: E402
+from bptui.spec.layers.shape import Dot, Multiply  # noqa: E402
 from bptui.spec.shapes import infer  # noqa: E402
 
 ROWS, TOKENS = 32, 1000
@@ -57,6 +58,8 @@ class Case(NamedTuple):
     layer: Layer
     shape: Shape
     budget: float = BUDGET
+    inputs: int = 1
+    """Inputs of that shape: of a layer that joins, two."""
 
 
 CASES: dict[str, Case] = {
@@ -85,6 +88,9 @@ CASES: dict[str, Case] = {
     "gru": Case(GRU(units=64), SEQUENCE, 1.0),
     "time_pool": Case(TimePool(), SEQUENCE),
     "embedding": Case(Embedding(units=64, vocabulary=TOKENS), IDS),
+    "embedding of a column": Case(Embedding(units=64, vocabulary=TOKENS, column=0), (2,)),
+    "multiply": Case(Multiply(of=("input",)), ROW, inputs=2),
+    "dot": Case(Dot(of=("input",)), ROW, inputs=2),
     "positional_embedding": Case(PositionalEmbedding(), SEQUENCE),
     "attention": Case(Attention(heads=4), SEQUENCE),
     "attention causal": Case(Attention(heads=4, causal=True), SEQUENCE),
@@ -103,6 +109,7 @@ def contestants(case: Case) -> tuple[Callable[[], object], Callable[[], object],
     x: Any = draw.normal(size=(ROWS, *case.shape)).astype(np.float32)
     if ids:
         x = draw.integers(0, TOKENS, (ROWS, *case.shape))
+    joined = (x, *(draw.normal(size=x.shape).astype(np.float32) for _ in range(case.inputs - 1)))
     delta = draw.normal(size=(ROWS, *place.geometry.output)).astype(np.float32)
     values = {
         each.name: (0.1 * draw.normal(size=each.shape)).astype(np.float32) for each in place.geometry.parameters
@@ -112,16 +119,16 @@ def contestants(case: Case) -> tuple[Callable[[], object], Callable[[], object],
     context = Context(training=True)
 
     def ours() -> object:
-        node.forward((x,), context)
+        node.forward(joined, context)
         return node.backward(delta, not ids)
 
     leaves = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
-    source, upstream = torch.tensor(x, requires_grad=not ids), torch.tensor(delta)
-    wanted = [*([] if ids else [source]), *leaves.values()]
+    sources, upstream = tuple(torch.tensor(each, requires_grad=not ids) for each in joined), torch.tensor(delta)
+    wanted = [*([] if ids else sources), *leaves.values()]
     kept = {name: torch.tensor(value) for name, value in buffers.items()}
 
     def theirs() -> object:
-        z = FORWARD[kind](case.layer, (source,), leaves, kept, TorchContext(place, True))
+        z = FORWARD[kind](case.layer, sources, leaves, kept, TorchContext(place, True))
         return torch.autograd.grad(z, wanted, upstream)
 
     weights = [size(each.shape) for each in place.geometry.parameters if len(each.shape) > 1]

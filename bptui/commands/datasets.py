@@ -12,21 +12,23 @@ from bptui.commands.common import UsageError
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", nargs="?", metavar="NAME|PATH|fetch|ngram",
-        help="a first look at one; 'fetch' gets one; 'ngram' tells how well n-grams foretell a text",
+        "what", nargs="?", metavar="NAME|PATH|fetch|ngram|biases",
+        help="a first look at one; 'fetch' gets one; 'ngram' and 'biases' are baselines for a text, for ratings",
     )  # fmt: skip
     parser.add_argument(
         "name",
         nargs="?",
         metavar="NAME",
-        help="with fetch: mnist or fashion-mnist; with ngram: a text, by name or path",
+        help="with fetch: mnist or fashion-mnist; with ngram: a text, with biases: ratings, by name or path",
     )
     parser.add_argument(
         "--data-dir", action="append", default=[], metavar="DIR", help="look here first; fetch into here"
     )
     parser.add_argument("--label", metavar="COLUMN", help="the label's column, by name or number")
+    parser.add_argument("--ids", metavar="COLUMNS", help="columns of ids, by name or number: user,item")
     parser.add_argument("--level", choices=("char", "word"), help="what the tokens of a text are")
-    parser.add_argument("--validation", type=float, default=0.1, metavar="FRACTION", help="with ngram: foretold (0.1)")
+    parser.add_argument("--validation", type=float, default=0.1, metavar="FRACTION", help="what is foretold (0.1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="with biases: of the split (0)")
     parser.add_argument("--order", type=int, default=5, metavar="N", help="with ngram: the longest n-grams (5)")
 
 
@@ -43,16 +45,49 @@ def act(arguments: argparse.Namespace) -> int:
         if arguments.name is None:
             raise UsageError("datasets ngram: expected a text, as romeo-and-juliet or the path of one")
         return _ngram(arguments, folders)
+    if arguments.what == "biases":
+        if arguments.name is None:
+            raise UsageError("datasets biases: expected ratings, by name or path")
+        return _biases(arguments, folders)
     if arguments.name is not None:
         raise UsageError(f"unrecognized argument {arguments.name!r}")
     if arguments.what is None:
         print(render_entries(entries(folders)))
         return 0
-    label: str | int | None = arguments.label
-    if isinstance(label, str) and label.lstrip("-").isdecimal():
-        label = int(label)
-    wanted = Data(source=arguments.what, label=label, level=arguments.level)
+    wanted = Data(source=arguments.what, label=_column(arguments.label), ids=arguments.ids, level=arguments.level)
     print(render_look(describe(arguments.what, folders, data=wanted)))
+    return 0
+
+
+def _column(given: str | None) -> str | int | None:
+    """A column by name, or by number."""
+    return int(given) if given is not None and given.lstrip("-").isdecimal() else given
+
+
+def _biases(arguments: argparse.Namespace, folders: Sequence[Path]) -> int:
+    """How well the mean, and the mean with a bias of each id, foretell ratings held out."""
+    import numpy as np
+
+    from bptui.data import DataError, load, search_path
+    from bptui.data.errors import printable
+    from bptui.data.ratings import baselines
+    from bptui.spec.experiment import Data
+
+    wanted = Data(
+        source=arguments.name, task="regression", label=_column(arguments.label), ids=arguments.ids,
+        validation=arguments.validation,
+    )  # fmt: skip
+    data = load(wanted, seed=arguments.seed, dtype="f64", search=search_path(folders))
+    if data.vocabularies is None or data.validation is None or data.outputs != 1:
+        raise DataError(f"{data.name}: expected ratings (--ids user,item --label rating), and --validation above 0")
+    train, held = data.train, data.validation
+    found = baselines(np.asarray(train.x), train.targets[:, 0], np.asarray(held.x), held.targets[:, 0])
+    print(f"{printable(data.name)}: fitted to {len(train):,} ratings, foretold {len(held):,}")
+    for note in data.notes:
+        print(f"  {printable(note)}")
+    print(f"{'foretold by':<24}{'RMSE':>8}")
+    print(f"{'the mean':<24}{found.mean:>8.4f}")
+    print(f"{'the mean and biases':<24}{found.biases:>8.4f}")
     return 0
 
 

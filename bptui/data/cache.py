@@ -1,4 +1,4 @@
-"""Arrays too large for memory, in files of ``$XDG_CACHE_HOME/bptui`` that are named after what they are made of.
+"""Arrays too large for memory or slow to make, in files of ``$XDG_CACHE_HOME/bptui`` named after what made them.
 
 A file that is there is whole: it is written under another name and renamed. Deleting the folder costs time alone.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bptui.data.arrays import BROKEN
 from bptui.data.memory import available
 from bptui.data.raw import Values
 
@@ -28,11 +30,15 @@ def folder() -> Path:
 
 
 def key_of(files: Iterable[Path], *made: object) -> str:
-    """A name for what is made of these files: it changes with their sizes, times and names, and with ``made``."""
+    """A name for what is made of these files: it changes with their sizes, times and places, and with ``made``.
+
+    Of a file that was written to the time of its last change tells, which, other than that of its content, nobody sets.
+    """
     digest = hashlib.sha256(repr(made).encode())
     for path in files:
         stat = path.stat()
-        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        times = f"{stat.st_mtime_ns}\0{stat.st_ctime_ns}"
+        digest.update(f"{path.absolute()}\0{stat.st_size}\0{times}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 
@@ -57,3 +63,34 @@ def made(
         finally:
             partial.unlink(missing_ok=True)
     return np.load(path, mmap_mode="r", allow_pickle=False), True
+
+
+def kept(key: str, make: Callable[[], Mapping[str, Values]]) -> Mapping[str, Values]:
+    """What ``make`` makes, from its file where that is whole (a zip has sums of its content), else made and written.
+
+    Where nothing can be written, it is made each time.
+    """
+    path = folder() / f"{key}.npz"
+    found = _read(path)
+    if found is not None:
+        return found
+    fresh = make()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            with partial.open("wb") as file:
+                np.savez(file, **fresh)  # type: ignore[arg-type]
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    return fresh
+
+
+def _read(path: Path) -> dict[str, Values] | None:
+    """All arrays of the file; None where there is none, or a damaged one."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, *BROKEN):
+        return None

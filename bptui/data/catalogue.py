@@ -111,6 +111,9 @@ def describe(source: str, search: Sequence[Path] = (), *, data: Data | None = No
 def _columns(raw: Raw) -> tuple[Column, ...]:
     """One row a feature; of pictures one row for all pixels."""
     x = raw.train.x[:LOOK_ROWS]
+    if raw.vocabularies is not None:
+        names = raw.feature_names or tuple(str(at + 1) for at in range(x.shape[1]))
+        return tuple(_column(f"{name} ids", np.asarray(x)[:, at]) for at, name in enumerate(names))
     if raw.vocabulary is not None:
         return (_column("token ids", np.asarray(x).reshape(-1)),)
     if raw.sequence and raw.shape is not None:

@@ -105,6 +105,8 @@ class DataSet:
     ``(64, 40)``; tokens ``(64,)``. None: a row of a table. Its product is ``features``."""
     vocabulary: tuple[str, ...] | None = None
     """The token of each id, where ``x`` holds ids."""
+    vocabularies: tuple[tuple[str, ...], ...] | None = None
+    """The same for each column of ``x``, where each has ids of its own: of ratings the users and the items."""
     sample_rate: int | None = None
     """Samples a second that sounds had when they became features."""
     label: str = "label"
@@ -113,6 +115,11 @@ class DataSet:
     """Where true samples cluster, not scaled; None: nobody knows."""
     notes: tuple[str, ...] = ()
     """What was sniffed, mapped, filled or left out, a line each."""
+
+    @property
+    def ids(self) -> bool:
+        """Whether ``x`` holds ids."""
+        return self.vocabulary is not None or self.vocabularies is not None
 
     @property
     def picture(self) -> bool:

@@ -7,6 +7,7 @@ import io
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def read_table(path: Path, data: Data, most_rows: int | None = None, *, labelled
     with opened(path) as file:
         source = lines(file, path)
         sample = _sample(source)
-        layout = sniff(sample, path, delimiter=data.delimiter, header=data.header)
+        layout = _with_ids(path, sniff(sample, path, delimiter=data.delimiter, header=data.header), data)
         labels = _label_columns(path, layout, data) if labelled else []
         builder = _Builder(path, layout, data.missing, labels)
         if isinstance(file, io.BufferedReader):
@@ -90,8 +91,19 @@ def _chunks(source: Iterator[str], most: int | None) -> Iterator[tuple[list[str]
 
 
 def _label_columns(path: Path, layout: Layout, data: Data) -> list[int]:
-    empty = Table(path, layout.names, layout.header, np.empty((0, 0)), (), {})
-    return label_columns(empty, data.label)
+    return label_columns(_empty(path, layout), data.label)
+
+
+def _empty(path: Path, layout: Layout) -> Table:
+    return Table(path, layout.names, layout.header, np.empty((0, 0)), (), {})
+
+
+def _with_ids(path: Path, layout: Layout, data: Data) -> Layout:
+    """Columns of ids hold texts, whatever they look like: 007 is not 7."""
+    if data.ids is None:
+        return layout
+    ids = label_columns(_empty(path, layout), data.ids, "ids")
+    return replace(layout, numeric=tuple(numeric and at not in ids for at, numeric in enumerate(layout.numeric)))
 
 
 class _Builder:

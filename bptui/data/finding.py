@@ -17,6 +17,7 @@ from bptui.data.folders import SUFFIXES, Kind, Listing, listing
 from bptui.data.images import read_images
 from bptui.data.longtext import read_long
 from bptui.data.parquet import read_parquet_table
+from bptui.data.ratings import read_ratings
 from bptui.data.raw import Raw, Rows, thinned
 from bptui.data.series import read_series_array, read_series_table
 from bptui.data.sound import read_sounds
@@ -93,6 +94,8 @@ def read_path(path: Path, data: Data) -> Raw:
 
 def from_table(table: Table, data: Data, test: Table | None = None) -> Raw:
     """A table as rows; with ``data.level`` its text as tokens, with ``data.window`` its rows as a series."""
+    if data.ids is not None:
+        return read_ratings(table, data, test)
     if data.level is not None:
         return read_text_column(table, data, test)
     if _series(data):

@@ -13,6 +13,7 @@ from bptui.data.dataset import DataSet, MappedRows, Part
 from bptui.data.errors import DataError
 from bptui.data.finding import read
 from bptui.data.places import search_path
+from bptui.data.ratings import closed_columns
 from bptui.data.raw import Indices, Raw, Rows, Values
 from bptui.data.scaling import Kind, Scaler, blocks_of
 from bptui.data.targets import targets
@@ -66,7 +67,9 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
     target = targets(raw, data.task, loss, DTYPES[dtype])
     notes += target.notes
     train_rows, validation_rows, test_rows = _split(raw, data, seed, notes)
-    if raw.open_vocabulary is not None:
+    if raw.vocabularies is not None:
+        raw = closed_columns(raw, train_rows, (validation_rows, test_rows), notes)
+    elif raw.open_vocabulary is not None:
         raw = _closed(raw, train_rows, notes)
     for rows in (raw.train, raw.validation, raw.test):
         if rows is not None:
@@ -104,6 +107,7 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
         class_names=target.class_names,
         shape=raw.shape,
         vocabulary=raw.vocabulary,
+        vocabularies=raw.vocabularies,
         sample_rate=raw.sample_rate,
         label=raw.label,
         modes=raw.modes,
@@ -114,7 +118,7 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
 def _scaler(raw: Raw, data: Data, rows: Indices) -> Scaler:
     """Learned on the training rows; ids stay as they are."""
     x = raw.train.x
-    if raw.vocabulary is not None:
+    if raw.ids:
         return Scaler("none", np.zeros(x.shape[1]), np.ones(x.shape[1]))
     padded = raw.train.lengths is not None
     fill = x.dtype.kind == "f" and (padded or data.missing == "mean")
@@ -142,7 +146,7 @@ def _closed(raw: Raw, rows: Indices, notes: list[str]) -> Raw:
 
 
 def _features(raw: Raw, x: Values, indices: Indices, scaler: Scaler, dtype: np.dtype[Any]) -> Values | MappedRows:
-    if raw.vocabulary is not None:
+    if raw.ids:
         return MappedRows(x, indices, None, np.int64) if raw.mapped else x[indices].astype(np.int64)
     return MappedRows(x, indices, scaler, dtype) if raw.mapped else scaler.gather(x, indices, dtype)
 

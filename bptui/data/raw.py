@@ -47,7 +47,8 @@ class Raw:
     ``label`` says in messages what the targets are called; ``classes`` fixes the class names where the
     source knows them; ``task`` is what the source is for, None where only its labels can tell. ``mapped``: the
     rows are to stay where they are, in their file or as windows of one array. ``shape`` of a sample:
-    ``(C, H, W)`` a picture, ``(T, F)`` a sequence, ``(T,)`` tokens, with their ``vocabulary`` (id → token).
+    ``(C, H, W)`` a picture, ``(T, F)`` a sequence, ``(T,)`` tokens, with their ``vocabulary`` (id → token), or with
+    ``vocabularies``, one of each column's own, as of ratings those of users and of items.
     ``overlap``: in how many windows each value stands. ``open_vocabulary``: it has the tokens of all parts, of which
     at most so many, and only those that the training rows have, are to be known.
     """
@@ -65,9 +66,15 @@ class Raw:
     mapped: bool = False
     overlap: int = 1
     vocabulary: tuple[str, ...] | None = None
+    vocabularies: tuple[tuple[str, ...], ...] | None = None
     open_vocabulary: int | None = None
     modes: Modes | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> bool:
+        """Whether a sample is whole numbers that mean tokens."""
+        return self.vocabulary is not None or self.vocabularies is not None
 
     @property
     def sequence(self) -> bool:

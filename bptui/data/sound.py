@@ -8,11 +8,12 @@ mel(f) = 2595·log₁₀(1 + f/700) after O'Shaughnessy (1987).
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from bptui.data import cache
 from bptui.data.errors import DataError
 from bptui.data.folders import Listing, PartName
 from bptui.data.raw import Raw, Rows, Values
@@ -26,9 +27,11 @@ LEAST_RATE = 100
 FLOOR = 1e-7
 #: Where ``data.window`` does not say how long a sample is: so many of a hundred samples are not cut.
 WHOLE = 95
+#: Features of a folder with so many sounds are kept in a file.
+WORTH_KEEPING = 100
 
 
-@cache
+@lru_cache
 def mel_filters(rate: int, bands: int) -> npt.NDArray[np.float32]:
     """``(bins, bands)``: triangles between 20 Hz and half the rate, evenly spaced in mel, each of height 1."""
     bins = fft_size(rate) // 2 + 1
@@ -96,7 +99,22 @@ def read_sounds(found: Listing, data: Data) -> Raw:
 
 
 def _all(found: Listing, data: Data) -> tuple[int, list[npt.NDArray[np.float32]]]:
-    """The one rate, and the features of each sound."""
+    """The one rate, and the features of each sound: of many from the cache, where they have been made before."""
+    if len(found.samples) < WORTH_KEEPING:
+        return _made(found, data)
+
+    def make() -> dict[str, Values]:
+        rate, features = _made(found, data)
+        lengths = np.array([len(one) for one in features])
+        return {"rate": np.array(rate), "lengths": lengths, "frames": np.concatenate(features)}
+
+    how = ("log-mel", data.mels, data.sample_rate, FRAME_S, HOP_S, FLOOR)
+    kept = cache.kept(cache.key_of((sample.path for sample in found.samples), *how), make)
+    return int(kept["rate"]), np.split(kept["frames"], np.cumsum(kept["lengths"])[:-1])
+
+
+def _made(found: Listing, data: Data) -> tuple[int, list[npt.NDArray[np.float32]]]:
+    """Read and computed."""
     rate = data.sample_rate
     first, features = "", []
     rates: Counter[int] = Counter()

@@ -17,6 +17,7 @@ from bptui.data.errors import DataError
 from bptui.data.folders import listing
 from bptui.data.longtext import read_long
 from bptui.data.places import folders_named, shipped
+from bptui.data.ratings import NOISE, RATINGS, drawn
 from bptui.data.raw import Modes, NativeTask, Raw, Rows, thinned
 from bptui.data.sound import read_sounds
 from bptui.data.texts import read_texts
@@ -67,12 +68,7 @@ def _generated(
     """A source that is drawn: ``rows`` rows with ``noise`` unless the ``[data]`` table says otherwise."""
 
     def read(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
-        count = rows if data.samples is None else data.samples
-        spread = noise if data.noise is None else data.noise
-        if count < 2:
-            raise DataError(f"data.samples = {count}: {name} needs at least 2 rows")
-        if not 0 <= spread < np.inf:
-            raise DataError(f"data.noise = {spread}: expected a number from 0 upwards")
+        count, spread = _wanted(name, data, rows, noise)
         about = BUILT_IN[name]
         x, y = generator(seed, count, spread)
         classless = about.task in ("regression", "generate")
@@ -81,6 +77,21 @@ def _generated(
         return Raw(name, Rows(x, y), task=cast(NativeTask, about.task), classes=classes, modes=known)
 
     return Source(read, rows)
+
+
+def _wanted(name: str, data: Data, rows: int, noise: float) -> tuple[int, float]:
+    """Rows and noise of what is drawn."""
+    count = rows if data.samples is None else data.samples
+    spread = noise if data.noise is None else data.noise
+    if count < 2:
+        raise DataError(f"data.samples = {count}: {name} needs at least 2 rows")
+    if not 0 <= spread < np.inf:
+        raise DataError(f"data.noise = {spread}: expected a number from 0 upwards")
+    return count, spread
+
+
+def _ratings(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
+    return replace(drawn(name, seed, *_wanted(name, data, RATINGS, NOISE)), open_vocabulary=data.vocabulary)
 
 
 def _digits(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
@@ -168,6 +179,7 @@ SOURCES: dict[str, Source] = {
     "regression": _generated(generators.regression, 2000, 0.05),
     "ring": _generated(generators.ring, 4000, 0.1, generators.ring_modes),
     "grid": _generated(generators.grid, 5000, 0.1, generators.grid_modes),
+    "ratings": Source(_ratings, RATINGS),
     "fashion": Source(
         partial(_pictures, CLOTHES), 70000, "fashion-mnist", "MIT", IMAGES, FETCH.format("fashion-mnist")
     ),

@@ -46,26 +46,29 @@ class Table:
         return len(self.numbers)
 
 
-def label_columns(table: Table, label: str | int | None) -> list[int]:
-    """The columns that ``data.label`` means: a name, a number from 0 (or from the end), several names with commas."""
+def label_columns(table: Table, label: str | int | None, key: str = "label") -> list[int]:
+    """The columns that ``data.label`` means: a name, a number from 0 (or from the end), several names with commas.
+
+    ``key``: another key of ``[data]`` that names columns.
+    """
     width = len(table.names)
     if label is None:
         return [width - 1]
-    if isinstance(label, str) and label not in table.names:
+    if isinstance(label, str) and not (table.named and label in table.names):
         if label.lstrip("-").isdecimal():
             label = int(label)
         elif "," in label:
-            return [column for name in label.split(",") for column in label_columns(table, name.strip())]
+            return [column for name in label.split(",") for column in label_columns(table, name.strip(), key)]
     if isinstance(label, int):
         if not -width <= label < width:
-            raise DataError(f"{table.path}: no label column {label}; columns are numbered 0–{width - 1}")
+            raise DataError(f"{table.path}: no {key} column {label}; columns are numbered 0–{width - 1}")
         return [label % width]
     if not table.named:
-        raise DataError(f"{table.path}: no header, so no column {label!r}; give data.label as a number, 0–{width - 1}")
+        raise DataError(f"{table.path}: no header, so no column {label!r}; give data.{key} as a number, 0–{width - 1}")
     if label not in table.names:
         shown = ", ".join(table.names[:8]) + (" …" if width > 8 else "")
         close = nearest(label, table.names)
-        raise DataError(f"{table.path}: no column {label!r} for the label{close} (columns: {shown})")
+        raise DataError(f"{table.path}: no column {label!r} for the {key}{close} (columns: {shown})")
     return [table.names.index(label)]
 
 

@@ -241,7 +241,7 @@ def _steps(raw: Raw, task: NativeTask, loss: Loss | None) -> Targets:
 
 def _itself(raw: Raw, task: NativeTask, loss: Loss | None) -> Targets:
     """The sample is its own target."""
-    if raw.vocabulary is not None:
+    if raw.ids:
         who = "a generator" if task == "generate" else "an autoencoder"
         raise DataError(f"{raw.name}: holds tokens; {who} needs numbers")
     if isinstance(loss, CrossEntropy):

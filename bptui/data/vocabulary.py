@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -67,18 +67,22 @@ class Encoder:
 
 
 def known(
-    tokens: Sequence[str], counts: npt.NDArray[np.int64], first: Sequence[str], most: int
+    tokens: Sequence[str],
+    counts: npt.NDArray[np.int64],
+    first: Sequence[str],
+    most: int,
+    order: Callable[[str], Any] = str,
 ) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
     """The vocabulary of what was counted in the training part, and the new id (V,) of each old one.
 
-    ``first``: tokens that it begins with, in any case. Of the others all stay, in alphabetical order, where there are
-    no more than ``most`` (``first`` included); else the frequent ones, the commonest first.
+    ``first``: tokens that it begins with, in any case. Of the others all stay, in alphabetical order (or by
+    ``order``), where there are no more than ``most`` (``first`` included); else the frequent ones, the commonest first.
     """
     there = [place for place in np.flatnonzero(counts).tolist() if tokens[place] not in first]
     if len(there) + len(first) <= most:
-        kept = sorted(there, key=lambda place: tokens[place])
+        kept = sorted(there, key=lambda place: order(tokens[place]))
     else:
-        kept = sorted(there, key=lambda place: (-int(counts[place]), tokens[place]))[: max(0, most - len(first))]
+        kept = sorted(there, key=lambda place: (-int(counts[place]), order(tokens[place])))[: max(0, most - len(first))]
     vocabulary = (*first, *(tokens[place] for place in kept))
     ids = {token: place for place, token in enumerate(vocabulary)}
     unknown = ids[UNKNOWN]

@@ -96,7 +96,7 @@ def check_experiment(
     source = source_of(experiment.data)
     if shape is None:
         shape = (source.shape or (source.features,)) if source is not None else (8,)
-    vocabulary = source.vocabulary if source is not None else 0
+    vocabulary = source.known if source is not None else 0
     ids = bool(vocabulary) or (batch is not None and batch.x.dtype.kind in "iu")
     placed = fitted(experiment, shape, ids)
     outputs = outputs_of(placed, isinstance(experiment.loss, CrossEntropy))

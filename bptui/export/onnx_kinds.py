@@ -36,6 +36,19 @@ def _add(graph: OnnxGraph, place: Placed, given: Sequence[str], of: Tensors, z: 
     graph.node("Sum", *given, into=z)
 
 
+def _multiply(graph: OnnxGraph, place: Placed, given: Sequence[str], of: Tensors, z: str, ends: str) -> None:
+    """Mul takes two inputs."""
+    so_far = given[0]
+    for at, other in enumerate(given[1:], 1):
+        so_far = graph.node("Mul", so_far, other, into=z if at == len(given) - 1 else f"{z}.{at}")
+
+
+def _dot(graph: OnnxGraph, place: Placed, given: Sequence[str], of: Tensors, z: str, ends: str) -> None:
+    _multiply(graph, place, given, of, f"{z}.product", ends)
+    axis = graph.constant(f"{z}.axis", np.array([-1], np.int64))
+    graph.node("ReduceSum", f"{z}.product", axis, into=z, keepdims=1)
+
+
 def _concat(graph: OnnxGraph, place: Placed, given: Sequence[str], of: Tensors, z: str, ends: str) -> None:
     graph.node("Concat", *given, into=z, axis=1 if place.geometry.unit_axis == 0 else -1)
 
@@ -117,6 +130,8 @@ KINDS: dict[str, Write] = {
     "reshape": _formed,
     "add": _add,
     "concat": _concat,
+    "multiply": _multiply,
+    "dot": _dot,
     "conv1d": _channels_first(_slid("Conv")),
     "conv2d": _slid("Conv"),
     "conv_transpose2d": _slid("ConvTranspose"),

@@ -143,6 +143,7 @@ def _described(trained: Trained) -> dict[str, str]:
     for key, value in (
         ("classes", about.classes), ("features", about.feature_names), ("shape", about.shape),
         ("vocabulary", about.vocabulary),
+        ("vocabularies", about.vocabularies),
     ):
         if value:
             described[key] = json.dumps(list(value), ensure_ascii=False)

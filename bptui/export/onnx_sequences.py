@@ -90,7 +90,12 @@ def _counts(graph: OnnxGraph, ends: str, into: str, *axes: int) -> str:
 
 
 def embedding(graph: OnnxGraph, place: Placed, given: Sequence[str], of: Tensors, z: str, ends: str) -> None:
-    graph.node("Gather", graph.constant(f"{place.name}.weight", of["weight"]), given[0], into=z, axis=0)
+    layer: Any = place.layer
+    tokens = given[0]
+    if layer.column is not None:
+        column = graph.constant(f"{z}.column", np.array([layer.column], np.int64))
+        tokens = graph.reshape(graph.node("Gather", tokens, column, into=f"{z}.one", axis=1), (), f"{z}.tokens")
+    graph.node("Gather", graph.constant(f"{place.name}.weight", of["weight"]), tokens, into=z, axis=0)
 
 
 def positional(graph: OnnxGraph, place: Placed, given: Sequence[str], of: Tensors, z: str, ends: str) -> None:

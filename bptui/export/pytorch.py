@@ -37,7 +37,7 @@ def pytorch_files(run: Path, path: Path) -> dict[Path, Content]:
     course = course_of(run, planned)
     steps = planned if course.reason == "running" or not len(course.losses) else len(course.losses)
     features = {name: _raw(data, part) for name, part in data.parts().items()}
-    ids, padded = data.vocabulary is not None, data.train.lengths is not None
+    ids, padded = data.ids, data.train.lengths is not None
     narrow = data.shape is not None and not ids and not padded and all(map(_bytes_alone, features.values()))
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, part in data.parts().items():
@@ -77,9 +77,10 @@ def _data(trained: Trained) -> DataSet:
     if isinstance(data.train.x, MappedRows) and math.prod(data.train.x.shape) > MOST_MAPPED:
         raise ExportError(f"{data.name}: too large; a script with its data beside it cannot be made")
     learned = trained.scaler
-    if data.vocabulary is not None and data.vocabulary == trained.about.vocabulary:
+    known = (trained.about.vocabulary, trained.about.vocabularies)
+    if data.ids and (data.vocabulary, data.vocabularies) == known:
         return data
-    if data.vocabulary is None and data.features == trained.about.features:
+    if not data.ids and data.features == trained.about.features:
         padded = data.train.lengths is not None
         step = data.shape[-1] if data.sequence and data.shape is not None else None
         rows = _raw(data, data.train)

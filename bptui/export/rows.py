@@ -19,7 +19,7 @@ from bptui.export.columns import table_rows
 from bptui.export.errors import ExportError
 from bptui.export.given import Given as Given
 from bptui.export.given import Values
-from bptui.export.samples import sound_row, text_rows, token_rows
+from bptui.export.samples import rating_rows, sound_row, text_rows, token_rows
 from bptui.export.trained import Trained
 
 
@@ -41,6 +41,8 @@ def read_rows(path: Path, trained: Trained, how: Pictures) -> Given:
     kind = _kind(path)
     if kind == "sound":
         return sound_row(path, trained)
+    if kind == "text" and trained.about.vocabularies:
+        return rating_rows(path, trained)
     if kind == "text" and trained.about.ids:
         return text_rows(path, trained)
     if kind == "text":

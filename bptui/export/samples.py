@@ -1,14 +1,18 @@
-"""Sounds and texts for a trained run, made into what it learned from: log-mel frames, or ids of its own vocabulary."""
+"""Sounds, texts and ratings for a trained run, made into what it learned from: log-mel frames, or ids that it knows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bptui.data.delimited import read_table
+from bptui.data.errors import DataError
 from bptui.data.longtext import whole_text
+from bptui.data.ratings import texts_of
 from bptui.data.sound import log_mel, padded, resampled
+from bptui.data.table import Table, label_columns, labels_of
 from bptui.data.vocabulary import PADDING, Encoder, Level, tokens_of
 from bptui.data.vocabulary import padded as padded_ids
 from bptui.data.wav import read_wav
@@ -54,6 +58,36 @@ def text_rows(path: Path, trained: Trained) -> Given:
     return Given(x, labels, _unknown(path, encoder, sum(map(len, ids)), level), np.maximum(lengths, 1).astype(np.int64))
 
 
+def rating_rows(path: Path, trained: Trained) -> Given:
+    """The columns of ids of a table as the run's ids, and the rating beside them where there is one."""
+    about, data = trained.about, trained.experiment.data
+    assert about.vocabularies is not None and about.feature_names is not None
+    ids = data.ids if data.ids is not None else ",".join(about.feature_names)
+    reading = Data(source=str(path), delimiter=data.delimiter, header=data.header, ids=ids, missing="mean")
+    table = read_table(path, reading, labelled=False)
+    columns = label_columns(table, ids, "ids")
+    x, notes = np.empty((len(table), len(columns)), np.int64), []
+    for place, (column, vocabulary) in enumerate(zip(columns, about.vocabularies, strict=True)):
+        codes, texts = texts_of(table, column)
+        encoder = Encoder(vocabulary, grows=False)
+        x[:, place] = encoder.encode(texts)[codes]
+        if unknown := int((x[:, place] == 0).sum()):
+            shown = ", ".join(repr(token[:30]) for token in list(encoder.unknown)[:4])
+            name = about.feature_names[place]
+            notes.append(f"{name}: in {unknown:,} of {len(table):,} rows an id that this run does not know: {shown}")
+    return Given(x, _rating(table, trained, columns), tuple(notes))
+
+
+def _rating(table: Table, trained: Trained, ids: Sequence[int]) -> Values | None:
+    """The label's column, where the file has it and it holds numbers."""
+    label = trained.experiment.data.label
+    try:
+        (column,) = label_columns(table, trained.about.label if label is None else label)
+    except (DataError, ValueError):
+        return None
+    return None if column in ids or column in table.texts else labels_of(table, [column])
+
+
 def _column(path: Path, trained: Trained) -> tuple[list[str], Values | None]:
     data = trained.experiment.data
     reading = Data(source=str(path), delimiter=data.delimiter, header=data.header, missing="mean")
@@ -92,12 +126,13 @@ def token_rows(path: Path, x: Values, trained: Trained) -> Given:
     if x.dtype.kind not in "iu" or x.ndim not in (1, 2) or x.shape[-1] != steps:
         raise ExportError(f"{path}: shape {x.shape} of {x.dtype}, this run takes ids (N, {steps})")
     x = x.reshape(-1, steps).astype(np.int64)
-    known = len(about.vocabulary or ()) or about.outputs
+    known = np.array([len(each) for each in about.vocabularies or ()] or [len(about.vocabulary or ()) or about.outputs])
     wrong = np.argwhere((x < 0) | (x >= known))
     if len(wrong):
         row, step = wrong[0].tolist()
+        what, most = "column" if about.vocabularies else "step", known[step % len(known)] - 1
         raise ExportError(
-            f"{path}: row {row + 1}, step {step + 1}: unknown token {x[row, step]}, ids run from 0 to {known - 1}"
+            f"{path}: row {row + 1}, {what} {step + 1}: unknown token {x[row, step]}, ids run from 0 to {most}"
         )
     is_padded = bool(about.vocabulary) and about.vocabulary is not None and about.vocabulary[0] == PADDING
     return Given(x, lengths=np.maximum((x > 0).sum(axis=1), 1) if is_padded else None)

@@ -158,6 +158,11 @@ def _embedding(place: Placed, ends: str) -> str:
     return f"nn.Embedding({layer.vocabulary}, {layer.units}{padding})"
 
 
+def _looked_up(place: Placed, it: str, given: Sequence[str], ends: str) -> str:
+    layer: Any = place.layer
+    return f"{it}({given[0]})" if layer.column is None else f"{it}({given[0]}[:, {layer.column}])"
+
+
 def _places(place: Placed, ends: str) -> str:
     layer: Any = place.layer
     size = ", ".join(map(str, place.geometry.output))
@@ -202,6 +207,8 @@ KINDS: dict[str, TorchKind] = {
     "reshape": TorchKind(call=_reshaped),
     "add": TorchKind(call=lambda place, it, given, ends: " + ".join(given)),
     "concat": TorchKind(call=_joined),
+    "multiply": TorchKind(call=lambda place, it, given, ends: " * ".join(given)),
+    "dot": TorchKind(call=lambda place, it, given, ends: f"({' * '.join(given)}).sum(-1, keepdim=True)"),
     "conv1d": TorchKind(lambda place, ends: _slid("Conv1d", place), _channels_first),
     "conv2d": TorchKind(lambda place, ends: _slid("Conv2d", place)),
     "conv_transpose2d": TorchKind(_transposed),
@@ -215,7 +222,7 @@ KINDS: dict[str, TorchKind] = {
     "lstm": TorchKind(_recurrent, _states, _turned),
     "gru": TorchKind(_recurrent, _states, _turned),
     "time_pool": TorchKind(call=_over_time),
-    "embedding": TorchKind(_embedding),
+    "embedding": TorchKind(_embedding, _looked_up),
     "positional_embedding": TorchKind(
         _places, lambda place, it, given, ends: f"{given[0]} + {it}.to({given[0]})", lambda each: ""
     ),

@@ -42,6 +42,8 @@ class About(msgspec.Struct, frozen=True):
     label: str = "label"
     vocabulary: tuple[str, ...] | None = None
     """The token of each id, where the run learned from texts."""
+    vocabularies: tuple[tuple[str, ...], ...] | None = None
+    """The same of each column, where each has ids of its own."""
     sample_rate: int | None = None
     """Samples a second of the sounds, where it learned from those."""
     ids: bool = False

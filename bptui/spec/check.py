@@ -148,7 +148,7 @@ def placed(experiment: Experiment, sample: Shape | None = None) -> tuple[Placed,
     source = source_of(experiment.data)
     if source is None:
         return networks.fitted(experiment, sample) if sample else None
-    return networks.fitted(experiment, source.shape or (source.features,), bool(source.vocabulary))
+    return networks.fitted(experiment, source.shape or (source.features,), source.ids)
 
 
 def _head(experiment: Experiment) -> Iterator[Problem]:
@@ -193,7 +193,7 @@ def _adversary(experiment: Experiment) -> Iterator[Problem]:
     yield from _positive("adversary", noise=adversary.noise, updates=adversary.updates)
     if (experiment.data.task if source is None else source.task) != "generate":
         yield Problem("data", "task", 'with a table [adversary] the task is to generate: expected "generate"')
-    elif source is not None and source.vocabulary:
+    elif source is not None and source.ids:
         yield Problem("data", "source", f"{experiment.data.source} holds tokens; a generator makes numbers")
     if not isinstance(loss, BinaryCrossEntropy):
         name = loss.__struct_config__.tag

@@ -42,7 +42,7 @@ def describe(experiment: Experiment, features: int | None = None, shape: Shape |
     """
     ids = False
     if source := source_of(experiment.data):
-        shape, ids = source.shape or (source.features,), bool(source.vocabulary)
+        shape, ids = source.shape or (source.features,), source.ids
     elif not shape and features is not None:
         shape = (features,)
     placed = () if shape is None else _fitting(experiment, shape, ids)

@@ -56,6 +56,8 @@ class Data(Spec, frozen=True, kw_only=True):
     """``standard`` a feature, ``global`` one mean and σ for all (pictures); learned on the training part."""
     label: str | int | None = None
     """Columns to predict (files), by name or number, parted by commas; empty: label or target, else the last one."""
+    ids: str | int | None = None
+    """Columns of ids (files), by name or number, parted by commas: user and item of ratings; they alone are read."""
     delimiter: str | None = None
     """What stands between the columns of a text file; empty: found out."""
     header: bool | None = None

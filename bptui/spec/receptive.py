@@ -18,7 +18,9 @@ from bptui.spec.layers.base import Shape
 from bptui.spec.shapes import BATCH, Placed
 
 #: Kinds whose every place sees that place of its input alone.
-PLACEWISE = frozenset({"dense", "add", "concat", "batch_norm", "group_norm", "layer_norm", "rms_norm"})
+PLACEWISE = frozenset({
+    "dense", "add", "concat", "multiply", "dot", "batch_norm", "group_norm", "layer_norm", "rms_norm"
+})  # fmt: skip
 #: Kinds with a kernel that enlarge, and those that only repeat.
 ENLARGING, REPEATING = frozenset({"conv_transpose2d"}), frozenset({"upsample"})
 

@@ -23,6 +23,18 @@ class Source(NamedTuple):
     """Of one sample where it is more than a row: ``(C, H, W)`` or ``(T, F)``; of token ids ``(T,)``."""
     vocabulary: int = 0
     """Above 0: samples are token ids below this."""
+    columns: tuple[int, ...] = ()
+    """Ids of each column, the unknown one among them, where each column has a vocabulary of its own."""
+
+    @property
+    def ids(self) -> bool:
+        """Whether samples are whole numbers that mean tokens."""
+        return bool(self.vocabulary or self.columns)
+
+    @property
+    def known(self) -> int:
+        """Ids below this are known in every column."""
+        return min(self.columns, default=self.vocabulary)
 
 
 SOURCES: dict[str, Source] = {
@@ -34,6 +46,9 @@ SOURCES: dict[str, Source] = {
     "regression": Source(8, 1, "regression", "a smooth function of 8 features, with noise (generated)"),
     "ring": Source(2, 2, "generate", "points of the plane in 8 clusters around a circle (generated)"),
     "grid": Source(2, 2, "generate", "points of the plane in 25 clusters, 5 by 5 (generated)"),
+    "ratings": Source(
+        2, 1, "regression", "40,000 ratings of 200 items by 500 users, of rank 4 (generated)", (2,), columns=(501, 201)
+    ),
     "fashion": Source(784, 10, "classification", "Fashion-MNIST: 70,000 pictures of clothes, 28×28", (1, 28, 28)),
     "mnist": Source(784, 10, "classification", "MNIST: 70,000 handwritten digits, 28×28", (1, 28, 28)),
     "spoken-digits": Source(
@@ -58,7 +73,7 @@ def source_of(data: Data) -> Source | None:
     source = SOURCES.get(data.source)
     if source is None:
         return None
-    if source.shape is not None and len(source.shape) < 3:
+    if source.shape is not None and len(source.shape) < 3 and not source.columns:
         source = _steps(source, data)
     if source is not None and data.task in ("autoencoder", "generate"):
         return source._replace(task=data.task, outputs=source.features)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from bptui.probe.pictures import page_of
 from bptui.protocol import messages as m
 from bptui.protocol.framing import Body
+from bptui.trainer import tables
 from bptui.trainer.sheets import lines, sheets
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
     views = {**trainer.engine.views(request.layer, sample), **lines(trainer.engine, request.layer)}
     shown = {name: array for name, array in views.items() if axes_of(name, array) is not None}
     pictures = sheets(trainer.engine, request.layer)
-    names = (*shown, *pictures)
+    rows = tables.tables(trainer.engine, request.layer)
+    names = (*shown, *pictures, *rows)
     name = request.name if request.name in names else next(iter(names), "")
     if not name:
         wait = missing(trainer, "a", request.layer)
@@ -85,6 +87,8 @@ def insides(trainer: Trainer, request: m.Inside) -> tuple[m.Insides, bytes]:
         return m.Insides(
             **common, **told, names=names, name=name, arrays=arrays, note=note(trainer)
         ), body.bytes()  # fmt: skip
+    if name in rows:
+        return tables.answer(trainer, request, name, rows[name], {**common, "names": names})
     array, axes = shown[name], axes_of(name, shown[name])
     assert axes is not None
     lengths = trainer.engine.steps_read(request.layer)

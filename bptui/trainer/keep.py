@@ -110,8 +110,9 @@ def about_data(data: DataSet) -> dict[str, Any]:
         "classes": list(data.class_names) if data.class_names and not own_tokens(data) else None,
         "feature_names": data.feature_names and list(data.feature_names),
         "label": data.label,
-        "ids": data.vocabulary is not None,
+        "ids": data.ids,
         "vocabulary": data.vocabulary and list(data.vocabulary),
+        "vocabularies": data.vocabularies and [list(tokens) for tokens in data.vocabularies],
         "sample_rate": data.sample_rate,
         "padded": data.train.lengths is not None,
     }

@@ -12,6 +12,7 @@ from bptui.runs.info import RunInfo
 from bptui.spec import networks
 from bptui.spec.check import Problem
 from bptui.spec.experiment import CrossEntropy, Experiment
+from bptui.spec.layers import Embedding
 from bptui.spec.load import SpecError, from_dict, title
 from bptui.spec.shapes import BATCH, Placed, ShapeError, outputs_of
 
@@ -81,7 +82,7 @@ def build(
 
     return create(
         experiment, data.features, needed_outputs(experiment, data), engine=engine, device=device, dtype=dtype,
-        seed=experiment.experiment.seed, shape=data.shape, ids=data.vocabulary is not None,
+        seed=experiment.experiment.seed, shape=data.shape, ids=data.ids,
     )  # fmt: skip
 
 
@@ -96,13 +97,15 @@ def _fits(experiment: Experiment, data: DataSet) -> tuple[Placed, ...]:
     """The model against the data that were really read: its layers with their shapes."""
     needed = needed_outputs(experiment, data)
     try:
-        placed = networks.fitted(experiment, data.shape or (data.features,), data.vocabulary is not None)
+        placed = networks.fitted(experiment, data.shape or (data.features,), data.ids)
     except ShapeError as error:
         raise SetupError(str(Problem(networks.table_of(experiment, error), error.key, str(error)))) from None
     for place in placed:
-        known, tokens = getattr(place.layer, "vocabulary", None), len(data.vocabulary or ())
-        if known is not None and BATCH in place.sources and known < tokens:
-            message = f"{data.name} has {tokens:,} tokens, got {known:,}"
+        if not isinstance(place.layer, Embedding) or BATCH not in place.sources:
+            continue
+        what, tokens = _tokens(data, place.layer.column)
+        if place.layer.vocabulary < tokens:
+            message = f"{data.name} has {tokens:,} {what}, got {place.layer.vocabulary:,}"
             raise SetupError(str(Problem(f"model.{place.name}", "vocabulary", message)))
     given = outputs_of(placed, isinstance(experiment.loss, CrossEntropy))
     if given != needed:
@@ -113,6 +116,16 @@ def _fits(experiment: Experiment, data: DataSet) -> tuple[Placed, ...]:
     if not len(data.train.x):
         raise SetupError(f"{data.name}: no rows left to train on")
     return placed
+
+
+def _tokens(data: DataSet, column: int | None) -> tuple[str, int]:
+    """What an embedding reads, and how many different ones there are, the unknown one among them."""
+    if data.vocabularies is None:
+        return "tokens", len(data.vocabulary or ())
+    if column is None:
+        return "ids in one column", max(map(len, data.vocabularies))
+    name = data.feature_names[column] if data.feature_names else f"column {column + 1}"
+    return f"ids of {name!r} (unknown ones are one more)", len(data.vocabularies[column])
 
 
 def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any]:

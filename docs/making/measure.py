@@ -28,7 +28,7 @@ KEPT = ("val_loss", "val_accuracy", "val_r2")
 METRICS = (
     "train_loss", "train_accuracy", "train_r2", "val_loss", "val_accuracy", "val_r2", "test_loss", "test_accuracy",
 )  # fmt: skip
-SEEDS = {"char-transformer": 3, "cnn": 3, "init": 10, "lstm-speech": 3, "sentiment": 3}
+SEEDS = {"char-transformer": 3, "cnn": 3, "init": 10, "lstm-speech": 3, "recommender": 3, "sentiment": 3}
 #: Runs that a page shows beside the variants: name → words of the command line.
 EXTRA = {"dead-relu": {"one epoch": ["--epochs", "1"]}}
 #: ``init`` without a variant is its variant ``glorot``.

@@ -22,6 +22,7 @@ FAST: dict[str, Maker] = {
     "condition-functions": reference.condition_functions,
     "toml": preset_pages.toml,
     "figures": preset_pages.figures,
+    "against": preset_pages.against,
     "findings": preset_pages.findings,
     "curve": preset_pages.curve,
     "norms": preset_pages.norms,

@@ -65,6 +65,29 @@ def figures(name: str) -> str:
     return table(["run", *(FIGURES[m] for m in metrics), "ended"], rows, "l" + "r" * len(metrics) + "l") + f"\n\n{note}"
 
 
+def against(name: str) -> str:
+    """Block ``against NAME``: RMSE of the runs on ratings held out, beside baselines and the noise that they hold."""
+    import numpy as np
+
+    from bptui.data import load
+    from bptui.data.ratings import NOISE, baselines
+    from bptui.spec.load import load as read
+
+    found, data = runs(name), read(name).data
+    told: dict[str, list[float]] = {"the mean": [], "the mean and biases": []}
+    for seed in next(iter(found.values()))["seeds"]:
+        rated = load(data, seed=seed, dtype="f64")
+        assert rated.validation is not None
+        parts = [(np.asarray(part.x), part.targets[:, 0]) for part in (rated.train, rated.validation)]
+        for row, value in zip(told.values(), baselines(*parts[0], *parts[1]), strict=True):
+            row.append(value)
+    told |= {f"`{_called(name, run)}`": [loss**0.5 for loss in row["values"]["val_loss"]] for run, row in found.items()}
+    told["the noise"] = [NOISE if data.noise is None else data.noise]
+    rows = [[what, f"**{(b := band(values)).median:.3f}**" + f" ({b.low:.3f} – {b.high:.3f})" * (len(values) > 1)]
+            for what, values in told.items()]  # fmt: skip
+    return table(["foretold by", "RMSE on ratings held out"], rows, "lr")
+
+
 def _ended(row: Row) -> str:
     words = ", ".join(f"{count} × {reason}" for reason, count in row["exit"].items())
     return f"{words}, after {row['steps']:,} steps" if len(row["exit"]) == 1 else words

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bptui.data import Batches, DataError, load
+from bptui.data import Batches, DataError, cache, load, sound
 from bptui.data.sound import fft_size, log_mel, mel_filters, resampled
 from bptui.data.wav import read_wav
 from bptui.spec.experiment import Data
@@ -162,3 +164,47 @@ def test_a_rate_in_kilohertz_is_told(spoken: Path, rate: int) -> None:
     with pytest.raises(DataError, match=rf"{rate} samples a second; expected at least 100 \(Hz, not kHz\)"):
         load(Data(source=str(spoken), sample_rate=rate))
     assert len(load(Data(source=str(spoken), sample_rate=100, validation=0)).train) == 24
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a hundred short sounds, and a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for at in range(100):
+        (folder / f"{at % 2}_ann_{at}.wav").write_bytes(wav(tone(300 + 500 * (at % 2) + at, 0.03)))
+    return folder
+
+
+def _features(folder: Path, **keys: Any) -> Any:
+    return np.asarray(load(Data(source=str(folder), validation=0, scale="none", **keys)).train.x)
+
+
+def test_features_of_many_sounds_are_made_once(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, read = _features(kept), []
+    monkeypatch.setattr(sound, "read_wav", lambda path: read.append(path) or read_wav(path))
+    assert np.array_equal(_features(kept), first) and not read
+    _features(kept, mels=20)
+    assert len(read) == 100  # other features are made anew
+    _features(kept, mels=20)
+    _features(kept, window=2)  # the window cuts what is kept
+    assert len(read) == 100
+    (kept / "0_ann_0.wav").write_bytes(wav(tone(2000, 0.03)))
+    changed = _features(kept)
+    assert len(read) == 200 and not np.array_equal(changed[0], first[0]) and np.array_equal(changed[1:], first[1:])
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-200], lambda b: b"", lambda b: b[:3000] + b"\xff" * 9 + b[3009:]])
+def test_a_damaged_file_of_features_is_made_again(kept: Path, damage: Callable[[bytes], bytes]) -> None:
+    first = _features(kept)
+    (file,) = cache.folder().iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert np.array_equal(_features(kept), first) and [p.name for p in cache.folder().iterdir()] == [file.name]
+    assert np.array_equal(_features(kept), first) and len(file.read_bytes()) == len(whole)
+
+
+def test_where_nothing_can_be_kept_features_are_made_each_time(kept: Path) -> None:
+    cache.folder().parent.write_text("a file where the folder should be")
+    assert np.array_equal(_features(kept), _features(kept))

@@ -45,6 +45,21 @@ def test_pictures_and_sequences_keep_their_axes() -> None:
     assert [row.units for row in rows] == [6, 6, 24, 3, 12, 10]
 
 
+def test_a_column_of_ids_is_one_vector_and_a_dot_is_one_number() -> None:
+    rows = describe(experiment(
+        {"type": "embedding", "units": 8, "vocabulary": 70, "column": 3},
+        {"type": "embedding", "units": 8, "vocabulary": 70, "input": "input", "column": 63},
+        {"type": "multiply", "of": ["embedding1"]}, {"type": "dot", "of": ["embedding1"]},
+        {"type": "embedding", "units": 4, "vocabulary": 70, "input": "input"}, {"type": "time_pool"},
+        {"type": "concat", "of": ["dot1"]}, {"units": 66}, source="tinyshakespeare",
+    ))  # fmt: skip
+    assert [row.shape for row in rows] == [(8,), (8,), (8,), (1,), (64, 4), (4,), (5,), (66,)]
+    with pytest.raises(SpecError, match=r"\[model.embedding1\] column: expected 0 to 63 of 64 tokens a sample, got 64"):
+        experiment(
+            {"type": "embedding", "units": 8, "vocabulary": 70, "column": 64}, {"units": 66}, source="tinyshakespeare"
+        )
+
+
 def test_a_receptive_field_grows_by_kernel_stride_and_dilation() -> None:
     same = {"type": "conv2d", "units": 4, "padding": "same"}
     rows = describe(experiment(
@@ -60,6 +75,9 @@ def test_a_receptive_field_grows_by_kernel_stride_and_dilation() -> None:
         ([DENSE, {"type": "add", "of": ["dens1"]}, HEAD], r"\[model.add1\] of: no earlier layer .dens1. "),
         ([DENSE, {"type": "add"}, HEAD], r"\[model.add1\] of: expected the name of at least one earlier layer"),
         ([DENSE, {"units": 5}, {"type": "add", "of": ["dense1"]}, HEAD], r"\[model.add1\] of: adds inputs"),
+        ([DENSE, {"units": 5}, {"type": "multiply", "of": ["dense1"]}, HEAD], r"\[model.multiply1\] of: multiplies"),
+        ([DENSE, {"units": 5}, {"type": "dot", "of": ["dense1"]}, HEAD], r"\[model.dot1\] of: multiplies inputs"),
+        ([{"type": "dot", "of": ["input"]}, HEAD], r"\[model.dot1\]: needs vectors F or sequences T×F, got 1×8×8"),
         ([DENSE, {**DENSE, "input": "dense3"}, HEAD], r"\[model.dense2\] input: no earlier layer 'dense3'"),
         ([DENSE, {**DENSE, "input": "input"}, HEAD], r"\[model.dense1\]: no layer reads it"),
         ([{"type": "reshape", "shape": [7, 9]}, HEAD], r"\[model.reshape1\] shape: 7×9 does not hold the 64 numbers"),

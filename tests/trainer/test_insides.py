@@ -147,3 +147,62 @@ def test_behind_a_stride_a_sample_ends_where_the_layer_ends_it(tmp_path: Path, e
         assert arrays["values"].shape == (steps, steps)
         np.testing.assert_allclose(arrays["values"].sum(1), 1.0, rtol=1e-5)
     driver.close()
+
+
+RATED = """
+[data]
+source = "ratings"
+samples = 600
+batch_size = 8
+[[model]]
+type = "embedding"
+name = "user"
+units = 40
+vocabulary = 501
+column = 0
+[[model]]
+type = "embedding"
+name = "item"
+input = "input"
+units = 40
+vocabulary = 201
+column = 1
+padding = 0
+[[model]]
+type = "dot"
+of = ["user"]
+[loss]
+name = "mse"
+[stop]
+epochs = 1
+"""
+
+
+def test_a_table_is_shown_by_the_names_of_its_rows_a_page_at_a_time(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.toml"
+    spec.write_text(RATED)
+    driver = Driver(tmp_path / "run", "numpy", [], spec=str(spec))
+    try:
+        driver.ask(m.Step(count=2))
+        engine, known = driver.trainer.engine, driver.trainer.setup.data.vocabularies
+        assert known is not None
+        reply, arrays = asked(driver, layer=1)
+        assert (reply.name, reply.names, reply.axes) == ("table", ("table", "table.gradient"), ("item", "unit"))
+        assert reply.row_names[: len(known[1])] == known[1] and (reply.pages, reply.samples) == (1, 1)
+        np.testing.assert_array_equal(arrays["values"], engine.tensor_of("weight", 1))
+        reply, arrays = asked(driver, layer=0, page=1)  # of 40 units 409 rows go on a page
+        assert (reply.pages, reply.page, len(arrays["values"])) == (2, 1, 92)
+        assert reply.row_names[0] == (*known[0], *map(str, range(len(known[0]), 501)))[409]
+        _, arrays = asked(driver, layer=1, name="table.gradient")
+        batch = engine.tensor("x", 0)
+        assert batch is not None
+        assert set(np.flatnonzero(arrays["values"].any(axis=1))) == set(batch[:, 1].tolist()) - {0}
+    finally:
+        driver.close()
+
+
+def test_an_embedding_that_lacks_rows_for_a_column_names_the_column(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.toml"
+    spec.write_text(RATED)
+    with pytest.raises(SetupError, match=r"^\[model.item\] vocabulary: ratings has \d+ ids of 'item' .*, got 90$"):
+        Driver(tmp_path / "run", "numpy", ["model.item.vocabulary=90"], spec=str(spec))

@@ -24,7 +24,9 @@ needs_plays = pytest.mark.skipif(not (DATA / "tinyshakespeare").is_dir(), reason
 needs_fashion = pytest.mark.skipif(not FASHION.is_dir(), reason="dataset-fashion-mnist is not installed")
 
 #: Seeds of presets that take minutes each; as many as their pages have.
-FEWER = {"char-transformer": 1, "cnn": 3, "resnet": 3, "autoencoder": 3, "lstm-speech": 3, "sentiment": 3}
+FEWER = {
+    "char-transformer": 1, "cnn": 3, "resnet": 3, "autoencoder": 3, "lstm-speech": 3, "recommender": 3, "sentiment": 3,
+}  # fmt: skip
 
 #: Words of the command, metric, least and most that the median may be.
 FIGURES = [
@@ -54,6 +56,8 @@ FIGURES = [
     pytest.param(("lstm-speech",), "test_accuracy", 0.96, 1.0, marks=needs_spoken),
     pytest.param(("lstm-speech", "--variant", "shipped"), "test_accuracy", 0.95, 1.0),
     pytest.param(("char-transformer", "--engine", "torch"), "val_loss", 0.0, 1.6688, marks=needs_plays),
+    pytest.param(("recommender",), "val_loss", 0.09, 0.11),
+    pytest.param(("recommender", "--variant", "free"), "val_loss", 0.11, 0.13),
     pytest.param(("sentiment",), "test_accuracy", 0.75, 1.0, marks=needs_reviews),
 ]
 

@@ -10,18 +10,19 @@ from bptui.spec.layers.base import GeometryOf
 from bptui.spec.layers.conv import Conv1d, Conv2d, ConvTranspose2d, conv1d, conv2d, conv_transpose2d
 from bptui.spec.layers.dense import Dense as Dense
 from bptui.spec.layers.dense import dense
-from bptui.spec.layers.embedding import Embedding, PositionalEmbedding, embedding, positional_embedding
+from bptui.spec.layers.embedding import Embedding as Embedding
+from bptui.spec.layers.embedding import PositionalEmbedding, embedding, positional_embedding
 from bptui.spec.layers.mix import Mix as Mix
 from bptui.spec.layers.mix import mix
 from bptui.spec.layers.norm import BatchNorm, GroupNorm, batch_norm, group_norm
 from bptui.spec.layers.norm_features import LayerNorm, RMSNorm, layer_norm, rms_norm
 from bptui.spec.layers.pool import AveragePool, GlobalPool, MaxPool, Upsample, global_pool, pool, upsample
 from bptui.spec.layers.recurrent import GRU, LSTM, RNN, TimePool, recurrent, time_pool
-from bptui.spec.layers.shape import Add, Concat, Flatten, Reshape, add, concat, flatten, reshape
+from bptui.spec.layers.shape import Add, Concat, Dot, Flatten, Multiply, Reshape, add, concat, dot, flatten, reshape
 
 Layer = (
     Dense
-    | Flatten | Reshape | Add | Concat
+    | Flatten | Reshape | Add | Concat | Multiply | Dot
     | Conv1d | Conv2d | ConvTranspose2d
     | MaxPool | AveragePool | GlobalPool | Upsample
     | BatchNorm | GroupNorm
@@ -36,6 +37,8 @@ GEOMETRY: dict[str, GeometryOf] = {
     "reshape": reshape,
     "add": add,
     "concat": concat,
+    "multiply": add,
+    "dot": dot,
     "conv1d": conv1d,
     "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d,

@@ -10,7 +10,7 @@ from bptui.spec.layers.recurrent import sequence
 
 
 class Embedding(Weighted, frozen=True, tag="embedding", kw_only=True):
-    """Tokens (T,) → (T, units): row ``x_t`` of a table; torch's ``Embedding``."""
+    """Tokens (T,) → (T, units): row ``x_t`` of a table; with ``column`` that token's alone; torch's ``Embedding``."""
 
     units: int
     """Values of each token's vector."""
@@ -18,6 +18,8 @@ class Embedding(Weighted, frozen=True, tag="embedding", kw_only=True):
     """How many tokens there are; ids lie from 0 to vocabulary − 1."""
     padding: int | None = None
     """Token that means nothing: its vector begins at 0 and is never trained; empty: none."""
+    column: int | None = None
+    """Which of a sample's tokens is read, from 0 (of ratings the user, the item): its vector (units,); empty: all."""
     init: Initialiser = "normal"
     """How the table begins."""
     std: float = 0.1
@@ -42,8 +44,12 @@ def embedding(layer: Embedding, inputs: tuple[Shape, ...]) -> Geometry:
         raise Misfit("needs a vocabulary of at least 1 and at least 1 unit")
     if layer.padding is not None and not 0 <= layer.padding < layer.vocabulary:
         raise Misfit(f"padding {layer.padding} is no token: they are 0 to {layer.vocabulary - 1}")
+    tokens = inputs[0][0]
+    if layer.column is not None and not 0 <= layer.column < tokens:
+        raise Misfit(f"expected 0 to {tokens - 1} of {tokens} tokens a sample, got {layer.column}", "column")
+    read = inputs[0] if layer.column is None else ()
     table = Parameter("weight", (layer.vocabulary, layer.units), layer.vocabulary, layer.units, "padded")
-    return Geometry((*inputs[0], layer.units), (table,))
+    return Geometry((*read, layer.units), (table,))
 
 
 def positional_embedding(layer: PositionalEmbedding, inputs: tuple[Shape, ...]) -> Geometry:

@@ -1,4 +1,4 @@
-"""Layers without weights that form their inputs anew: flatten, reshape, and the joints of branches, add and concat."""
+"""Layers without weights: flatten, reshape, and the joints of branches, add, concat, multiply and dot."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ class Add(Joining, frozen=True, tag="add", kw_only=True):
 
 class Concat(Joining, frozen=True, tag="concat", kw_only=True):
     """Its inputs side by side: channels of pictures, features elsewhere: a skip connection."""
+
+
+class Multiply(Joining, frozen=True, tag="multiply", kw_only=True):
+    """The product of its inputs, which have one shape, number by number: a gate."""
+
+
+class Dot(Joining, frozen=True, tag="dot", kw_only=True):
+    """Σ over the features of the product of its inputs, one number: p·q of two vectors, of sequences one a step."""
 
 
 def axis_of(shape: Shape) -> int:
@@ -50,12 +58,16 @@ def reshape(layer: Reshape, inputs: tuple[Shape, ...]) -> Geometry:
     return Geometry(tuple(wanted), unit_axis=axis_of(tuple(wanted)), steps=steps)
 
 
-def add(layer: Add, inputs: tuple[Shape, ...]) -> Geometry:
-    _several(layer)
-    for other in inputs[1:]:
-        if other != inputs[0]:
-            raise Misfit(f"adds inputs of one shape, got {' and '.join(map(words, inputs))}", "of")
+def add(layer: Add | Multiply, inputs: tuple[Shape, ...]) -> Geometry:
+    _alike(layer, inputs, "adds" if isinstance(layer, Add) else "multiplies")
     return Geometry(inputs[0], unit_axis=axis_of(inputs[0]))
+
+
+def dot(layer: Dot, inputs: tuple[Shape, ...]) -> Geometry:
+    _alike(layer, inputs, "multiplies")
+    if len(inputs[0]) > 2:
+        raise Misfit(f"needs vectors F or sequences T×F, got {words(inputs[0])}")
+    return Geometry((*inputs[0][:-1], 1))
 
 
 def concat(layer: Concat, inputs: tuple[Shape, ...]) -> Geometry:
@@ -68,6 +80,13 @@ def concat(layer: Concat, inputs: tuple[Shape, ...]) -> Geometry:
     joined = list(first)
     joined[axis] = sum(shape[axis] for shape in inputs)
     return Geometry(tuple(joined), unit_axis=axis_of(first))
+
+
+def _alike(layer: Joining, inputs: tuple[Shape, ...], does: str) -> None:
+    _several(layer)
+    for other in inputs[1:]:
+        if other != inputs[0]:
+            raise Misfit(f"{does} inputs of one shape, got {' and '.join(map(words, inputs))}", "of")
 
 
 def _but(shape: Shape, axis: int) -> Shape:

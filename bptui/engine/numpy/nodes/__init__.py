@@ -11,7 +11,7 @@ from bptui.engine.numpy.nodes.norm import BatchNorm, GroupNorm
 from bptui.engine.numpy.nodes.norm_features import FeatureNormLayer
 from bptui.engine.numpy.nodes.pool import AveragePool, GlobalPool, MaxPool, Upsample
 from bptui.engine.numpy.nodes.recurrent import Recurrent, TimePool
-from bptui.engine.numpy.nodes.shape import Add, Concat, Reshape
+from bptui.engine.numpy.nodes.shape import Add, Concat, Dot, Multiply, Reshape
 from bptui.engine.numpy.nodes.transformer import TransformerBlock
 
 NODES: dict[str, type[Node]] = {
@@ -20,6 +20,8 @@ NODES: dict[str, type[Node]] = {
     "reshape": Reshape,
     "add": Add,
     "concat": Concat,
+    "multiply": Multiply,
+    "dot": Dot,
     "conv1d": Convolution,
     "conv2d": Convolution,
     "conv_transpose2d": TransposedConvolution,

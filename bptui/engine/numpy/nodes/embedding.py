@@ -15,10 +15,11 @@ FEW = 128
 
 
 class Embedding(Node):
-    """Tokens (N, T) → (N, T, units)."""
+    """Tokens (N, T) → (N, T, units); of one column (N, units)."""
 
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
-        (self._tokens,) = sources
+        (tokens,) = sources
+        self._tokens = tokens if self.layer.column is None else tokens[:, self.layer.column]
         return np.asarray(self.values["weight"].take(self._tokens, axis=0))
 
     def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:

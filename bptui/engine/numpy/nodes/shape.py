@@ -29,6 +29,38 @@ class Add(Node):
         return (delta,) * len(self.inputs)
 
 
+class Multiply(Node):
+    """Of two inputs, δ to each is δ ⊙ the other; of more, ⊙ all the others."""
+
+    def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
+        self._sources = sources
+        return _product(sources)
+
+    def backward(self, delta: Array, wanted: bool) -> tuple[Array | None, ...]:
+        if not wanted:
+            return (None,) * len(self._sources)
+        return tuple(delta * _product(_others(self._sources, at)) for at in range(len(self._sources)))
+
+
+class Dot(Multiply):
+    """Σ_f Π of the inputs: δ (N, …, 1) goes to every feature."""
+
+    def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
+        self._sources = sources
+        return np.asarray(np.einsum("...f,...f->...", sources[0], _product(sources[1:]))[..., None])
+
+
+def _product(factors: tuple[Array, ...]) -> Array:
+    product = factors[0]
+    for factor in factors[1:]:
+        product = product * factor
+    return product
+
+
+def _others(factors: tuple[Array, ...], but: int) -> tuple[Array, ...]:
+    return factors[:but] + factors[but + 1 :]
+
+
 class Concat(Node):
     def _axis(self) -> int:
         return 1 if self.geometry.unit_axis == 0 else -1

@@ -11,6 +11,8 @@ FORWARD: dict[str, Forward] = {
     "reshape": shape.reshape,
     "add": shape.add,
     "concat": shape.concat,
+    "multiply": shape.multiply,
+    "dot": shape.dot,
     "conv1d": conv.conv1d,
     "conv2d": conv.conv2d,
     "conv_transpose2d": conv.conv_transpose2d,

@@ -20,7 +20,8 @@ def embedding(
     buffers: Mapping[str, Tensor],
     context: Context,
 ) -> Tensor:
-    return functional.embedding(sources[0], values["weight"], padding_idx=layer.padding)  # (N, T) → (N, T, units)
+    tokens = sources[0] if layer.column is None else sources[0][:, layer.column]
+    return functional.embedding(tokens, values["weight"], padding_idx=layer.padding)  # (N, T) → (N, T, units)
 
 
 def positional_embedding(

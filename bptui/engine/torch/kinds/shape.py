@@ -36,6 +36,29 @@ def add(
     return total
 
 
+def multiply(
+    layer: Any,
+    sources: tuple[Tensor, ...],
+    values: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    context: Context,
+) -> Tensor:
+    product = sources[0] * sources[1]
+    for source in sources[2:]:
+        product = product * source
+    return product
+
+
+def dot(
+    layer: Any,
+    sources: tuple[Tensor, ...],
+    values: Mapping[str, Tensor],
+    buffers: Mapping[str, Tensor],
+    context: Context,
+) -> Tensor:
+    return multiply(layer, sources, values, buffers, context).sum(dim=-1, keepdim=True)
+
+
 def concat(
     layer: Any,
     sources: tuple[Tensor, ...],

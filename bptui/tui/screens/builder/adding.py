@@ -24,7 +24,7 @@ BENT = ("dense", "conv1d", "conv2d", "conv_transpose2d")
 """Kinds that are seldom without an activation."""
 
 #: Kinds that are seldom meant where others fit too.
-RARE = ("reshape", "concat", "conv_transpose2d", "upsample")
+RARE = ("reshape", "concat", "multiply", "dot", "conv_transpose2d", "upsample")
 #: Keys that a new layer takes from the nearest of its kind; sizes are made to fit.
 KEPT = ("kernel", "activation", "init", "std", "dilation", "bidirectional", "heads", "causal", "order", "norm")
 
@@ -71,7 +71,7 @@ def _offer(draft: Draft, kind: str, place: int, given: Shape) -> Offer:
     row = changed.rows()[place]
     own = next((p.message for p in problems if p.table == f"model.{row.name}"), "")
     source = source_of(draft.experiment.data)
-    if kind in TAKES_IDS and (place or (source is not None and not source.vocabulary)):
+    if kind in TAKES_IDS and (place or (source is not None and not source.ids)):
         own = own or "reads the data's tokens; here are numbers"
     later = next((f"{p.table.removeprefix('model.')}: {p.message}" for p in problems if not own), "")
     return Offer(kind, layer, () if own else row.shape, own, later)
@@ -117,11 +117,11 @@ def begun(draft: Draft, kind: str, place: int, given: Shape) -> Layer:
         values["shape"] = given or (1,)
     elif kind == "embedding":
         source = source_of(draft.experiment.data)
-        values["vocabulary"] = (source.vocabulary if source else 0) or BEGINNINGS["vocabulary"]
+        values["vocabulary"] = (source.known if source else 0) or BEGINNINGS["vocabulary"]
     elif kind in ("attention", "transformer_block") and nearest is None:
         values["heads"] = next(heads for heads in (4, 2, 1) if channels % heads == 0)
     if issubclass(struct, Joining):
-        values["of"] = _joined(draft.rows(), model, place, same=kind == "add")
+        values["of"] = _joined(draft.rows(), model, place, same=kind != "concat")
     layer: Layer = struct(**values)
     return layer
 

@@ -26,6 +26,8 @@ from bptui.tui.widgets.raster import joined
 
 LABEL = 10
 """Cells of a row's label."""
+PAGE = 20
+"""Rows of a table that a page key goes."""
 
 
 class InsidePane(ChartPane):
@@ -46,7 +48,7 @@ class InsidePane(ChartPane):
     def aim(self, name: str, place: tuple[int, ...]) -> None:
         """Ask for the sample, and the page, that a place names, and put the cursor there."""
         self._aim, self.array = (name, place), name
-        sampled = not name.startswith("kernels")
+        sampled = not name.startswith(("kernels", "table"))
         self.sample = place[0] if sampled and place else 0
         rest = place[sampled:]
         self.page = rest[0] if len(rest) > (1 if name.startswith(("maps", "kernels")) else 2) else 0
@@ -118,7 +120,7 @@ class InsidePane(ChartPane):
         view = self.view
         if not isinstance(view, InsideView):
             return []
-        keys = ["pgup pgdn sample"] if view.of_samples else []
+        keys = ["pgup pgdn sample"] if view.of_samples else ["pgup pgdn rows"] if view.table else []
         if view.pages > 1:
             keys.append(f"ctrl+{'left/right' if self.glyphs.name == 'ascii' else '← →'} {view.page_name}")
         texts = [(2, f" {'  '.join(keys)} ", "dim")] if keys else []
@@ -263,6 +265,9 @@ class InsidePane(ChartPane):
         asked = {"pageup": (-1, 0), "pagedown": (1, 0), "ctrl+left": (0, -1), "ctrl+right": (0, 1)}
         moves = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1), "k": (-1, 0), "j": (1, 0),
                  "home": (0, -100_000), "end": (0, 100_000)}  # fmt: skip
+        if view.table:
+            moves |= {"pageup": (-PAGE, 0), "pagedown": (PAGE, 0)}
+            asked = {key: by for key, by in asked.items() if key not in moves}
         if event.key in asked:
             event.stop()
             sample, page = asked[event.key]

@@ -30,6 +30,8 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "maps": ("a", "what each channel has found, place by place"),
     "kernels.gradient": ("∂L/∂W", "where the next update takes each kernel, against its sign"),
     "kernels": ("W", "what each unit looks for in one channel of its input"),
+    "table.gradient": ("∂L/∂W", "rows of the tokens in the batch alone; of one that comes again they add up"),
+    "table": ("W", "the vector of each token, a row each"),
     "share.feed": ("‖branch‖ / (‖stream‖ + ‖branch‖)", "what the dense layers add to the stream at each step"),
 }
 
@@ -57,7 +59,12 @@ class InsideView(msgspec.Struct, frozen=True):
     @property
     def of_samples(self) -> bool:
         """Weights are of no sample."""
-        return not self.name.startswith("kernels")
+        return not self.name.startswith(("kernels", "table"))
+
+    @property
+    def table(self) -> bool:
+        """Whether these are the rows of an embedding's table."""
+        return self.name.startswith("table")
 
     def place(self, row: int, column: int) -> tuple[int, ...]:
         """``[sample, page, row, column]`` of a cell, without what there is only one of; of a line ``[sample, step]``;
