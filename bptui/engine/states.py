@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,36 @@ class State(NamedTuple):
     vectors: dict[str, Tensors]
     """Slot → its tensors; ``""`` for the parameters themselves."""
     buffers: Tensors
+
+
+class Held(NamedTuple):
+    """All that an engine holds, as views of its own arrays or tensors, a mapping by name for each layer."""
+
+    vectors: Mapping[str, Sequence[Mapping[str, Any]]]
+    """Slot → the layers' parameters; ``""`` for those themselves."""
+    buffers: Sequence[Mapping[str, Any]]
+
+    def state(
+        self, layers: Sequence[LayerInfo], updates: int, copied: Callable[[Any], npt.NDArray[Any]]
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """A state (see ``Engine.state``): ``copied`` gives a copy of a view as an array."""
+        state: dict[str, npt.NDArray[np.generic]] = {}
+        for slot, vector in self.vectors.items():
+            prefix = f"optimizer.{slot}." if slot else ""
+            for info, views, buffers in zip(layers, vector, self.buffers, strict=True):
+                named = views if slot else {**views, **buffers}
+                state |= {f"{prefix}{info.name}.{name}": copied(view) for name, view in named.items()}
+        state[OPTIMISER_STEP] = np.array(updates, dtype=np.int64)
+        return state
+
+    def load(self, layers: Sequence[LayerInfo], state: State, put: Callable[[Any, npt.NDArray[Any]], Any]) -> None:
+        """Fill every view: ``put(view, values)``."""
+        for slot, vector in self.vectors.items():
+            for info, views, buffers in zip(layers, vector, self.buffers, strict=True):
+                for name, view in views.items():
+                    put(view, state.vectors[slot][info.name, name])
+                for name, buffer in ({} if slot else buffers).items():
+                    put(buffer, state.buffers[info.name, name])
 
 
 def described(placed: Sequence[Placed]) -> tuple[LayerInfo, ...]:

@@ -15,6 +15,7 @@ from bptui.engine.threads import fitting
 from bptui.export import graph_script
 from bptui.export.errors import ExportError
 from bptui.export.graph_script import attribute, identifiers
+from bptui.export.script_optimizer import number, optimizer_of, plateau_of, schedule_of
 from bptui.export.script_pieces import pieces
 from bptui.export.script_text import (
     AFTER_EPOCH,
@@ -24,7 +25,6 @@ from bptui.export.script_text import (
     EVALUATE_STEPS,
     HEAD,
     MODEL_STATE,
-    PLATEAU,
     TRAIN,
     WHOLE_COUNTED,
     WHOLE_TOLD,
@@ -32,19 +32,11 @@ from bptui.export.script_text import (
 )
 from bptui.export.trained import dense_layers
 from bptui.spec.experiment import (
-    Adam,
-    AdamW,
     BinaryCrossEntropy,
-    Constant,
-    Cosine,
     CrossEntropy,
     Experiment,
-    Exponential,
     Huber,
     Plateau,
-    RMSprop,
-    StepDecay,
-    Warmup,
     layer_names,
 )
 from bptui.spec.layers.base import dropout_of, penalties_of, size
@@ -101,15 +93,15 @@ def script(experiment: Experiment, facts: Facts) -> str:
         "accumulate": experiment.optimizer.accumulate,
         "per_epoch": per_epoch,
         "steps": f"{facts.steps}{_why_so_many(facts)}",
-        "lr": _number(experiment.optimizer.lr),
+        "lr": number(experiment.optimizer.lr),
         "threads": _threads(experiment, facts, batch),
         "dropout": DROPOUT * dropout,
         "network": pieces(network + loss) + network,
         "criterion": _criterion(experiment),
         "plain": _plain(experiment),
-        "optimizer": _optimizer(experiment),
-        "plateau": _plateau(experiment.schedule) if plateau else "",
-        "schedule": _schedule(experiment, per_epoch, facts.planned),
+        "optimizer": optimizer_of(experiment),
+        "plateau": plateau_of(experiment.schedule) if plateau else "",
+        "schedule": schedule_of(experiment, per_epoch, facts.planned),
         "order": _order(experiment),
         "scaled": _scaled(facts),
         "reading": _reading(experiment, facts),
@@ -122,11 +114,6 @@ def script(experiment: Experiment, facts: Facts) -> str:
         "loss": loss,
     }
     return (HEAD + TRAIN).format(**fields)
-
-
-def _number(value: float) -> str:
-    """A number as it is written in Python; whole ones keep their point, so that they stay floats."""
-    return repr(float(value))
 
 
 def _plain_words(text: str) -> str:
@@ -183,7 +170,7 @@ def _model(experiment: Experiment, features: int) -> str:
                 raise ExportError(f"{name}: the activation {layer.activation} cannot be exported to pytorch")
             lines.append(f"    {ACTIVATIONS[layer.activation]},")
         if layer.dropout:
-            lines.append(f'    Dropout("{name}", {layer.units}, {_number(layer.dropout)}),')
+            lines.append(f'    Dropout("{name}", {layer.units}, {number(layer.dropout)}),')
         inputs = layer.units
     return "\n".join(lines)
 
@@ -191,14 +178,14 @@ def _model(experiment: Experiment, features: int) -> str:
 def _cross_entropy(loss: CrossEntropy) -> str:
     options = ["ignore_index=-1"]  # a step without a target
     if loss.class_weights is not None:
-        options.append(f"weight=torch.tensor([{', '.join(map(_number, loss.class_weights))}], dtype=DTYPE)")
+        options.append(f"weight=torch.tensor([{', '.join(map(number, loss.class_weights))}], dtype=DTYPE)")
     if loss.label_smoothing:
-        options.append(f"label_smoothing={_number(loss.label_smoothing)}")
+        options.append(f"label_smoothing={number(loss.label_smoothing)}")
     return f"nn.CrossEntropyLoss({', '.join(options)})"
 
 
 def _binary_cross_entropy(loss: BinaryCrossEntropy) -> str:
-    weight = "" if loss.pos_weight == 1.0 else f"pos_weight=torch.tensor({_number(loss.pos_weight)}, dtype=DTYPE)"
+    weight = "" if loss.pos_weight == 1.0 else f"pos_weight=torch.tensor({number(loss.pos_weight)}, dtype=DTYPE)"
     return f"nn.BCEWithLogitsLoss({weight})"
 
 
@@ -208,7 +195,7 @@ LOSSES: dict[str, Callable[[Any], str]] = {
     "binary_cross_entropy": _binary_cross_entropy,
     "mse": lambda loss: "nn.MSELoss()",
     "mae": lambda loss: "nn.L1Loss()",
-    "huber": lambda loss: f"nn.HuberLoss(delta={_number(loss.delta)})",
+    "huber": lambda loss: f"nn.HuberLoss(delta={number(loss.delta)})",
 }
 
 
@@ -223,7 +210,7 @@ def _plain(experiment: Experiment) -> str:
     """The loss that evaluations show: without smoothing and weights."""
     loss = experiment.loss
     return {CrossEntropy: "nn.CrossEntropyLoss(ignore_index=-1)", BinaryCrossEntropy: "nn.BCEWithLogitsLoss()"}.get(
-        type(loss), f"nn.HuberLoss(delta={_number(loss.delta)})" if isinstance(loss, Huber) else _criterion(experiment)
+        type(loss), f"nn.HuberLoss(delta={number(loss.delta)})" if isinstance(loss, Huber) else _criterion(experiment)
     )
 
 
@@ -252,7 +239,7 @@ def _loss(experiment: Experiment, facts: Facts) -> str:
     outputs = f"model(x[part]{', lengths[part]' * facts.padded})"
     y = "y[part]"
     if isinstance(loss, BinaryCrossEntropy) and loss.label_smoothing:
-        smooth = _number(loss.label_smoothing)
+        smooth = number(loss.label_smoothing)
         y = f"{y} * (1.0 - {smooth}) + 0.5 * {smooth}"
     return f"criterion(*there({outputs}, {y}))" if _gaps(experiment, facts) else f"criterion({outputs}, {y})"
 
@@ -299,96 +286,6 @@ METRICS = {
 }  # fmt: skip
 
 
-# -- the optimiser and its learning rate ---------------------------------------------------------------
-#: Optimiser → torch's class, and torch's names of the fields that differ from its defaults.
-OPTIMIZERS: dict[str, tuple[str, dict[str, str]]] = {
-    "sgd": ("SGD", {"momentum": "momentum", "dampening": "dampening", "nesterov": "nesterov"}),
-    "rmsprop": ("RMSprop", {"alpha": "alpha", "eps": "eps", "momentum": "momentum", "centered": "centered"}),
-    "adagrad": ("Adagrad", {"lr_decay": "lr_decay", "eps": "eps", "initial_accumulator": "initial_accumulator_value"}),
-    "adam": ("Adam", {"eps": "eps"}),
-    "adamw": ("AdamW", {"eps": "eps"}),
-}
-
-
-def _optimizer(experiment: Experiment) -> str:
-    optimizer = experiment.optimizer
-    tag = str(optimizer.__struct_config__.tag)
-    if tag not in OPTIMIZERS:
-        raise ExportError(f"the optimiser {tag} cannot be exported to pytorch")
-    name, fields = OPTIMIZERS[tag]
-    options = ["model.parameters()", "lr=LEARNING_RATE"]
-    if isinstance(optimizer, Adam | AdamW):
-        options.append(f"betas=({_number(optimizer.beta1)}, {_number(optimizer.beta2)})")
-    for field, theirs in fields.items():
-        value = getattr(optimizer, field)
-        if isinstance(value, bool):
-            options += [f"{theirs}=True"] * value
-        elif value or isinstance(optimizer, RMSprop):
-            options.append(f"{theirs}={_number(value)}")
-    if optimizer.weight_decay or isinstance(optimizer, AdamW):
-        options.append(f"weight_decay={_number(optimizer.weight_decay)}")
-    return f"torch.optim.{name}({', '.join(options)})"
-
-
-def _place(schedule: Any) -> str:
-    return "step" if schedule.per == "step" else "step // STEPS_PER_EPOCH"
-
-
-def _step(schedule: StepDecay, total: int, per_epoch: int) -> str:
-    return f"LEARNING_RATE * {_number(schedule.gamma)} ** ({_place(schedule)} // {schedule.every})"
-
-
-def _exponential(schedule: Exponential, total: int, per_epoch: int) -> str:
-    return f"LEARNING_RATE * {_number(schedule.gamma)} ** ({_place(schedule)})"
-
-
-def _cosine(schedule: Cosine, total: int, per_epoch: int) -> str:
-    length = schedule.length
-    if length is None:
-        length = total if schedule.per == "step" else math.ceil(total / per_epoch)
-    if not length:
-        return "LEARNING_RATE"
-    share = f"(1 + math.cos(math.pi * min({_place(schedule)}, {length}) / {length})) / 2"
-    if not schedule.min_lr:
-        return f"LEARNING_RATE * ({share})"
-    low = _number(schedule.min_lr)
-    return f"LEARNING_RATE * ({share}) + {low} * (1 - ({share}))"
-
-
-def _warmup(schedule: Warmup, total: int, per_epoch: int) -> str:
-    start, length = _number(schedule.start), schedule.length
-    return f"LEARNING_RATE * ({start} + (1 - {start}) * min({_place(schedule)}, {length}) / {length})"
-
-
-#: Schedule → the rate at ``step``, by the planned updates and those of an epoch.
-SCHEDULES: dict[type, Callable[[Any, int, int], str]] = {
-    Constant: lambda schedule, total, per_epoch: "LEARNING_RATE",
-    StepDecay: _step,
-    Exponential: _exponential,
-    Cosine: _cosine,
-    Warmup: _warmup,
-    Plateau: lambda schedule, total, per_epoch: (
-        f"max(LEARNING_RATE * plateau.factor, min({_number(schedule.min_lr)}, LEARNING_RATE))"
-    ),
-}
-
-
-def _schedule(experiment: Experiment, per_epoch: int, planned: int | None) -> str:
-    kind = type(experiment.schedule)
-    if kind not in SCHEDULES:
-        tag = str(experiment.schedule.__struct_config__.tag)
-        raise ExportError(f"the schedule {tag} cannot be exported to pytorch")
-    return SCHEDULES[kind](experiment.schedule, planned or 1, per_epoch)
-
-
-def _plateau(schedule: Any) -> str:
-    values = (schedule.factor, schedule.patience, schedule.threshold, schedule.cooldown, schedule.min_lr)
-    factor, patience, threshold, cooldown, min_lr = (repr(value) for value in values)
-    return PLATEAU.format(
-        factor=factor, patience=patience, threshold=threshold, cooldown=cooldown, min_lr=min_lr
-    )  # fmt: skip
-
-
 # -- data and updates ----------------------------------------------------------------------------------
 def _order(experiment: Experiment) -> str:
     if not experiment.data.shuffle:
@@ -429,7 +326,7 @@ def _gradient(experiment: Experiment, placed: Sequence[Placed]) -> str:
     chain = plain_chain(placed)
     for index, (place, name) in enumerate(zip(placed, identifiers(placed), strict=True)):
         l1, l2 = penalties_of(place.layer)
-        terms = [f"{_number(l1)} * weight.sign()"] * bool(l1) + [f"2.0 * {_number(l2)} * weight"] * bool(l2)
+        terms = [f"{number(l1)} * weight.sign()"] * bool(l1) + [f"2.0 * {number(l2)} * weight"] * bool(l2)
         if not terms or place.layer.freeze:
             continue
         for each in place.geometry.parameters:
@@ -440,9 +337,9 @@ def _gradient(experiment: Experiment, placed: Sequence[Placed]) -> str:
             lines.append(f"        {where}.grad += {' + '.join(terms)}")
     optimizer = experiment.optimizer
     if optimizer.clip_value is not None:
-        lines.append(f"        nn.utils.clip_grad_value_(model.parameters(), {_number(optimizer.clip_value)})")
+        lines.append(f"        nn.utils.clip_grad_value_(model.parameters(), {number(optimizer.clip_value)})")
     if optimizer.clip_norm is not None:
-        lines.append(f"        nn.utils.clip_grad_norm_(model.parameters(), {_number(optimizer.clip_norm)})")
+        lines.append(f"        nn.utils.clip_grad_norm_(model.parameters(), {number(optimizer.clip_norm)})")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -455,7 +352,7 @@ def _watching(experiment: Experiment, plateau: bool) -> str:
     if plateau:
         lines.append("            plateau.epoch_ended(watched)")
     if stop.loss_below is not None:
-        lines += [f"            if mean < {_number(stop.loss_below)}:", "                break"]
+        lines += [f"            if mean < {number(stop.loss_below)}:", "                break"]
     if stop.patience is not None:
         lines += [
             "            best, bad_epochs = (watched, 0) if watched < best else (best, bad_epochs + 1)",

@@ -24,7 +24,7 @@ from bptui.engine.numpy.optimisers import OPTIMISERS
 from bptui.engine.numpy.station import Station, contribute
 from bptui.engine.numpy.vectors import Vectors
 from bptui.engine.progress import Progress
-from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
+from bptui.engine.states import Held, described, parse_state, plain_output
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.layers.base import activation_of, penalties_of
 from bptui.spec.shapes import BATCH, Ends, Placed, ends_of, steps_of
@@ -312,30 +312,21 @@ class GraphEngine(Engine):
         return statistics.histograms(kind, self._vectors, self._gradient(), self._stations, self._reached)
 
     # -- state -------------------------------------------------------------------------------------
+    def _held(self) -> Held:
+        flats = {"": self._vectors.values, **self._optimiser.slots}
+        places = range(len(self.layers))
+        return Held(
+            {slot: [self._vectors.views(flat, index) for index in places] for slot, flat in flats.items()},
+            self._buffers,
+        )
+
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
-        state: dict[str, npt.NDArray[np.generic]] = {}
-        vectors = {"": self._vectors.values}
-        vectors |= {f"optimizer.{name}.": slot for name, slot in self._optimiser.slots.items()}
-        for prefix, flat in vectors.items():
-            for index, info in enumerate(self.layers):
-                views = self._vectors.views(flat, index)
-                state |= {f"{prefix}{info.name}.{name}": view.copy() for name, view in views.items()}
-                if not prefix:
-                    state |= {f"{info.name}.{name}": value.copy() for name, value in self._buffers[index].items()}
-        state[OPTIMISER_STEP] = np.array(self._optimiser.count, dtype=np.int64)
-        return state
+        return self._held().state(self.layers, self._optimiser.count, np.ndarray.copy)
 
     def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        count, vectors, buffers = parse_state(state, self.layers, self._optimiser.slots)
-        for slot, tensors in vectors.items():
-            flat = self._optimiser.slots[slot] if slot else self._vectors.values
-            for index, info in enumerate(self.layers):
-                for name, view in self._vectors.views(flat, index).items():
-                    view[...] = tensors[info.name, name]
-        for index, info in enumerate(self.layers):
-            for name, buffer in self._buffers[index].items():
-                buffer[...] = buffers[info.name, name]
-        self._optimiser.count = count
+        given = parse_state(state, self.layers, self._optimiser.slots)
+        self._held().load(self.layers, given, np.copyto)
+        self._optimiser.count = given.updates
         self._optimiser.loaded()
         self._reached.nothing()
         self._applied, self._batch = None, None

@@ -18,7 +18,7 @@ from bptui.engine.numpy.optimisers import OPTIMISERS, Direct
 from bptui.engine.numpy.parameters import Block, Parameters
 from bptui.engine.numpy.tape import Tape, outputs, passes
 from bptui.engine.progress import Progress
-from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
+from bptui.engine.states import Held, described, parse_state, plain_output
 from bptui.spec.experiment import Experiment
 from bptui.spec.layers.base import penalties_of
 from bptui.spec.shapes import Placed
@@ -239,25 +239,21 @@ class NumpyEngine(Engine):
         return statistics.histograms(kind, self._parameters, self._gradient(), self._tape, self._reached)
 
     # -- state -------------------------------------------------------------------------------------
+    def _held(self) -> Held:
+        flats, blocks = {"": self._parameters.values, **self._optimiser.slots}, self._parameters.blocks
+        vectors = {
+            slot: [{"weight": block.weight(flat), "bias": block.bias(flat)} for block in blocks]
+            for slot, flat in flats.items()
+        }
+        return Held(vectors, [{}] * len(blocks))
+
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
-        state: dict[str, npt.NDArray[np.generic]] = {}
-        vectors = {"": self._parameters.values}
-        vectors |= {f"optimizer.{name}.": slot for name, slot in self._optimiser.slots.items()}
-        for prefix, flat in vectors.items():
-            for block in self._parameters.blocks:
-                state[f"{prefix}{block.name}.weight"] = block.weight(flat).copy()
-                state[f"{prefix}{block.name}.bias"] = block.bias(flat).copy()
-        state[OPTIMISER_STEP] = np.array(self._optimiser.count, dtype=np.int64)
-        return state
+        return self._held().state(self.layers, self._optimiser.count, np.ndarray.copy)
 
     def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        count, vectors, _ = parse_state(state, self.layers, self._optimiser.slots)
-        for name, tensors in vectors.items():
-            flat = self._optimiser.slots[name] if name else self._parameters.values
-            for block in self._parameters.blocks:
-                block.weight(flat)[:] = tensors[block.name, "weight"]
-                block.bias(flat)[:] = tensors[block.name, "bias"]
-        self._optimiser.count = count
+        given = parse_state(state, self.layers, self._optimiser.slots)
+        self._held().load(self.layers, given, np.copyto)
+        self._optimiser.count = given.updates
         self._optimiser.loaded()
         self._reached.nothing()
         self._applied, self._tape = None, None

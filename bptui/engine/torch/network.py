@@ -16,7 +16,7 @@ from bptui.engine.base import PARAMETERS, Array, Batch, Engine, Kind, LayerInfo,
 from bptui.engine.dropout import Dropout
 from bptui.engine.freezing import learning
 from bptui.engine.progress import Progress
-from bptui.engine.states import OPTIMISER_STEP, described, parse_state, plain_output
+from bptui.engine.states import Held, described, parse_state, plain_output
 from bptui.engine.torch import insides, statistics
 from bptui.engine.torch.device import checked
 from bptui.engine.torch.kinds.base import beyond_of, ended
@@ -320,32 +320,18 @@ class TorchEngine(Engine):
         return statistics.histograms(found)
 
     # -- state -------------------------------------------------------------------------------------
+    def _held(self, slots: Mapping[str, Tensor]) -> Held:
+        flats = {"": self._flat, **slots}
+        return Held({slot: self._views(flat) for slot, flat in flats.items()}, [run.buffers for run in self._runs])
+
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
-        state: dict[str, npt.NDArray[np.generic]] = {}
-        vectors = {"": self._flat}
-        vectors |= {f"optimizer.{name}.": slot for name, slot in self._optimiser.slots().items()}
-        for prefix, flat in vectors.items():
-            for info, run, views in zip(self.layers, self._runs, self._views(flat), strict=True):
-                state |= {f"{prefix}{info.name}.{name}": _home(value) for name, value in views.items()}
-                if not prefix:
-                    state |= {f"{info.name}.{name}": _home(value) for name, value in run.buffers.items()}
-        state[OPTIMISER_STEP] = np.array(self._optimiser.count, dtype=np.int64)
-        return state
+        return self._held(self._optimiser.slots()).state(self.layers, self._optimiser.count, _home)
 
     def load_state(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        count, vectors, buffers = parse_state(state, self.layers, self._optimiser.names())
-        slots: dict[str, Tensor] = {}
-        for slot, tensors in vectors.items():
-            flat = self._flat if slot == "" else torch.empty_like(self._flat)
-            for info, views in zip(self.layers, self._views(flat), strict=True):
-                for name, view in views.items():
-                    view.copy_(torch.tensor(tensors[info.name, name]))
-            if slot:
-                slots[slot] = flat
-        for info, run in zip(self.layers, self._runs, strict=True):
-            for name, buffer in run.buffers.items():
-                buffer.copy_(torch.tensor(buffers[info.name, name]))
-        self._optimiser.load(count, slots)
+        given = parse_state(state, self.layers, self._optimiser.names())
+        slots = {name: torch.empty_like(self._flat) for name in self._optimiser.names()}
+        self._held(slots).load(self.layers, given, lambda view, values: view.copy_(torch.tensor(values)))
+        self._optimiser.load(given.updates, slots)
         self._reached.nothing()
         self._applied = self._x = self._y = None
         self._upstreams = []
