@@ -14,7 +14,8 @@ _FORMATS = ("pytorch", "onnx", "safetensors", "csv", "json")
 def add(parser: argparse.ArgumentParser) -> None:
     add_named_run(parser)
     add = parser.add_argument
-    add("--format", required=True, choices=_FORMATS, help="pytorch: a script that stands alone and repeats the run")
+    about = "pytorch: a script that stands alone and repeats the run; onnx: padded samples take their lengths beside x"
+    add("--format", required=True, choices=_FORMATS, help=about)
     add("--output", metavar="PATH", help="the file to write (default: the run's id in this folder)")
     add("--no-scaler", action="store_true", help="onnx: take rows that are scaled already")
 

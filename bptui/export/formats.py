@@ -61,7 +61,7 @@ def _json(run: Path, path: Path, options: Options) -> Files:
 
 FORMATS = {
     "pytorch": Format(".py", "a script that stands alone and repeats the run, its data beside it", _pytorch),
-    "onnx": Format(".onnx", "the network with its scaling", _onnx),
+    "onnx": Format(".onnx", "the network with its scaling; lengths of padded samples go in beside them", _onnx),
     "safetensors": Format(".safetensors", "the parameters alone", _safetensors),
     "csv": Format(".csv", "loss, learning rate and metrics, one row a step", _csv),
     "json": Format(".json", "the report", _json),
