@@ -99,7 +99,11 @@ def _raw(data: DataSet, part: Part) -> npt.NDArray[Any]:
 
 
 def _small(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Whole numbers in as few bytes as hold them all."""
+    """In as few bytes as hold every number to the bit."""
+    if x.dtype == np.float64:
+        with np.errstate(over="ignore"):
+            narrow = x.astype(np.float32)
+        return narrow if np.array_equal(x, narrow, equal_nan=True) else x
     if x.dtype.kind not in "iu" or not x.size:
         return x
     low, high = int(x.min()), int(x.max())
