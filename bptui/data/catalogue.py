@@ -115,15 +115,23 @@ def _columns(raw: Raw) -> tuple[Column, ...]:
         names = raw.feature_names or tuple(str(at + 1) for at in range(x.shape[1]))
         return tuple(_column(f"{name} ids", np.asarray(x)[:, at]) for at, name in enumerate(names))
     if raw.vocabulary is not None:
-        return (_column("token ids", np.asarray(x).reshape(-1)),)
+        return (_column("token ids", _steps_there(raw, np.asarray(x)[:, :, None])[:, 0]),)
     if raw.sequence and raw.shape is not None:
-        steps = x.reshape(-1, raw.shape[-1])
+        steps = _steps_there(raw, np.asarray(x).reshape(len(x), *raw.shape))
         names = raw.feature_names or tuple(f"x{n + 1}" for n in range(raw.shape[-1]))
         return tuple(_column(name, steps[:, at]) for at, name in enumerate(names))
     if raw.shape is not None:
         return (_column("pixels", x.reshape(-1)),)
     names = raw.feature_names or tuple(f"x{n + 1}" for n in range(x.shape[1]))
     return tuple(_column(name, x[:, at]) for at, name in enumerate(names))
+
+
+def _steps_there(raw: Raw, x: Values) -> Values:
+    """Steps (n, F) of the first rows (N, T, F) of the training part, without what lies beyond the end of each: padding
+    is no value, and none that is missing."""
+    if raw.train.lengths is None:
+        return x.reshape(-1, x.shape[-1])
+    return np.asarray(x[np.arange(x.shape[1]) < raw.train.lengths[: len(x), None]])
 
 
 def _column(name: str, values: Values) -> Column:

@@ -52,10 +52,19 @@ def whole(file: IO[bytes], path: Path) -> bytes:
 
 
 def lines(file: IO[bytes], path: Path) -> Iterator[str]:
-    """Each line with its end, as text. DataError names the line that is not UTF-8 or not text at all."""
-    number = 0
+    """Each line with its end, as text. DataError names the line that is not UTF-8 or not text at all.
+
+    Of a packed file at most MOST_BYTES are read: what it says it holds is not told by its size.
+    """
+    number, unpacked = 0, 0
+    packed = isinstance(file, gzip.GzipFile)
     while True:
         line = file.readline(LONGEST_LINE)
+        unpacked += len(line) * packed
+        if unpacked > MOST_BYTES:
+            raise DataError(
+                f"{path}: has more than {MOST_BYTES / 2**30:.3g} GB once unpacked; unpack it, or split it into parts"
+            )
         if not line:
             if number == 0:
                 raise DataError(f"{path}: the file is empty")

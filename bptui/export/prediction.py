@@ -87,12 +87,25 @@ def predict(trained: Trained, given: Given) -> Prediction:
     chosen = _chosen(trained, outputs)
     classes = _classes(trained)
     truth, notes = None, list(given.notes)
+    if trained.about.task == "autoencoder":
+        outputs, probable = _unscaled(trained, given, outputs), False
+        if trained.scaler.kind != "none":
+            notes.append("values in the units of the rows: the scaling of the training data is undone")
     if given.labels is not None and trained.about.task != "autoencoder":
         try:
             truth = _truth(trained, classes, given.labels, outputs)
         except ExportError as error:
             notes.append(f"labels not compared: {error}")
     return Prediction(trained, classes, outputs, probable, chosen, truth, tuple(notes))
+
+
+def _unscaled(trained: Trained, given: Given, outputs: Values) -> Values:
+    """What an autoencoder gives back, (N, features) as rows stand in data; nan beyond the end of a sequence."""
+    values = np.asarray(outputs * trained.scaler.scale + trained.scaler.mean)
+    if given.lengths is not None:
+        steps = np.arange(values.shape[1]) // trained.about.sample[-1]
+        values[steps >= given.lengths[:, None]] = np.nan
+    return values
 
 
 def _probabilities(trained: Trained, logits: Values) -> tuple[Values, bool]:

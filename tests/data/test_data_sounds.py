@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from bptui.data import Batches, DataError, cache, load, sound
+from bptui.data.catalogue import describe
 from bptui.data.sound import fft_size, log_mel, mel_filters, resampled
 from bptui.data.wav import read_wav
 from bptui.spec.experiment import Data
@@ -208,3 +209,13 @@ def test_a_damaged_file_of_features_is_made_again(kept: Path, damage: Callable[[
 def test_where_nothing_can_be_kept_features_are_made_each_time(kept: Path) -> None:
     cache.folder().parent.write_text("a file where the folder should be")
     assert np.array_equal(_features(kept), _features(kept))
+
+
+def test_a_look_counts_no_padding_as_missing(spoken: Path) -> None:
+    look = describe(str(spoken))
+    assert {column.missing for column in look.columns} == {0} and len(look.columns) == 40
+    x, lengths = np.full((2, 3, 1), np.nan), np.array([1, 3])
+    x[0, 0], x[1] = 5, [[1], [2], [np.nan]]
+    np.savez(spoken.parent / "gap.npz", x=np.where(np.isnan(x), 9, x), y=np.array([0, 1]), lengths=lengths)
+    (column,) = describe(str(spoken.parent / "gap.npz")).columns
+    assert (column.minimum, column.maximum, column.missing, column.distinct) == (1.0, 9.0, 0, 4)

@@ -286,6 +286,11 @@ def test_what_is_packed_small_is_not_unpacked_without_end(tmp_path: Path, monkey
     (tmp_path / "t.txt.gz").write_bytes(gzip.compress(b"a " * (1 << 20)))
     with pytest.raises(DataError, match=r"t.txt.gz: has more than 0.000977 GB once unpacked"):
         longtext.whole_text(tmp_path / "t.txt.gz", "utf-8")
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * (1 << 18)))
+    with pytest.raises(DataError, match=r"t.csv.gz: has more than 0.000977 GB once unpacked; unpack it, or split it"):
+        load(Data(source=str(tmp_path / "t.csv.gz")))
+    (tmp_path / "plain.csv").write_bytes(b"a,b\n" + b"1,2\n2,1\n" * (1 << 17))  # as large as it says it is
+    assert len(load(Data(source=str(tmp_path / "plain.csv"), validation=0.0)).train) == 1 << 18
     np.savez_compressed(tmp_path / "x.npz", x=np.zeros((1000, 400)), y=np.zeros(1000))
     with pytest.raises(DataError, match=r"x.npz: has 0.00299 GB once unpacked, more than 0.000977; as .npy"):
         load(Data(source=str(tmp_path / "x.npz")))

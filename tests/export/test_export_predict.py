@@ -350,3 +350,41 @@ def test_a_run_that_goes_on_is_asked_at_its_last_keyframe(bptui: Bptui, home: Pa
 def test_a_picture_for_a_run_that_takes_rows_is_one_line(fruit: Path, refused: Refused, tmp_path: Path) -> None:
     Image.new("L", (4, 1)).save(tmp_path / "p.png")
     assert "p.png: a picture, but this run takes 4 features" in refused("predict", fruit.name, tmp_path / "p.png")
+
+
+def test_an_autoencoder_answers_in_the_units_of_the_rows(bptui: Bptui, train: Train, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(200, 1)) * [1000.0, -1000.0, 0.1] + [20_000.0, 50.0, -3.0]
+    (tmp_path / "rows.csv").write_text("a,b,c\n" + "".join(",".join(map(str, row)) + "\n" for row in x.tolist()))
+    spec = tmp_path / "spec.toml"
+    spec.write_text(
+        TABLE.format(source=tmp_path / "rows.csv", data='task = "autoencoder"\nlabel = "c"', units=2, loss="mse")
+    )
+    run = train(spec)
+    content = predicted(bptui, run.name, tmp_path / "rows.csv")
+    values = np.array([row["value"] for row in content["predictions"]])
+    assert np.abs(values - x[:, :2]).mean(axis=0).max() < 100 and abs(values[:, 0].mean() - 20_000) < 300
+    assert content["notes"] == ["values in the units of the rows: the scaling of the training data is undone"]
+
+
+def test_ratings_are_foretold_and_whom_the_run_does_not_know_is_told(
+    bptui: Bptui, train: Train, tmp_path: Path
+) -> None:
+    rows = [(u, i, 1.0 + u + 2 * i) for u in range(6) for i in range(4) for _ in range(3)]
+    (tmp_path / "r.tsv").write_text("".join(f"u{u}\t{i}\t{r}\t99\n" for u, i, r in rows))
+    layers = [
+        f'type = "embedding"\nname = "{name}"\ninput = "input"\ncolumn = {at}\nvocabulary = {size}\nunits = 1'
+        for at, (name, size) in enumerate({"user": 7, "item": 5}.items())
+    ]
+    (tmp_path / "r.toml").write_text("\n[[model]]\n".join([
+        f'[data]\nsource = "{tmp_path / "r.tsv"}"\nids = "0,1"\nlabel = 2\nvalidation = 0.0', *layers,
+        'type = "add"\nof = ["user"]', 'units = 1\ninit = "constant"\nvalue = 1.0',
+    ]) + '\n[loss]\nname = "mse"\n[optimizer]\nname = "adam"\nlr = 0.05\n[stop]\nsteps = 900\n')  # fmt: skip
+    run = train(tmp_path / "r.toml")
+    (tmp_path / "new.tsv").write_text("u1\t3\nu5\t0\nnobody\t2\n")
+    content = predicted(bptui, run.name, tmp_path / "new.tsv")
+    values = [row["value"] for row in content["predictions"]]
+    assert values[:2] == pytest.approx([8.0, 6.0], abs=0.1)
+    assert content["notes"] == ["column 1: in 1 of 3 rows an id that this run does not know: 'nobody'"]
+    known = predicted(bptui, run.name, tmp_path / "r.tsv")
+    assert known["metrics"]["r2"] > 0.99 and known["notes"] == []
