@@ -25,6 +25,7 @@ os.environ["BPTUI_HOME"] = f"{_home}/home"
 os.environ["XDG_RUNTIME_DIR"] = f"{_home}/run"
 os.environ["XDG_STATE_HOME"] = f"{_home}/state"
 os.environ["XDG_CONFIG_HOME"] = f"{_home}/config"
+os.environ["XDG_CACHE_HOME"] = f"{_home}/cache"
 os.mkdir(os.environ["XDG_RUNTIME_DIR"], 0o700)
 
 # Threads of BLAS and torch wait for each other: on a machine that is busy they make a test up to twenty times slower.

@@ -125,7 +125,7 @@ def _tokens(data: DataSet, column: int | None) -> tuple[str, int]:
     if column is None:
         return "ids in one column", max(map(len, data.vocabularies))
     name = data.feature_names[column] if data.feature_names else f"column {column + 1}"
-    return f"ids of {name!r} (unknown ones are one more)", len(data.vocabularies[column])
+    return f"ids of {name!r}, the unknown one among them", len(data.vocabularies[column])
 
 
 def meta(setup: Setup, epochs: Epochs, total_steps: int | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from bptui.engine import EngineError, choose, create, measured
 from bptui.engine.numpy.erf import erf
 from bptui.spec.experiment import CrossEntropy, Experiment
 from bptui.spec.layers.shape import Reshape
+from bptui.spec.load import load
 from bptui.spec.shapes import infer
 
 
@@ -53,6 +54,15 @@ def test_auto_takes_what_is_measured_to_be_faster(network: Any, monkeypatch: pyt
     assert engine == "torch" and "NumPy would take ×" in why and "in reshape layers" in why
     monkeypatch.setattr(engines, "torch_installed", lambda: False)
     assert choose(dense, placed=infer(model, (512,)))[0] == "numpy"
+
+
+def test_a_table_that_is_looked_up_in_costs_no_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vocabulary of any size is read a row at a time: the preset recommender stays with NumPy, by its figures."""
+    monkeypatch.setattr(engines, "cuda_seen", lambda: False)
+    monkeypatch.setattr(engines, "torch_installed", lambda: True)
+    found = load("recommender", ["model.user.vocabulary=1000000"])
+    engine, _, why = choose(found, placed=infer(found.model, (2,), True))
+    assert engine == "numpy" and "in embedding layers" in why
 
 
 def test_what_is_not_there_is_one_line(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,5 +204,6 @@ def test_a_table_is_shown_by_the_names_of_its_rows_a_page_at_a_time(tmp_path: Pa
 def test_an_embedding_that_lacks_rows_for_a_column_names_the_column(tmp_path: Path) -> None:
     spec = tmp_path / "spec.toml"
     spec.write_text(RATED)
-    with pytest.raises(SetupError, match=r"^\[model.item\] vocabulary: ratings has \d+ ids of 'item' .*, got 90$"):
+    said = r"^\[model.item\] vocabulary: ratings has \d+ ids of 'item', the unknown one among them, got 90$"
+    with pytest.raises(SetupError, match=said):
         Driver(tmp_path / "run", "numpy", ["model.item.vocabulary=90"], spec=str(spec))
