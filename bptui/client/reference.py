@@ -17,7 +17,7 @@ QUANTITIES = ("z", "a", "delta", "grad_W", "W", "upstream", "gate", "b", "grad_b
 VIEWS = (
     "gate.input", "gate.forget", "gate.candidate", "gate.output", "gate.reset", "gate.update", "cell", "state",
     "delta.time", "attention", "share.attention", "share.feed", "share.branch", "maps", "maps.delta", "kernels",
-    "kernels.gradient",
+    "kernels.gradient", "table", "table.gradient",
 )  # fmt: skip
 
 

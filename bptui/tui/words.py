@@ -78,7 +78,8 @@ INSPECTOR: dict[str, str] = {
     "a row, a step a column, the higher the sign the larger the value. Attention: each row is a step, its columns the "
     "steps that it looks at. delta.time: ‖∂L/∂h_t‖ by step; where it comes to nothing, a memory of what lies further "
     "back cannot be learned. Maps: what each channel gave at each place, side by side on one scale; kernels: a unit a "
-    "picture, a channel of its input a page. share.branch: what a branch adds to what passes by it.",
+    "picture, a channel of its input a page. share.branch: what a branch adds to what passes by it. table: "
+    "of an embedding, a row a token, by its name.",
 }
 
 LAST_DELTA: dict[str, str] = {
