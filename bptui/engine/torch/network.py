@@ -96,7 +96,7 @@ class TorchEngine(Engine):
     def begin(self, batch: Batch, step: int, part: int = 0, parts: int = 1) -> None:
         self._first = self._first + len(self._x) if part and self._x is not None else 0
         self._part, self._parts, self._step = part, parts, step
-        self._x, self._ends = self._taken(batch.x, batch.lengths), self._ends_of(batch.lengths)
+        self._x, self._ends = self._taken(batch.x, batch.lengths), self._ends_of(batch.x, batch.lengths)
         self.lengths, self.weights = batch.lengths, batch.weights
         y = torch.tensor(batch.y, device=self.device)
         self._y = y.long() if self._classes else y.to(self._kind["dtype"]).reshape(len(self._x), -1)
@@ -117,8 +117,11 @@ class TorchEngine(Engine):
         beyond = beyond_of(torch.tensor(lengths, device=self.device), self._steps)
         return ended(taken.view(len(taken), self._steps, -1), beyond).view_as(taken)
 
-    def _ends_of(self, lengths: npt.NDArray[np.int64] | None) -> list[Ends]:
-        counts = None if lengths is None else torch.tensor(lengths, device=self.device).clamp(min=1)
+    def _ends_of(self, x: npt.NDArray[Any], lengths: npt.NDArray[np.int64] | None) -> list[Ends]:
+        """Found out here whether any sample is shorter: to ask on the device would wait for it at each layer."""
+        counts = None
+        if lengths is not None and (lengths < (self._steps or x.shape[1])).any():
+            counts = torch.tensor(np.maximum(lengths, 1), device=self.device)
         return ends_of([run.place for run in self._runs], counts)
 
     def forward(self, layer: int) -> None:
@@ -257,7 +260,7 @@ class TorchEngine(Engine):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         taken = self._taken(x, lengths)
         given: list[Tensor | None] = []
-        for run, ends in zip(self._runs, self._ends_of(lengths), strict=True):
+        for run, ends in zip(self._runs, self._ends_of(x, lengths), strict=True):
             z, a = run.predict(_sources(run.place, taken, given), ends)
             given.append(a)
             yield z, a

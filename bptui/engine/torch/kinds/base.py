@@ -33,8 +33,8 @@ class Context:
 
 
 def beyond_of(lengths: Tensor | None, steps: int) -> Tensor | None:
-    """(N, steps, 1): the places beyond each sequence's end; None where there is none."""
-    if lengths is None or not bool((lengths < steps).any()):
+    """(N, steps, 1): the places beyond each sequence's end; None: all are real."""
+    if lengths is None:
         return None
     return (torch.arange(steps, device=lengths.device) >= lengths[:, None])[:, :, None]
 
