@@ -121,7 +121,7 @@ def _total(model: ModelInfo) -> str:
 
 def _figures(history: History) -> str:
     figures = []
-    for name in ("loss", "val_loss", "val_accuracy", "val_r2"):
+    for name in ("loss", "val_loss", "val_accuracy", "val_r2", "train_return", "val_return"):
         last = history.last(name)
         if last is not None:
             figures.append(f"{name} {last[1]:.4f}")

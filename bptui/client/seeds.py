@@ -22,7 +22,10 @@ _POLL = 0.02
 #: How long runs that were interrupted may take to stop before they are told again, which kills their trainers.
 _STOPPING_SECONDS = 10.0
 #: Metrics in the order in which they are shown; others follow.
-_FIRST = ("val_accuracy", "test_accuracy", "val_r2", "test_r2", "val_loss", "test_loss", "train_loss")
+_FIRST = (
+    "val_accuracy", "test_accuracy", "val_r2", "test_r2", "val_return", "test_return", "val_loss", "test_loss",
+    "train_loss",
+)  # fmt: skip
 
 
 class Band(NamedTuple):

@@ -62,11 +62,15 @@ def result(directory: Path) -> str:
     words = []
     if (loss := history.last("loss")) is not None:
         words.append(f"loss {loss[1]:.4g}")
-    for name, scale, unit in (("val_accuracy", 100, " %"), ("val_r2", 1, ""), ("val_loss", 1, "")):
+    for name, scale, unit in _TOLD:
         if (last := history.last(name)) is not None:
             words.append(f"{name.replace('_', ' ')} {last[1] * scale:.4g}{unit}")
             break
     return "  ".join(words)
+
+
+#: Of a run's figures the first that there is, times so much, in this unit.
+_TOLD = (("val_accuracy", 100, " %"), ("val_r2", 1, ""), ("val_return", 1, ""), ("val_loss", 1, ""))
 
 
 def remove(directory: Path) -> None:

@@ -7,6 +7,7 @@ from bptui.data.dataset import DataSet, MappedRows, Part
 from bptui.data.errors import DataError
 from bptui.data.loading import load
 from bptui.data.places import search_path
+from bptui.data.rollouts import Rollouts
 from bptui.data.scaling import Scaler
 
-__all__ = ["Batches", "DataError", "DataSet", "MappedRows", "Part", "Scaler", "load", "search_path"]
+__all__ = ["Batches", "DataError", "DataSet", "MappedRows", "Part", "Rollouts", "Scaler", "load", "search_path"]

@@ -38,7 +38,7 @@ class Batches:
             raise ValueError("a part without rows has no batches")
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        self._rows = len(part)
+        self._rows = self.samples = len(part)
         self.batch_size = min(batch_size, self._rows)
         self.steps_per_epoch = -(-self._rows // self.batch_size)
         self._stream = Stream(seed, "batches")
@@ -91,6 +91,10 @@ class Batches:
             self.peek()
         first = (self._first + self._at - given) * self.batch_size
         return np.array(self._order[first : first + self.batch_size])
+
+    def figures(self) -> dict[str, float]:
+        """What there is to tell of the batches given: of rows, nothing."""
+        return {}
 
     def _gather(self) -> None:
         """Gather the piece of the epoch that holds the coming batch."""

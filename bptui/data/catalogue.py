@@ -170,7 +170,8 @@ def render_entries(listed: Sequence[Entry]) -> str:
     lines = [f"{'name':<22}{'rows':>8}  {'columns':<14}{'task':<16}what and where"]
     for entry in listed:
         columns = f"{entry.features} → {entry.outputs}"
-        lines.append(f"{entry.name:<22}{entry.rows:>8,}  {columns:<14}{entry.task:<16}{entry.about}")
+        rows = f"{entry.rows:,}" if entry.rows else "played"
+        lines.append(f"{entry.name:<22}{rows:>8}  {columns:<14}{entry.task:<16}{entry.about}")
         where = printable(entry.where) if entry.where else f"not here: {entry.how}"
         if entry.where != "generated":
             lines.append(f"{'':<62}{where}" + (f" ({entry.licence})" if entry.licence else ""))

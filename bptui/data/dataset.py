@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bptui.data.environments import Environment
 from bptui.data.raw import Indices, Modes, NativeTask, Values
 from bptui.data.scaling import Scaler
 from bptui.engine.base import Batch
@@ -109,6 +110,8 @@ class DataSet:
     """The same for each column of ``x``, where each has ids of its own: of ratings the users and the items."""
     sample_rate: int | None = None
     """Samples a second that sounds had when they became features."""
+    environment: Environment | None = None
+    """What the model plays in: batches are its own episodes, and ``train`` is of some that were played by chance."""
     label: str = "label"
     """What the targets are called, as the name of their column."""
     modes: Modes | None = None

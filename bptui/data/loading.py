@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from msgspec.structs import replace as _with
 
 from bptui.data.dataset import DataSet, MappedRows, Part
 from bptui.data.errors import DataError
@@ -66,6 +67,9 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
     _check_shapes(raw)
     target = targets(raw, data.task, loss, DTYPES[dtype])
     notes += target.notes
+    plays = target.task == "policy"
+    if plays:  # what the policy is tried in are other episodes, not rows
+        data = _with(data, validation=0.0, test=0.0)
     train_rows, validation_rows, test_rows = _split(raw, data, seed, notes)
     if raw.vocabularies is not None:
         raw = closed_columns(raw, train_rows, (validation_rows, test_rows), notes)
@@ -109,6 +113,7 @@ def _prepare(raw: Raw, data: Data, seed: int, dtype: Literal["f32", "f64"], loss
         vocabulary=raw.vocabulary,
         vocabularies=raw.vocabularies,
         sample_rate=raw.sample_rate,
+        environment=raw.environment if plays else None,
         label=raw.label,
         modes=raw.modes,
         notes=tuple(notes),
@@ -196,6 +201,8 @@ def _share(fraction: float, count: int) -> int:
 def _kind(raw: Raw, data: Data) -> Kind:
     if data.scale != "auto":
         return data.scale
+    if raw.environment is not None:
+        return "none"  # what a policy comes to see later is far from where chance leads
     return "global" if raw.shape is not None and not raw.sequence else "standard"
 
 

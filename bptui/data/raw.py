@@ -8,11 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from bptui.data.environments import Environment
+
 Values = npt.NDArray[Any]
 Indices = npt.NDArray[np.intp]
 NativeTask = Literal[
     "classification", "binary", "multilabel", "regression", "sequence_labelling", "next_token", "autoencoder",
-    "generate",
+    "generate", "policy",
 ]  # fmt: skip
 
 
@@ -50,7 +52,8 @@ class Raw:
     ``(C, H, W)`` a picture, ``(T, F)`` a sequence, ``(T,)`` tokens, with their ``vocabulary`` (id → token), or with
     ``vocabularies``, one of each column's own, as of ratings those of users and of items.
     ``overlap``: in how many windows each value stands. ``open_vocabulary``: it has the tokens of all parts, of which
-    at most so many, and only those that the training rows have, are to be known.
+    at most so many, and only those that the training rows have, are to be known. ``environment``: what a model plays
+    in; the rows are of episodes that were played by chance.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Raw:
     vocabularies: tuple[tuple[str, ...], ...] | None = None
     open_vocabulary: int | None = None
     modes: Modes | None = None
+    environment: Environment | None = None
     notes: tuple[str, ...] = ()
 
     @property

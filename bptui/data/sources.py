@@ -13,14 +13,18 @@ from msgspec.structs import replace as _with
 
 from bptui.data import arrays, generators, idx
 from bptui.data.delimited import read_digits
+from bptui.data.environments import ENVIRONMENTS
 from bptui.data.errors import DataError
 from bptui.data.folders import listing
 from bptui.data.longtext import read_long
 from bptui.data.places import folders_named, shipped
 from bptui.data.ratings import NOISE, RATINGS, drawn
 from bptui.data.raw import Modes, NativeTask, Raw, Rows, thinned
+from bptui.data.rollouts import draws, play
+from bptui.data.scaling import Scaler
 from bptui.data.sound import read_sounds
 from bptui.data.texts import read_texts
+from bptui.philox import Stream
 from bptui.spec.experiment import Data
 from bptui.spec.sources import SOURCES as BUILT_IN
 
@@ -41,8 +45,8 @@ CLOTHES = (
 class Source:
     """How one built-in source is read; its columns and task stand in ``spec.sources``, which faces load too.
 
-    ``rows`` counts all parts. ``folder`` is where its files are looked for, if it has any: one that holds ``has``.
-    ``how`` says how it is got.
+    ``rows`` counts all parts (0: as many as are played). ``folder`` is where its files are looked for, if it has any:
+    one that holds ``has``. ``how`` says how it is got.
     """
 
     read: Reader
@@ -92,6 +96,22 @@ def _wanted(name: str, data: Data, rows: int, noise: float) -> tuple[int, float]
 
 def _ratings(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
     return replace(drawn(name, seed, *_wanted(name, data, RATINGS, NOISE)), open_vocabulary=data.vocabulary)
+
+
+def _played(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
+    """What is seen and done in an environment where chance acts: an epoch's episodes."""
+    environment, episodes = ENVIRONMENTS[name], data.episodes
+    limit = data.episode_steps or environment.limit
+    unscaled = Scaler("none", np.zeros(len(environment.features)), np.ones(len(environment.features)))
+    uniform = Stream(seed, f"data.{name}").uniform(0, draws(environment, episodes, limit))
+    chance = np.zeros((episodes, len(environment.actions)))
+    played = play(environment, lambda x: chance, unscaled, np.float64, uniform, episodes=episodes, limit=limit)
+    x, y = played.rows(played.x), played.rows(played.actions)
+    note = f"{len(x):,} steps of {episodes:,} episodes, played by chance; for its updates a model plays its own"
+    return Raw(
+        name, Rows(x, y), task="policy", classes=environment.actions, feature_names=environment.features,
+        label="action", environment=environment, notes=(note,),
+    )  # fmt: skip
 
 
 def _digits(name: str, data: Data, seed: int, places: Sequence[Path]) -> Raw:
@@ -200,6 +220,7 @@ SOURCES: dict[str, Source] = {
         _reviews, 10662, "rt-polarity", "research use", ("rt-polarity.pos",),
         "rt-polarity.pos and .neg of www.cs.cornell.edu/people/pabo/movie-review-data",
     ),
+    **{name: Source(_played, 0) for name in ENVIRONMENTS},
 }  # fmt: skip
 
 ALIASES = {"fashion-mnist": "fashion", "fashion_mnist": "fashion", "rt-polarity": "film-reviews"}

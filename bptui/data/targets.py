@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bptui.data.environments import ENVIRONMENTS
 from bptui.data.errors import DataError, quoted
 from bptui.data.raw import NativeTask, Raw, Rows, Values
 from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy, Loss, Task
@@ -43,6 +44,8 @@ def targets(raw: Raw, task: Task, loss: Loss | None, dtype: npt.DTypeLike) -> Ta
         return _itself(raw, chosen, loss)
     if chosen in SEQUENCES or raw.task in SEQUENCES:
         return _steps(raw, chosen, loss)
+    if chosen == "policy":
+        return _actions(raw, loss)
     if chosen in ("classification", "binary"):
         return _classes(raw, chosen, loss, dtype)
     return _numbers(raw, chosen, dtype)
@@ -53,7 +56,7 @@ def _parts(raw: Raw) -> list[Rows | None]:
 
 
 def _detect(raw: Raw, loss: Loss | None) -> NativeTask:
-    if raw.task in SEQUENCES or raw.task == "generate":
+    if raw.task in (*SEQUENCES, "generate", "policy"):
         return raw.task
     if raw.train.y.ndim == 2 and raw.train.y.shape[1] > 1:
         if _one_hot(raw.train.y) and (loss is None or isinstance(loss, CrossEntropy)):
@@ -237,6 +240,15 @@ def _steps(raw: Raw, task: NativeTask, loss: Loss | None) -> Targets:
         most = max(int(y.max()) for y in ys if y is not None and y.size)
         names = tuple(str(n) for n in range(most + 1))
     return Targets(task, len(names), names, _there(ys[0]), ys[1], ys[2])
+
+
+def _actions(raw: Raw, loss: Loss | None) -> Targets:
+    """Numbers of actions (N,): those that were taken by chance."""
+    if raw.environment is None:
+        raise DataError(f"{raw.name}: a policy needs an environment to play in, such as {', '.join(ENVIRONMENTS)}")
+    if loss is not None and not isinstance(loss, CrossEntropy):
+        raise DataError(f"{raw.name}: a policy needs the loss cross_entropy, not {loss.__struct_config__.tag}")
+    return Targets("policy", len(raw.environment.actions), raw.environment.actions, raw.train.y, None, None)
 
 
 def _itself(raw: Raw, task: NativeTask, loss: Loss | None) -> Targets:

@@ -32,6 +32,11 @@ def pytorch_files(run: Path, path: Path) -> dict[Path, Content]:
         raise ExportError(f"{path}: expected the script's name, as {path.stem}.py; its data lie beside it")
     first = open_trained(run, first=True)
     data = _data(first)
+    if data.environment is not None:
+        raise ExportError(
+            f"{data.name}: what the network learned from it played itself, which no script of rows repeats; "
+            "the network alone: --format onnx or safetensors"
+        )
     per_epoch = _steps_per_epoch(first.experiment, len(data.train))
     planned = _planned(first.experiment, per_epoch)
     course = course_of(run, planned)

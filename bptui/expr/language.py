@@ -66,7 +66,7 @@ MAX_DELTA = 100_000
 
 SCALARS = (
     "loss", "step", "epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_r2", "val_f1",
-    "test_loss", "test_accuracy",
+    "test_loss", "test_accuracy", "train_return", "val_return",
 )  # fmt: skip
 FUNCTIONS = (
     "grad_norm", "update_ratio", "dead", "saturated", "weight_norm", "activation_mean", "delta_norm"

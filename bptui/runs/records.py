@@ -18,6 +18,7 @@ SERIES = (
     ),
     "generator_loss",
     *(f"{part}_{metric}" for part in ("train", "val", "test") for metric in ("generator_loss", "modes", "near")),
+    "train_return", "val_return", "test_return",
 )  # fmt: skip
 
 #: Columns of a TABLE record: ``engine.base.COLUMNS``, then what the unit counters add.

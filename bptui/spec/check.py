@@ -97,6 +97,9 @@ def _data(experiment: Experiment) -> Iterator[Problem]:
     if data.validation + data.test >= 1:
         yield Problem("data", "test", "validation and test leave no rows to train on")
     yield from _not_negative("data", noise=data.noise)
+    yield from _positive("data", episodes=data.episodes, episode_steps=data.episode_steps)
+    if not 0 <= data.discount <= 1:
+        yield Problem("data", "discount", f"expected a number from 0 to 1, got {data.discount!r}")
 
 
 def _model(tables: str, model: Sequence[Layer]) -> Iterator[Problem]:
@@ -161,6 +164,8 @@ def _head(experiment: Experiment) -> Iterator[Problem]:
     source, outputs = source_of(experiment.data), given_units(experiment)
     if source is None:
         return
+    if source.task == "policy":
+        yield from _policy(experiment)
     key = "units" if hasattr(last, "units") else ""
     if source.task == "generate":
         yield Problem("data", "task", "to generate samples needs a second network: add a table [adversary]")
@@ -215,6 +220,15 @@ def _adversary(experiment: Experiment) -> Iterator[Problem]:
         if isinstance(layer, BatchNorm):
             message = "what it makes of a sample hangs on the others of a batch: take layer_norm or group_norm"
             yield Problem(f"adversary.model.{name}", "type", message)
+
+
+def _policy(experiment: Experiment) -> Iterator[Problem]:
+    """What a policy's gradient needs of loss and data."""
+    data, loss_name = experiment.data, str(experiment.loss.__struct_config__.tag)
+    if not isinstance(experiment.loss, CrossEntropy):
+        yield Problem("loss", "name", f"{data.source} is played by a policy: expected cross_entropy, got {loss_name}")
+    if data.baseline == "step" and min(data.batch_size, data.episodes) < 2:
+        yield Problem("data", "baseline", "'step' compares an update's episodes: expected a batch_size of 2 or more")
 
 
 def given_units(experiment: Experiment, sample: Shape | None = None) -> int:

@@ -17,8 +17,9 @@ from bptui.spec.shapes import layer_names as layer_names
 
 Task = Literal[
     "auto", "classification", "binary", "multilabel", "regression", "sequence_labelling", "next_token", "autoencoder",
-    "generate",
+    "generate", "policy",
 ]  # fmt: skip
+Baseline = Literal["step", "batch", "none"]
 Scale = Literal["auto", "standard", "global", "minmax", "none"]
 EngineName = Literal["auto", "numpy", "torch"]
 Dtype = Literal["f32", "f64"]
@@ -47,7 +48,7 @@ class Data(Spec, frozen=True, kw_only=True):
     task: Task = "auto"
     """What is to be learned; auto: the labels tell. autoencoder: each sample itself; generate: more like them."""
     batch_size: int = 32
-    """Rows whose mean gradient makes one update."""
+    """Rows whose mean gradient makes one update; of an environment: episodes that are played for it."""
     validation: float = 0.2
     """Fraction of the rows (of the training part, where the source has a test part) held out."""
     test: float = 0.0
@@ -94,6 +95,14 @@ class Data(Spec, frozen=True, kw_only=True):
     """Mel bands, the features of a frame of sound."""
     hold_out: str | None = None
     """Parts of file names, parted by commas, whose samples become the test part: a speaker, a day, a place."""
+    episodes: int = 100
+    """Episodes of an environment that make an epoch; after each epoch the policy is tried in as many others."""
+    episode_steps: int | None = None
+    """Steps after which an episode ends by itself; empty: the environment's own (cart-pole: 200)."""
+    discount: float = 0.99
+    """How much a reward counts for an action one step earlier: γ of the returns."""
+    baseline: Baseline = "step"
+    """What is taken off the returns: their mean at the same ``step`` of all episodes, of the ``batch``, nothing."""
 
 
 class CrossEntropy(Spec, frozen=True, tag_field="name", tag="cross_entropy", kw_only=True):

@@ -62,6 +62,7 @@ SOURCES: dict[str, Source] = {
     "film-reviews": Source(
         40, 2, "classification", "10,662 sentences of film reviews, for or against, by word", (40,), 10_000
     ),
+    "cart-pole": Source(4, 2, "policy", "a pole to be kept upright on a cart: the model plays (simulated)"),
 }
 
 #: Of the text that may be held out before its training part could lack a character.

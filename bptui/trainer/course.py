@@ -14,14 +14,15 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import structs
 
-from bptui.data import Batches, Part
+from bptui.data import Batches, Part, Rollouts
 from bptui.engine.base import Batch, Engine
 from bptui.runs.interventions import Change
 from bptui.spec.experiment import Experiment
 from bptui.trainer.changes import Value, change, structure, with_structure
 from bptui.trainer.epochs import Epochs
-from bptui.trainer.evaluate import measured
+from bptui.trainer.evaluate import measured, tried
 from bptui.trainer.schedule import LearningRate
 from bptui.trainer.setup import Setup, build
 from bptui.trainer.stopping import Stopping
@@ -36,9 +37,7 @@ class Course:
         self.setup = setup
         self.engine = setup.engine
         experiment = setup.experiment
-        self.batches = Batches(
-            setup.data.train, experiment.data.batch_size, experiment.experiment.seed, shuffle=experiment.data.shuffle
-        )
+        self.batches = self._source(experiment.data.batch_size)
         self._group = experiment.optimizer.accumulate
         self.batch_size = experiment.data.batch_size
         """As wanted: a change holds from the next epoch on."""
@@ -68,6 +67,7 @@ class Course:
         self.step += 1
         self.loss = loss
         self._epoch_loss += loss
+        self.learned()
         if self.epochs.between(self.step):
             self.end_epoch()
         return loss
@@ -84,6 +84,11 @@ class Course:
         left = self.batches.steps_per_epoch - self.batches.offset
         return [self.batches.next() for _ in range(min(self._group, left))]
 
+    def learned(self) -> None:
+        """Figures of the batches that the last update has learned from, where there are any."""
+        if figures := self.batches.figures():
+            self.scalars = {**self.scalars, **figures}
+
     def end_epoch(self) -> str:
         """Validation, plateau, patience; returns why to stop now (empty: go on)."""
         validation = self.validate()
@@ -95,8 +100,7 @@ class Course:
 
     def _batch(self) -> None:
         """Between two epochs: take the batch size that is wanted."""
-        rows = len(self.setup.data.train)
-        size = min(self.batch_size, rows)
+        size = min(self.batch_size, self.batches.samples)
         epoch = self.epochs.of(self.step)
         under_way = self.batches.epoch != epoch or self.batches.offset != 0  # the coming update has its batch already
         if size == self.batches.batch_size or not self.epochs.between(self.step) or under_way:
@@ -107,25 +111,44 @@ class Course:
         self.stopping.rescale(self.step, before, self.epochs.steps)
         self.lr.rescale(self.epochs, self.stopping.total_steps)
 
-    def _batches(self, size: int, epoch: int = 0) -> Batches:
-        experiment = self.setup.experiment
-        seed, shuffle = experiment.experiment.seed, experiment.data.shuffle
-        batches = Batches(self.setup.data.train, size, seed, shuffle=shuffle)
+    def _source(self, size: int) -> Batches | Rollouts:
+        """Where batches come from: the rows of the training part, or episodes that the network plays."""
+        data, experiment = self.setup.data, self.setup.experiment
+        seed, keys = experiment.experiment.seed, experiment.data
+        if data.environment is None:
+            return Batches(data.train, size, seed, shuffle=keys.shuffle)
+        return Rollouts(
+            data.environment, lambda x: self.engine.predict(x), data.scaler, data.train.x.dtype,
+            structs.replace(keys, batch_size=size), seed,
+        )  # fmt: skip
+
+    def _batches(self, size: int, epoch: int = 0) -> Batches | Rollouts:
+        batches = self._source(size)
         batches.load_state({"epoch": np.array(epoch), "offset": np.array(0)})
         return batches
 
     # -- figures ---------------------------------------------------------------------------------------
     def validate(self) -> float | None:
-        """Metrics of the validation part; returns its loss."""
-        part = self.setup.data.validation
-        if part is None or not len(part):
+        """Metrics of the validation part; returns its loss, of a policy the mean return below 0."""
+        data = self.setup.data
+        if data.environment is not None:
+            self.evaluate("val", None)
+            value = self.scalars["val_return"]
+            return None if value is None else -value
+        if data.validation is None or not len(data.validation):
             return None
-        self.evaluate("val", part)
+        self.evaluate("val", data.validation)
         return self.scalars["val_loss"]
 
-    def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating] | None:
-        """Metrics of a part, into ``scalars``; returns its scores, where there is one target a row."""
-        metrics, scores = measured(self.engine, part, self.setup.data, self.setup.experiment.loss)
+    def evaluate(self, prefix: str, part: Part | None) -> npt.NDArray[np.floating] | None:
+        """Metrics of a part, into ``scalars``; returns its scores, where there is one target a row.
+
+        None: of episodes that the network plays.
+        """
+        if part is None:
+            metrics, scores = tried(self.engine, self.setup.data, self.setup.experiment, prefix), None
+        else:
+            metrics, scores = measured(self.engine, part, self.setup.data, self.setup.experiment.loss)
         self.scalars = self.scalars | {f"{prefix}_{name}": value for name, value in metrics.items()}
         return scores
 
@@ -215,7 +238,7 @@ class Course:
         self.batch_size = size
         begun = not self.epochs.between(self.step)
         epoch, steps = self.epochs.of(self.step) + begun, self.epochs.steps
-        self.batches = self._batches(min(size, len(self.setup.data.train)), epoch)
+        self.batches = self._batches(min(size, self.batches.samples), epoch)
         self.epochs = Epochs(-(-self.batches.steps_per_epoch // self._group), self.step, epoch)
         self._epoch_loss = 0.0
         self.stopping.rescale(self.step, steps, self.epochs.steps)

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bptui.data import DataSet, Part
+from bptui.data.rollouts import play
 from bptui.data.targets import SEQUENCES
 from bptui.data.vocabulary import UNKNOWN
 from bptui.engine.adversarial import Adversarial
 from bptui.engine.base import Batch, Engine
+from bptui.philox import Stream
 from bptui.spec.check import LOGITS_LOSSES
-from bptui.spec.experiment import BinaryCrossEntropy, Loss
+from bptui.spec.experiment import BinaryCrossEntropy, Experiment, Loss
 
 #: Rows a forward pass at the most; large enough for the matrix products, small enough for the cache.
 BLOCK = 2048
@@ -79,6 +81,22 @@ def _generated(engine: Engine, part: Part, data: DataSet) -> dict[str, float]:
         metrics["modes"] = float(np.sum(counts >= FAIR * len(samples) / len(centres)))
         metrics["near"] = float(near.mean())
     return metrics
+
+
+def tried(engine: Engine, data: DataSet, experiment: Experiment, name: str) -> dict[str, float]:
+    """The mean ``return`` of ``data.episodes`` episodes in which the likeliest action is always taken.
+
+    They begin as (seed, name) says, ``val`` or ``test``: each time alike.
+    """
+    environment, keys = data.environment, experiment.data
+    assert environment is not None
+    limit, count = keys.episode_steps or environment.limit, keys.episodes * environment.drawn
+    uniform = Stream(experiment.experiment.seed, f"episodes.{name}").uniform(0, count)
+    played = play(
+        environment, engine.predict, data.scaler, data.train.x.dtype, uniform,
+        episodes=keys.episodes, limit=limit, greedy=True,
+    )  # fmt: skip
+    return {"return": float(played.returns.mean())}
 
 
 def _spaced(part: Part) -> Part:

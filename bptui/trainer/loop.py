@@ -217,6 +217,7 @@ class Trainer(Watched):
         self.head = max(self.head, self.step)
         ended = self.epochs.between(self.step) and math.isfinite(self.loss)
         self.passed(losses, rates)
+        self.learned()
         if not math.isfinite(self.loss):
             if not self.settle():
                 self._fail()

@@ -61,7 +61,9 @@ class Recorded(Course):
         self.disk = Turn(DISK_SHARE, DISK_SECONDS)
         self.held = Turn(MEMORY_SHARE, MEMORY_SECONDS)
         self._noted = -1
-        """The last state whose figures are recorded."""
+        """The last state whose figures are recorded …"""
+        self._learned = 0
+        """… and the last of whose batches they are."""
         self._looked = 0
         """The state up to which the records tell everything."""
         self._reported = 0.0
@@ -165,6 +167,10 @@ class Recorded(Course):
         """Final figures of every part, and which classes are taken for which."""
         data = self.setup.data
         matrices = {}
+        if data.environment is not None:
+            self.evaluate("val", None)
+            self.evaluate("test", None)
+            return
         for prefix, part in (("train", data.train), ("val", data.validation), ("test", data.test)):
             if part is not None and len(part):
                 scores = self.evaluate(prefix, part)
@@ -174,7 +180,18 @@ class Recorded(Course):
             with contextlib.suppress(OSError):  # a full disk costs this file, not the run
                 write_confusion(self.directory, matrices)
 
-    def evaluate(self, prefix: str, part: Part) -> npt.NDArray[np.floating] | None:
+    def learned(self) -> None:
+        """Those figures as series too, of the state that the update has led to."""
+        before = self.scalars
+        super().learned()
+        if self.scalars is before or self.step < self.head or self.step <= self._learned:
+            return
+        self._learned = self.step
+        for name, value in self.scalars.items():
+            if value is not None and value != before.get(name):
+                write_series(self.ring, self.step, name, value)
+
+    def evaluate(self, prefix: str, part: Part | None) -> npt.NDArray[np.floating] | None:
         """Metrics of a part, as series of this state too."""
         scores = super().evaluate(prefix, part)
         if self.step < max(self._noted, self.head):
@@ -190,6 +207,7 @@ class Recorded(Course):
         """What was recorded after ``step`` no longer holds."""
         self.head = step
         self._noted, self._looked = min(self._noted, step), min(self._looked, step)
+        self._learned = min(self._learned, step)
 
     def record_figures(self) -> None:
         """What the engine knows of the last step beside its loss."""

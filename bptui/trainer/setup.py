@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bptui.runs.info import RunInfo
 from bptui.spec import networks
 from bptui.spec.check import Problem
-from bptui.spec.experiment import CrossEntropy, Experiment
+from bptui.spec.experiment import CrossEntropy, Data, Experiment
 from bptui.spec.layers import Embedding
 from bptui.spec.load import SpecError, from_dict, title
 from bptui.spec.shapes import BATCH, Placed, ShapeError, outputs_of
@@ -56,7 +56,7 @@ def prepare(info: RunInfo) -> Setup:
         )  # fmt: skip
         engine, device, reason = choose(experiment, info.engine, info.device, _fits(experiment, data))
         built = build(experiment, data, engine=engine, device=device, dtype=experiment.experiment.dtype)
-        set_threads(engine, products(built), min(experiment.data.batch_size, len(data.train.x)))
+        set_threads(engine, products(built), min(_batch_rows(experiment.data, data), len(data.train.x)))
         if info.weights:
             load_weights(built, Path(info.weights), partial=info.weights_partial)
         elif experiment.experiment.weights:
@@ -67,6 +67,13 @@ def prepare(info: RunInfo) -> Setup:
     except MemoryError:
         raise SetupError("not enough memory for the data and the model") from None
     return Setup(experiment, data, built, reason, about_data(data))
+
+
+def _batch_rows(keys: Data, data: DataSet) -> int:
+    """Rows of a batch; of episodes as many as they can have."""
+    if data.environment is None:
+        return keys.batch_size
+    return keys.batch_size * (keys.episode_steps or data.environment.limit)
 
 
 def build(

@@ -63,6 +63,8 @@ class Updates(Recorded):
         if self.stopping.total_steps is not None:
             ends.append(self.stopping.total_steps)
         ends += self.stretch_ends()
+        if self.setup.data.environment is not None:  # the figures of each update's episodes are told
+            ends.append(self.step + 1)
         ends.append(self.step + max(1, int(STRETCH_SECONDS / self._step_seconds)))
         if self.step < self.head:
             self.relive_here()

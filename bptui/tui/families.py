@@ -24,7 +24,7 @@ class Family(msgspec.Struct, frozen=True):
 LOSS = Family("Loss", "loss", "val_loss")
 _METRICS = (
     ("Accuracy", "accuracy", True), ("R²", "r2", False), ("F1", "f1", False), ("Top-5", "top5", True),
-    ("Mean absolute error", "mae", False),
+    ("Mean absolute error", "mae", False), ("Mean return", "return", False),
 )  # fmt: skip
 _SINGLE = (
     ("Learning rate", "lr", "lr"), ("‖∇W‖ of the network", "grad_norm", "norm"),

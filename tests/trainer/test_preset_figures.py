@@ -26,6 +26,7 @@ needs_fashion = pytest.mark.skipif(not FASHION.is_dir(), reason="dataset-fashion
 #: Seeds of presets that take minutes each; as many as their pages have.
 FEWER = {
     "char-transformer": 1, "cnn": 3, "resnet": 3, "autoencoder": 3, "lstm-speech": 3, "recommender": 3, "sentiment": 3,
+    "policy-gradient": 3,
 }  # fmt: skip
 
 #: Words of the command, metric, least and most that the median may be.
@@ -53,6 +54,7 @@ FIGURES = [
     pytest.param(("cnn", "--variant", "fashion"), "test_accuracy", 0.90, 1.0, marks=needs_fashion),
     pytest.param(("resnet",), "val_accuracy", 0.985, 1.0),
     pytest.param(("autoencoder",), "val_r2", 0.85, 1.0),
+    pytest.param(("policy-gradient",), "test_return", 195.0, 200.0),
     pytest.param(("lstm-speech",), "test_accuracy", 0.96, 1.0, marks=needs_spoken),
     pytest.param(("lstm-speech", "--variant", "shipped"), "test_accuracy", 0.95, 1.0),
     pytest.param(("char-transformer", "--engine", "torch"), "val_loss", 0.0, 1.6688, marks=needs_plays),
