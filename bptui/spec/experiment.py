@@ -46,7 +46,7 @@ class Data(Spec, frozen=True, kw_only=True):
     source: str
     """A built-in name, or the path of a file."""
     task: Task = "auto"
-    """What is to be learned; auto: the labels tell. autoencoder: each sample itself; generate: more like them."""
+    """What is learned; auto: the labels tell. autoencoder: each sample; generate: more like it; policy: to act."""
     batch_size: int = 32
     """Rows whose mean gradient makes one update; of an environment: episodes that are played for it."""
     validation: float = 0.2

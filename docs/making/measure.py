@@ -24,11 +24,15 @@ PRESETS = HERE.parent / "bptui" / "spec" / "presets"
 
 COLUMNS = 240
 """Most points of a kept training curve."""
-KEPT = ("val_loss", "val_accuracy", "val_r2")
+KEPT = ("val_loss", "val_accuracy", "val_r2", "train_return", "val_return")
 METRICS = (
     "train_loss", "train_accuracy", "train_r2", "val_loss", "val_accuracy", "val_r2", "test_loss", "test_accuracy",
+    "train_return", "val_return", "test_return",
 )  # fmt: skip
-SEEDS = {"char-transformer": 3, "cnn": 3, "init": 10, "lstm-speech": 3, "recommender": 3, "sentiment": 3}
+SEEDS = {
+    "char-transformer": 3, "cnn": 3, "init": 10, "lstm-speech": 3, "policy-gradient": 3, "recommender": 3,
+    "sentiment": 3
+}  # fmt: skip
 #: Runs that a page shows beside the variants: name → words of the command line.
 EXTRA = {"dead-relu": {"one epoch": ["--epochs", "1"]}}
 #: ``init`` without a variant is its variant ``glorot``.

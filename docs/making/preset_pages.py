@@ -17,9 +17,10 @@ Row = dict[str, Any]
 FIGURES = {
     "train_loss": "training loss", "train_accuracy": "training accuracy", "val_loss": "validation loss",
     "val_accuracy": "validation accuracy", "train_r2": "training R²", "val_r2": "validation R²",
-    "test_accuracy": "test accuracy",
+    "test_accuracy": "test accuracy", "train_return": "training return", "val_return": "validation return",
+    "test_return": "test return",
 }  # fmt: skip
-HEADLINE = ("test_accuracy", "val_r2", "val_accuracy")
+HEADLINE = ("test_accuracy", "test_return", "val_r2", "val_accuracy")
 #: The run that stands for a preset in the index and in its picture of losses, where it is not the first.
 BASE = {"init": "glorot"}
 
@@ -41,6 +42,8 @@ def toml(name: str) -> str:
 def _value(metric: str, value: float) -> str:
     if "accuracy" in metric:
         return f"{100 * value:.2f} %"
+    if "return" in metric:
+        return f"{value:.1f}"
     return f"{value:.3f}" if "r2" in metric else f"{value:.3g}"
 
 
@@ -140,6 +143,8 @@ def losses(name: str) -> str:
     found = runs(name)
     variant = BASE.get(name, "")
     first = found[variant]
+    if "val_return" in first["series"]:
+        return returns(name)
     rows = first["losses"]
     lines = [Line("training", _points(rows, 2), 0, low=_points(rows, 1), high=_points(rows, 3))]
     if "val_loss" in first["series"]:
@@ -155,6 +160,22 @@ def losses(name: str) -> str:
     ]
     right = Panel(FIGURES[metric], lines, "step", y_range=_after_start([line.points for line in lines]))
     return picture([left, right], about=f"Loss and validation of the preset {name}, seed 0")
+
+
+def returns(name: str) -> str:
+    """Mean return of each update's own episodes and of those that are tried after an epoch, seed 0."""
+    panels = []
+    for metric in ("train_return", "val_return"):
+        lines = [
+            Line(_called(name, variant), _points(row["series"][metric]), at, dashed=at > 0)
+            for at, (variant, row) in enumerate(runs(name).items())
+        ]
+        panels.append(Panel(FIGURES[metric], lines, "step", y_range=(0.0, _highest([line.points for line in lines]))))
+    return picture(panels, about=f"Mean returns of the preset {name}, seed 0")
+
+
+def _highest(lines: list[Sequence[Point]]) -> float:
+    return 1.04 * max(y for points in lines for _, y in points if y == y)
 
 
 def _after_start(lines: list[Sequence[Point]]) -> tuple[float, float]:

@@ -236,6 +236,8 @@ SCALAR_WORDS = {
     "val_f1": "F1 over the validation rows; with more than two classes the mean of the classes' F1",
     "test_loss": "loss over the test rows, once the run has come to its end",
     "test_accuracy": "accuracy over the test rows, likewise",
+    "train_return": "of a policy: mean return of the episodes that the last update learned from",
+    "val_return": "of a policy: mean return of episodes that it is tried in, at the end of the last epoch",
 }
 FUNCTION_WORDS = {
     "grad_norm": "Euclidean norm of ∂L/∂W of the layer",
