@@ -30,7 +30,7 @@ import torch  # noqa: E402
 from bptui.engine.numpy.blas import BLAS  # noqa: E402
 from bptui.engine.numpy.nodes import NODES  # noqa: E402
 from bptui.engine.numpy.nodes.base import Context  # noqa: E402
-from bptui.engine.threads import IN_BLOCKS, cores, fitting, of_layer  # noqa: E402
+from bptui.engine.threads import cores, fitting, in_numpy, of_layer  # noqa: E402
 from bptui.engine.torch.kinds import FORWARD  # noqa: E402
 from bptui.engine.torch.kinds.base import Context as TorchContext  # noqa: E402
 from bptui.spec.experiment import Dense, Layer  # noqa: E402
@@ -133,7 +133,7 @@ def contestants(case: Case) -> tuple[Callable[[], object], Callable[[], object],
 
     weights = [size(each.shape) for each in place.geometry.parameters if len(each.shape) > 1]
     work = of_layer(kind, weights, size(place.geometry.output) // max(1, place.units))
-    return ours, theirs, 1 if kind in IN_BLOCKS else fitting([work], ROWS, cores())
+    return ours, theirs, fitting(in_numpy({kind}, [work]), ROWS, cores())
 
 
 def turn(call: Callable[[], object], times: int) -> float:

@@ -106,6 +106,12 @@ def test_threads_fit_the_network_unless_the_environment_says_how(monkeypatch: py
     assert threads.fitting(threads.of_widths([64, 32, 16, 10]), 32, cores=16) == 1
     assert threads.fitting(threads.of_widths([784, 256, 128, 10]), 64, cores=2) == 2
     assert threads.fitting(threads.of_widths([784, 256, 128, 10]), 64, cores=64) == threads.MOST
+    head = threads.of_layer("dense", [128 * 66], 128)
+    block = threads.of_layer("transformer_block", [128 * 384, 128 * 128, 128 * 512, 512 * 128], 128)
+    assert threads.fitting(threads.in_numpy({"dense"}, [head]), 16, cores=2) == 2
+    assert threads.fitting(threads.in_numpy({"dense", "transformer_block"}, [head, block]), 16, cores=2) == 1
+    assert threads.fitting(threads.in_numpy({"dense", "transformer_block"}, [head, block]), 512, cores=2) == 2
+    assert threads.of_layer("embedding", [50_000 * 64], 128) == 0
     before = BLAS.threads()
     if before is None:
         pytest.skip("this BLAS does not tell its threads")
