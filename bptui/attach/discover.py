@@ -22,7 +22,8 @@ class Model:
     def modules(self) -> Iterator[tuple[str, nn.Module]]:
         """Qualified name and module, each module once, containers too, in the order of their definition."""
         for name, module in self.root.named_modules():
-            yield ".".join(filter(None, (self.prefix, name))) or self.name, module
+            own = [part for part in name.split(".") if part != "_orig_mod"]  # of torch.compile
+            yield ".".join(filter(None, (self.prefix, *own))) or self.name, module
 
 
 def parameters_of(optimizers: Iterable[torch.optim.Optimizer]) -> set[int]:

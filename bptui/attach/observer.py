@@ -131,7 +131,7 @@ class Observer:
         """PAUSED before the update, until told to go on."""
         session, sampler = self.session, self.sampler
         assert sampler is not None and self.rows is not None
-        if sampler.keep:
+        if sampler.keep and not sampler.blind:
             self.captured = Captured.of(self.rows, session.step, loss, self.hooks.raw_norm)
         elif self.rerun is not None:
             self.captured = self.rerun.again(self.rows, session.step, loss)

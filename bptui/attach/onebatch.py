@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from bptui.attach.compiled import eagerly, written
 from bptui.attach.discover import Model
 from bptui.attach.hooks import Optimizer, plain_backward, total
 from bptui.attach.interventions import Impossible
@@ -62,13 +63,15 @@ class Copy:
         roots = copy.deepcopy([model.root for model in models], memo)
         self.optimizer = whole(optimizer, copy.deepcopy(optimizer, memo), memo)
         self.roots = {model.root: made for model, made in zip(models, roots, strict=True)}
-        self.models = tuple(Model(made, model.name, model.prefix) for model, made in zip(models, roots, strict=True))
+        self.models = tuple(
+            Model(written(made), model.name, model.prefix) for model, made in zip(models, roots, strict=True)
+        )
         originals = [p for model in models for p in model.root.parameters()] + parameters_of(optimizer)
         self.leaves: dict[int, Tensor] = {id(p): memo[id(p)] for p in originals if id(p) in memo}
         self.session = self  # as ``Interventions`` asks an observer for the step
         self.step = step
         self.rows = Rows(self.models)
-        self.sampler = Sampler(self.rows, lambda probe, error: None)
+        self.sampler = Sampler(self.rows, lambda probe, error: None, eager=True)
         for parameter in self.leaves.values():
             parameter.grad = None
 
@@ -254,11 +257,12 @@ class OneBatch:
                 root = made.roots[entry.root]
                 if entry.buffers is not None:
                     _restore(root, entry.buffers)
-                with entry.place.again(), contextlib.nullcontext() if variation is None else variation.playing():
-                    output = root(*filled(entry.inputs), **filled(entry.options))
+                varied = contextlib.nullcontext() if variation is None else variation.playing()
+                with eagerly(), entry.place.again(), varied:
+                    output = written(root)(*filled(entry.inputs), **filled(entry.options))
                 given(output, entry.outputs)
             elif isinstance(entry, FunctionCall):
-                with entry.place.again():
+                with eagerly(), entry.place.again():
                     output = entry.func(*filled(entry.inputs), **filled(entry.options))
                 if entry.outputs:
                     given(output, entry.outputs)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from bptui.attach.capture import Captured
+from bptui.attach.compiled import eagerly, written
 from bptui.attach.discover import Model
 from bptui.attach.given import Batch
 from bptui.attach.interventions import Impossible
@@ -73,7 +74,7 @@ class Rerun:
         self._handles.clear()
 
     def _enter(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
-        if self._hooks.depth > 0:
+        if torch.compiler.is_compiling() or self._hooks.depth > 0:
             return
         self.tape.enter(root, inputs, options)
         if not torch.is_grad_enabled():
@@ -83,7 +84,7 @@ class Rerun:
         self._calls[root] = call
 
     def _leave(self, root: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if self._hooks.depth > 0:
+        if torch.compiler.is_compiling() or self._hooks.depth > 0:
             return
         self.tape.leave(root, output)
         if not torch.is_grad_enabled():
@@ -182,11 +183,12 @@ class Rerun:
             inputs, options = mapped(
                 (inputs, options), lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor, Tensor
             )
+        root = written(root)
         copied = Rows((Model(root, model.name, model.prefix),))
-        seen = Sampler(copied, lambda probe, error: None)
+        seen = Sampler(copied, lambda probe, error: None, eager=True)
         seen.arm(with_histograms=False, keep=True)
         try:
-            with place.again():
+            with eagerly(), place.again():
                 output = first_tensor(root(*inputs, **options))
             if output is None or (dtype is None and not torch.equal(output.detach(), call.output)):
                 return None, "its output is another now (randomness or state that is not torch's)"

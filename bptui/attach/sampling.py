@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 from bptui.attach import modes
+from bptui.attach.compiled import Compiled, any_compiled, at_work
 from bptui.attach.probes import PROBES
 from bptui.attach.rows import MORTAL, Row, Rows, first_tensor
 from bptui.engine.base import COLUMNS
@@ -41,8 +42,10 @@ ACTIVATIONS = {
 class Sampler:
     """Arms, collects and disarms. ``seconds``: what its probes have taken in the update being sampled."""
 
-    def __init__(self, rows: Rows, failed: Callable[[str, BaseException], None]) -> None:
+    def __init__(self, rows: Rows, failed: Callable[[str, BaseException], None], *, eager: bool = False) -> None:
+        """``eager``: calls are made as the modules were written, whatever ``torch.compile`` has made of them."""
         self.rows = rows
+        self._eager = eager
         self.off: set[str] = set()
         self.seconds = 0.0
         self.began = 0.0
@@ -88,10 +91,20 @@ class Sampler:
         self._listen()
 
     def _listen(self) -> None:
+        if not self._eager and any_compiled(self.rows.names):
+            if not self.blind:
+                self.off.add("activations")
+                self._failed("activations", Compiled("inside of what torch.compile has made no a and δ are seen"))
+            return
         self._handles = [
             hooks.register_module_forward_pre_hook(self._enter),
             hooks.register_module_forward_hook(self._leave, always_call=True),
         ]
+
+    @property
+    def blind(self) -> bool:
+        """What the models give is not seen."""
+        return "activations" in self.off
 
     def pause(self) -> None:
         """What is called from now on, until the next ``arm``, belongs to no sample: a closure is called once more."""
@@ -129,6 +142,8 @@ class Sampler:
 
     # -- while the model is called -----------------------------------------------------------------
     def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if torch.compiler.is_compiling():  # first: it is all of this that dynamo shall read
+            return
         if not torch.is_grad_enabled() or module not in self.rows.names or self.in_backward():
             return
         if not self._stack:
@@ -145,11 +160,11 @@ class Sampler:
         self._see_functions()
 
     def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if not self._stack or self._stack[-1] is not module:
+        if torch.compiler.is_compiling() or not self._stack or self._stack[-1] is not module:
             return
         self._close_mode()  # what is measured now calls functions of torch too
         self._stack.pop()
-        if output is not None and module in self.rows.of_module and "activations" not in self.off:
+        if output is not None and module in self.rows.of_module and not self.blind:
             try:
                 count = self._calls[module] = self._calls.get(module, 0) + 1
                 row = self.rows.call(module, count)
@@ -202,7 +217,7 @@ class Sampler:
         wanted = self._learns or self._stack[-1] in self._callers
         if not wanted:
             self._close_mode()
-        elif self._mode is None and not torch.compiler.is_compiling():
+        elif self._mode is None and (self._eager or not at_work()):
             self._mode = _Functions(self)
             modes.push(self._mode)
 

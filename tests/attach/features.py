@@ -32,6 +32,8 @@ class Row:
     stdin: bytes = b""
     command_line: bool = False
     """Observed through the real command: what it shows depends on how a process is started or ends."""
+    off: tuple[str, ...] = ()
+    """Probes that have nothing to look at in it."""
     printed: bool = True
     """Whether the last line of standard output is ``sha256`` and the parameters' hash."""
 
@@ -118,3 +120,9 @@ TABLE = (
     Row("trainer_package", "python -m, relative imports", (("SGD", 10),),
         words=("-m", "trainer_package", "12"), command_line=True),
 )  # fmt: skip
+
+UNCOUNTED = (
+    Row("compiled.py", "torch.compile of a model, in place, and of a function that calls one",
+        (("AdamW", 12),), models=("body", "tail", "gate"), off=("activations",)),
+)  # fmt: skip
+"""Scripts that the oracle cannot count in: its hooks would become a part of what is compiled."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from features import TABLE, Row
+from features import TABLE, UNCOUNTED, Row
 from observed import Observed, observe
 from script_runs import Scripts
 
@@ -46,6 +46,20 @@ def test_a_script_does_the_same_under_bptui_and_is_seen_as_it_is(row: Row, scrip
     else:
         assert modules(seen) in [expected_modules(tree) for tree in truth.facts["trees"]]
         assert dead(seen, row) == row.dead
+
+
+@pytest.mark.parametrize("row", UNCOUNTED, ids=lambda row: row.script.removesuffix(".py"))
+def test_what_torch_compiles_is_left_alone(row: Row, scripts: Scripts) -> None:
+    """It prints how often dynamo has compiled something: looking must not make it do so again."""
+    seen, bare = observe(scripts, row), scripts.bare(row)
+    assert bare.status == 0, bare.stderr.decode(errors="replace")
+    assert seen.ran.outcome == bare.outcome, seen.ran.stderr.decode(errors="replace")
+    assert seen.ran.stderr == bare.stderr
+    assert seen.report["steps"] == row.updates[0][1]
+    assert [one["probe"] for one in seen.report["probes_off"]] == list(row.off)
+    assert "torch.compile" in seen.report["probes_off"][0]["error"]
+    names = {each["name"] for each in seen.report["modules"]}
+    assert {"body.0", "tail.inner", "tail.last"} <= names
 
 
 def kind(name: str) -> str:
