@@ -67,6 +67,23 @@ def test_nothing_comes_back_to_a_frozen_body(engine_name: Any, batches: Any) -> 
     assert np.isnan(engine.reduce()[1, 5]) and engine.tensor("a", 1) is not None
 
 
+def test_no_gradient_of_an_earlier_step_is_shown_of_a_layer_frozen_since(engine_name: Any, batches: Any) -> None:
+    engine = create(experiment(set(), RULES[0], True), 5, 3, engine=engine_name)
+    (batch,) = batches(1, 12, 5, 3)
+    engine.train_step(batch, 0, 0.1)
+    assert engine.tensor("grad_W", 1) is not None and engine.histogram("grad_W")[1].any()
+    engine.set("freeze.dense1", 1.0)
+    engine.begin(batch, 1)
+    for layer in range(5):
+        engine.forward(layer)
+    engine.loss()
+    for layer in reversed(range(5)):
+        engine.backward(layer)
+    assert engine.tensor("grad_W", 1) is None and engine.tensor("grad_b", 1) is None
+    assert np.isnan(engine.reduce()[1, 0]) and not engine.histogram("grad_W")[1].any()
+    assert engine.tensor("grad_W", 2) is not None and engine.reduce()[2, 0] > 0
+
+
 def test_a_layer_without_parameters_cannot_be_frozen(engine_name: Any) -> None:
     engine = create(experiment(set(), RULES[0], True), 5, 3, engine=engine_name)
     with pytest.raises(EngineError, match="add1 has no parameters"):

@@ -281,7 +281,7 @@ class GraphEngine(Engine):
             flat = self._applied
         elif what == "gradient":
             reached = self._batch is not None and self._reached.has("grad_W", layer)
-            flat = self._gradient() if reached else None
+            flat = self._gradient() if reached and self._learning[layer] else None  # else it is of an earlier step
         if flat is None:
             return None
         return self._vectors.views(flat, layer)[name].copy()

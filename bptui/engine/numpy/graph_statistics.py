@@ -26,9 +26,9 @@ def table(
     for index, (info, station) in enumerate(zip(vectors.layers, stations, strict=True)):
         weight_norm = _norm(vectors.weights(vectors.values, index))
         grad_norm = delta_norm = mean = std = silent = ratio = nan
-        if reached.batch and reached.has("grad_W", index):
+        if reached.batch and reached.has("grad_W", index) and station.delta is not None:
             grad_norm = _norm(vectors.weights(gradient, index))
-            delta_norm = nan if station.delta is None else _norm([station.delta])
+            delta_norm = _norm([station.delta])
         if applied is not None:
             changed = _norm(vectors.weights(applied, index))
             ratio = changed / weight_norm if weight_norm else (math.inf if changed > 0 else nan)
@@ -63,8 +63,8 @@ def histograms(
         if kind == "W":
             found = vectors.weights(vectors.values, index)
         elif reached.batch and reached.has(kind, index):
-            if kind == "grad_W":
-                found = vectors.weights(gradient, index)
+            if kind == "grad_W":  # nothing has come back to a layer without δ: there its gradient is of an earlier step
+                found = [] if station.delta is None else vectors.weights(gradient, index)
             else:
                 array: Array | None = getattr(station, kind)
                 found = [] if array is None else [station.real(array)]
