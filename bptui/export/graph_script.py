@@ -14,6 +14,7 @@ from bptui.spec.shapes import BATCH, Placed, ends_of
 
 STATE = '''
 
+
 def load_initial_values(path):
     """Put the parameters of step 0 in place. (A safetensors file is a length, a JSON header, and plain numbers.)"""
     data = path.read_bytes()

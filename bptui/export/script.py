@@ -35,7 +35,7 @@ from bptui.spec.experiment import (
     BinaryCrossEntropy,
     CrossEntropy,
     Experiment,
-    Huber,
+    Loss,
     Plateau,
     layer_names,
 )
@@ -97,8 +97,8 @@ def script(experiment: Experiment, facts: Facts) -> str:
         "threads": _threads(experiment, facts, batch),
         "dropout": DROPOUT * dropout,
         "network": pieces(network + loss) + network,
-        "criterion": _criterion(experiment),
-        "plain": _plain(experiment),
+        "criterion": _criterion(experiment.loss, facts.task),
+        "plain": _criterion(_plain(experiment.loss), facts.task),
         "optimizer": optimizer_of(experiment),
         "plateau": plateau_of(experiment.schedule) if plateau else "",
         "schedule": schedule_of(experiment, per_epoch, facts.planned),
@@ -175,8 +175,8 @@ def _model(experiment: Experiment, features: int) -> str:
     return "\n".join(lines)
 
 
-def _cross_entropy(loss: CrossEntropy) -> str:
-    options = ["ignore_index=-1"]  # a step without a target
+def _cross_entropy(loss: CrossEntropy, task: str) -> str:
+    options = ["ignore_index=-1"] * (task in SEQUENCES)  # a step without a target
     if loss.class_weights is not None:
         options.append(f"weight=torch.tensor([{', '.join(map(number, loss.class_weights))}], dtype=DTYPE)")
     if loss.label_smoothing:
@@ -184,34 +184,31 @@ def _cross_entropy(loss: CrossEntropy) -> str:
     return f"nn.CrossEntropyLoss({', '.join(options)})"
 
 
-def _binary_cross_entropy(loss: BinaryCrossEntropy) -> str:
+def _binary_cross_entropy(loss: BinaryCrossEntropy, task: str) -> str:
     weight = "" if loss.pos_weight == 1.0 else f"pos_weight=torch.tensor({number(loss.pos_weight)}, dtype=DTYPE)"
     return f"nn.BCEWithLogitsLoss({weight})"
 
 
-#: Loss → how it is made.
-LOSSES: dict[str, Callable[[Any], str]] = {
+#: Loss → how it is made for a task.
+LOSSES: dict[str, Callable[[Any, str], str]] = {
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": _binary_cross_entropy,
-    "mse": lambda loss: "nn.MSELoss()",
-    "mae": lambda loss: "nn.L1Loss()",
-    "huber": lambda loss: f"nn.HuberLoss(delta={number(loss.delta)})",
+    "mse": lambda loss, task: "nn.MSELoss()",
+    "mae": lambda loss, task: "nn.L1Loss()",
+    "huber": lambda loss, task: f"nn.HuberLoss(delta={number(loss.delta)})",
 }
 
 
-def _criterion(experiment: Experiment) -> str:
-    tag = str(experiment.loss.__struct_config__.tag)
+def _criterion(loss: Loss, task: str) -> str:
+    tag = str(loss.__struct_config__.tag)
     if tag not in LOSSES:
         raise ExportError(f"the loss {tag} cannot be exported to pytorch")
-    return LOSSES[tag](experiment.loss)
+    return LOSSES[tag](loss, task)
 
 
-def _plain(experiment: Experiment) -> str:
+def _plain(loss: Loss) -> Loss:
     """The loss that evaluations show: without smoothing and weights."""
-    loss = experiment.loss
-    return {CrossEntropy: "nn.CrossEntropyLoss(ignore_index=-1)", BinaryCrossEntropy: "nn.BCEWithLogitsLoss()"}.get(
-        type(loss), f"nn.HuberLoss(delta={number(loss.delta)})" if isinstance(loss, Huber) else _criterion(experiment)
-    )
+    return type(loss)() if isinstance(loss, CrossEntropy | BinaryCrossEntropy) else loss
 
 
 def _gaps(experiment: Experiment, facts: Facts) -> bool:

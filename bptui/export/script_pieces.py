@@ -30,20 +30,22 @@ def last_state(module, x, lengths=None):
     return torch.cat(tuple(last[-2 if module.bidirectional else -1 :]), dim=1)
 '''
 
-POOLED = '''
+MEAN_OVER_TIME = '''
 def mean_over_time(x, lengths=None):
     """(N, T, F) to (N, F) over the real steps."""
     if lengths is None:
         return x.mean(1)
     return ended(x, lengths).sum(1) / lengths[:, None].to(x.dtype)
+'''
 
-
+LARGEST_OVER_TIME = '''
 def largest_over_time(x, lengths=None):
     """(N, T, F) to (N, F) over the real steps; the first of several equal ones."""
     seen = x if lengths is None else ended(x, lengths, -math.inf)
     return x.gather(1, seen.argmax(1, keepdim=True))[:, 0]
+'''
 
-
+LAST_IN_TIME = '''
 def last_in_time(x, lengths=None):
     """(N, T, F) to (N, F): the last real step."""
     return x[:, -1] if lengths is None else x[torch.arange(len(x)), lengths - 1]
@@ -141,9 +143,9 @@ PIECES = {
     "GroupNormOfSteps": REAL_GROUPS,
     "states": STATES,
     "last_state": LAST_STATE,
-    "mean_over_time": POOLED,
-    "largest_over_time": POOLED,
-    "last_in_time": POOLED,
+    "mean_over_time": MEAN_OVER_TIME,
+    "largest_over_time": LARGEST_OVER_TIME,
+    "last_in_time": LAST_IN_TIME,
     "sinusoids": SINUSOIDS,
     "ended": ENDED,
     "there": THERE,
