@@ -7,13 +7,16 @@ it is shown, its outputs must equal those that the script got, bit for bit.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from bptui.attach import copies
 from bptui.attach.capture import Captured
 from bptui.attach.compiled import eagerly, written
 from bptui.attach.discover import Model
@@ -60,6 +63,7 @@ class Rerun:
         for root in self._roots:
             self._handles.append(root.register_forward_pre_hook(self._enter, with_kwargs=True))
             self._handles.append(root.register_forward_hook(self._leave, always_call=True))
+            copies.put_on(root, self._without)
         self._hooks.tape = self.tape
 
     def remove(self) -> None:
@@ -72,6 +76,17 @@ class Rerun:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        for root in self._roots:
+            copies.take_off(root)
+
+    @contextlib.contextmanager
+    def _without(self) -> Iterator[None]:
+        """The script copies its model: as it is without our hooks."""
+        self.take_off()
+        try:
+            yield
+        finally:
+            self.install()
 
     def _enter(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
         if torch.compiler.is_compiling() or self._hooks.depth > 0:
@@ -169,11 +184,7 @@ class Rerun:
             return None, "its inputs were changed in place since"
         if call.output is None or call.delta is None:
             return None, "no output with a gradient"
-        self.take_off()  # the copy shall not have our hooks, nor copy what hangs on them
-        try:
-            root = copy.deepcopy(model.root)
-        finally:
-            self.install()
+        root = copy.deepcopy(model.root)
         with torch.no_grad():
             for name, buffer in root.named_buffers():
                 buffer.copy_(call.buffers[name])

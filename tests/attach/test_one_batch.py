@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -161,6 +162,25 @@ def test_the_step_is_reproduced_and_then_made_with_another_rate(loss_of: Callabl
     same(results[1], loop(loss_of, 4, before=faster))
     for one, other in zip(ended, bare(loss_of, 5), strict=True):
         assert torch.equal(one, other), "the script is where it would have been without a look"
+
+
+def test_a_script_that_copies_or_saves_its_model_gets_it_without_hooks() -> None:
+    """Between two updates of which one may be done again: an average of the model, and a file of it."""
+    net, optimizer = made()
+    file, names = pickle.dumps(net), set(vars(net))
+    copied: list[Any] = []
+    with Standing(net, at=1, look=lambda one: copied.append(copy.deepcopy(net))):
+        assert pickle.dumps(net) == file
+        for step in range(3):
+            copied += copy.deepcopy([net, net.first]), pickle.loads(pickle.dumps({"model": net}))["model"]
+            assert net._forward_hooks, "they are on again"
+            plain(net, optimizer, *batch(step)).backward()
+            optimizer.step()
+    assert set(vars(net)) == names
+    for each in copied:
+        mine = each[0] if isinstance(each, list) else each
+        assert not mine._forward_hooks and not mine._forward_pre_hooks and set(vars(mine)) == names
+        assert not isinstance(each, list) or each[0].first is each[1]
 
 
 def test_clipping_is_part_of_the_step_and_can_be_another() -> None:
