@@ -111,7 +111,7 @@ def main() -> None:
     if arguments.table:
         print(table([json.loads(path.read_text()) for path in arguments.table]))
         return
-    launches, rounds = (2, 8) if arguments.quick else (5, 20) if arguments.full else (3, 12)
+    launches, rounds = (3, 6) if arguments.quick else (5, 20) if arguments.full else (3, 12)
     absent = [name for name in ("tensorboard", "wandb") if find_spec(name) is None]
     for name in absent:
         print(f"{name} is not installed: left out (pip install 'bptui[bench]')", file=sys.stderr)

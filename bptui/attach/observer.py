@@ -65,6 +65,8 @@ class Observer:
         """The update under way was stood still in."""
         self._updated = 0.0
         self._reported = 0.0
+        self._idle_until = 0
+        """The first update after which there may be more to do than to begin a tape anew."""
         self.known_at = 0
         """The update whose layers were measured last."""
 
@@ -115,7 +117,9 @@ class Observer:
         if self._sampled:
             sampler.before_update()
         loss = self.hooks.current_loss()
-        hit = self.breaks.hit(self.known(loss), self.functions()) if self.breaks else None
+        hit = None
+        if self.breaks:
+            hit = self.breaks.hit(self.known(loss), self.functions() if self.breaks.of_layers else {})
         if hit is not None:
             session.event("break", None, hit.text, "update")
         if self.pausing or hit is not None:
@@ -158,6 +162,10 @@ class Observer:
         """Where more is to be done than to record the loss; ``session.step`` counts the update already."""
         session = self.session
         step = session.step - 1
+        if step < self._idle_until and not (self.pausing or self._stood or session.flag[0]):
+            if self.rerun is not None:
+                self.rerun.tape.clear()
+            return
         entered = time.time()
         self.costs.take(entered)
         if self.hooks.wrapper:
@@ -201,12 +209,15 @@ class Observer:
         self._updated = time.perf_counter()
         together = len(self.optimizers)
         self.costs.of_round(together)
-        if together > 1 or sampler.armed or self.breaks:
-            hooks.due = 0
-        elif self.thinning.times(coming):
-            hooks.due, hooks.depth = 0, TIMED
-        else:
-            hooks.due = self.thinning.ask_after(coming, _REPORT_EVERY)
+        hooks.due = self._idle_until = 0
+        if together > 1 or sampler.armed:
+            return
+        if self.thinning.times(coming):
+            hooks.depth = TIMED
+            return
+        self._idle_until = self.thinning.ask_after(coming, _REPORT_EVERY)
+        if not self.breaks:  # else there is a tape to be begun anew
+            hooks.due = self._idle_until
 
     def _finish_sample(self, optimizer: Optimizer, step: int) -> None:
         """Records of the update just made; the end of a round."""

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """The last call of one root."""
+    """The last call of one root, kept as it begins."""
 
-    def __init__(self, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
+    def __init__(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
         self.inputs, self.options = inputs, options
         self.place = Place.here(random=True)
+        self.buffers = {name: buffer.detach().clone() for name, buffer in root.named_buffers()}
         self.versions = [version(tensor) for tensor in tensors_in((inputs, options))]
-        self.buffers: dict[str, Tensor] = {}
         self.output: Tensor | None = None
         self.delta: Tensor | None = None
 
@@ -91,28 +91,29 @@ class Rerun:
     def _enter(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
         if torch.compiler.is_compiling() or self._hooks.depth > 0:
             return
-        self.tape.enter(root, inputs, options)
-        if not torch.is_grad_enabled():
-            return
-        call = Call(inputs, options)
-        call.buffers = {name: buffer.detach().clone() for name, buffer in root.named_buffers()}
-        self._calls[root] = call
+        call = Call(root, inputs, options) if torch.is_grad_enabled() else None
+        self.tape.enter(root, call)
+        if call is not None:
+            self._calls[root] = call
 
     def _leave(self, root: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if torch.compiler.is_compiling() or self._hooks.depth > 0:
             return
-        self.tape.leave(root, output)
-        if not torch.is_grad_enabled():
+        call = self._calls.get(root) if torch.is_grad_enabled() else None
+        if call is not None:
+            self._keep(call, first_tensor(output))
+        self.tape.leave(root, output)  # from here on it sees every function of torch
+
+    @staticmethod
+    def _keep(call: Call, output: Tensor | None) -> None:
+        if output is None or not output.requires_grad:
             return
-        call, tensor = self._calls.get(root), first_tensor(output)
-        if call is None or tensor is None or not tensor.requires_grad:
-            return
-        call.output = tensor.detach()
+        call.output = output.detach()
 
         def keep(delta: Tensor) -> None:
             call.delta = delta.detach()
 
-        tensor.register_hook(keep)  # type: ignore[no-untyped-call]
+        output.register_hook(keep)  # type: ignore[no-untyped-call]
 
     def batch(self, samples: int) -> Batch:
         """What can be seen of the batch of the update under way."""

@@ -16,7 +16,7 @@ import re
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ from torch.overrides import TorchFunctionMode
 from bptui.attach import modes
 from bptui.attach.nesting import mapped, tensors_in, version
 from bptui.attach.places import Place
+
+if TYPE_CHECKING:
+    from bptui.attach.rerun import Call
 
 #: Functions that draw random numbers, by what their names contain: the generators' state is kept before them.
 _RANDOM = re.compile(r"rand|dropout|bernoulli|normal|multinomial|gumbel|poisson|exponential_|uniform_|rrelu|attention")
@@ -142,18 +145,17 @@ class Tape:
         self._inside, self._backward = 0, False
 
     # -- models ------------------------------------------------------------------------------------
-    def enter(self, root: nn.Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """A model is about to be called by the script, or by another model."""
+    def enter(self, root: nn.Module, call: Call | None) -> None:
+        """A model is about to be called by the script, or by another model; None: without gradients."""
         self.close()
         self._inside += 1
-        if self._inside > 1 or not torch.is_grad_enabled():
+        if self._inside > 1 or call is None:
             return
         with self._guarded():
-            buffers = None
-            if root not in self._called:
-                self._called.add(root)
-                buffers = {name: buffer.detach().clone() for name, buffer in root.named_buffers()}
-            self._add(ModelCall(root, self._kept(inputs), self._kept(options), Place.here(True), buffers))
+            first = root not in self._called
+            self._called.add(root)
+            buffers = call.buffers if first else None
+            self._add(ModelCall(root, self._kept(call.inputs), self._kept(call.options), call.place, buffers))
 
     def leave(self, root: nn.Module, output: Any) -> None:
         """The model has given this (None: it has raised); from here to ``backward`` torch's functions are seen."""
