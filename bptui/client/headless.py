@@ -199,4 +199,7 @@ def _summary(content: dict) -> str:  # type: ignore[type-arg]
     return f"{content['exit']['reason']} · {content['steps']:,} steps in {wall:.1f} s · {figures}"
 
 
-_SHOWN = ("train_loss", "val_loss", "val_accuracy", "val_r2", "test_accuracy", "test_r2", "val_return", "test_return")
+_SHOWN = (
+    "train_loss", "val_loss", "val_accuracy", "val_r2", "test_accuracy", "test_r2", "val_return", "test_return",
+    "val_modes", "val_near",
+)  # fmt: skip

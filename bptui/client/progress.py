@@ -110,6 +110,10 @@ class Bar:
 
 def _title(model: ModelInfo) -> str:
     widths = [layer.shape[layer.unit_axis] for layer in model.layers if layer.shape]
+    kinds = [layer.kind for layer in model.layers if layer.shape]
+    if "mix" in kinds:  # a generator, which reads noise, and a discriminator
+        at, noise = kinds.index("mix"), model.layers[0].inputs
+        return escape(f"{model.title} · {sizes([noise, *widths[:at]])} · {sizes(widths[at:])}")
     return escape(f"{model.title} · {sizes([model.features, *widths])}")
 
 
@@ -121,8 +125,11 @@ def _total(model: ModelInfo) -> str:
 
 def _figures(history: History) -> str:
     figures = []
-    for name in ("loss", "val_loss", "val_accuracy", "val_r2", "train_return", "val_return"):
+    for name in (
+        "loss", "generator_loss", "val_loss", "val_accuracy", "val_r2", "train_return", "val_return", "val_modes",
+        "val_near",
+    ):  # fmt: skip
         last = history.last(name)
         if last is not None:
-            figures.append(f"{name} {last[1]:.4f}")
+            figures.append(f"{name} {last[1]:.4f}" if name != "val_modes" else f"{name} {last[1]:.0f}")
     return "  ".join(figures)

@@ -23,7 +23,8 @@ _POLL = 0.02
 _STOPPING_SECONDS = 10.0
 #: Metrics in the order in which they are shown; others follow.
 _FIRST = (
-    "val_accuracy", "test_accuracy", "val_r2", "test_r2", "val_return", "test_return", "val_loss", "test_loss",
+    "val_accuracy", "test_accuracy", "val_r2", "test_r2", "val_return", "test_return", "val_modes", "val_near",
+    "val_loss", "test_loss",
     "train_loss",
 )  # fmt: skip
 

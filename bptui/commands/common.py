@@ -74,8 +74,8 @@ def add_named_run(parser: argparse.ArgumentParser) -> None:
 def experiment_of(arguments: argparse.Namespace, default: str | None = None) -> Experiment:
     """The experiment that the arguments name, with every override applied."""
     from bptui.expr import parse
-    from bptui.spec.experiment import layer_names
     from bptui.spec.load import load
+    from bptui.spec.networks import names_of
 
     overrides = list(arguments.set)
     if arguments.dtype is not None:
@@ -87,7 +87,7 @@ def experiment_of(arguments: argparse.Namespace, default: str | None = None) -> 
             overrides.append(f"stop.{key}={getattr(arguments, key)}")
     experiment = load(arguments.spec or default or "", overrides, variant=arguments.variant)
     for condition in arguments.breaks:
-        parse(condition, layers=layer_names(experiment.model))
+        parse(condition, layers=names_of(experiment))
     if (arguments.steps is None) != (arguments.epochs is None):
         import msgspec
 

@@ -30,11 +30,12 @@ def act(arguments: argparse.Namespace) -> int:
         check_output("--output", arguments.output)
     from bptui.export.prediction import as_csv, as_dict, as_text, predict
     from bptui.export.rows import Pictures, read_rows
-    from bptui.export.trained import open_trained
+    from bptui.export.trained import one_network, open_trained
     from bptui.runs.info import write_output
     from bptui.runs.output import escape
 
     trained = open_trained(run)
+    one_network(trained, "predict")
     given = read_rows(Path(arguments.file), trained, Pictures(arguments.resize, arguments.invert))
     prediction = predict(trained, given)
     if arguments.output:

@@ -33,9 +33,9 @@ def act(arguments: argparse.Namespace) -> int:
     experiment = experiment_of(arguments)
     if arguments.until is not None:
         from bptui.expr import parse
-        from bptui.spec.experiment import layer_names
+        from bptui.spec.networks import names_of
 
-        parse(arguments.until, layers=layer_names(experiment.model))
+        parse(arguments.until, layers=names_of(experiment))
     if arguments.report:
         check_output("--report", arguments.report)
     if arguments.seeds is not None:

@@ -153,6 +153,25 @@ class Adversarial(Engine):
             self._generator.update(lr)
 
     # -- looking, which changes nothing ------------------------------------------------------------
+    def row_inputs(self, layer: int) -> Array | None:
+        return self.tensor("x", 0) if layer < self._mix else self.tensor("a", self._mix)
+
+    def row_targets(self, layer: int) -> Array | None:
+        """Whether it is a true sample."""
+        if self._batch is None:
+            return None
+        rows = len(self._batch.x)
+        return np.repeat(np.array([0.0, 1.0], self._float), [rows, 0 if layer < self._mix else rows])[:, None]
+
+    def row_numbers(self, layer: int, numbers: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        generated = np.full(len(numbers), -1)
+        return generated if layer < self._mix else np.concatenate([generated, numbers])
+
+    def entering(self, x: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        width = self._adversary.noise
+        noise = Stream(self._seed, "noise.look").normal(0, len(x) * width)
+        return noise.reshape(len(x), width).astype(self._float)
+
     def figures(self) -> dict[str, float]:
         return self._figures
 
@@ -176,14 +195,13 @@ class Adversarial(Engine):
     def passes(
         self, x: npt.NDArray[np.generic], lengths: npt.NDArray[np.int64] | None = None
     ) -> Iterator[tuple[Array, Array]]:
-        """Of so many generated samples, and then of these true ones."""
-        width = self._adversary.noise
-        noise = Stream(self._seed, "noise.look").normal(0, len(x) * width).reshape(len(x), width)
-        made = np.zeros((0, 0))
-        for z, a in self._generator.passes(noise.astype(self._float)):
+        """Of as many generated samples; the discriminator sees half of them, and half of the true ones."""
+        made, rows = np.zeros((0, 0)), len(x)
+        for z, a in self._generator.passes(self.entering(x)):
             made = np.array(a)
             yield z, a
-        mixed = np.concatenate([made.reshape(len(x), -1), np.asarray(x, made.dtype).reshape(len(x), -1)])
+        true = np.asarray(x[: rows // 2], made.dtype).reshape(rows // 2, -1)
+        mixed = np.concatenate([made[: rows - rows // 2].reshape(rows - rows // 2, -1), true])
         shaped = mixed.reshape(len(mixed), *self.layers[self._mix].shape)
         yield shaped, shaped
         yield from self._discriminator.passes(mixed)

@@ -195,6 +195,22 @@ class Engine(ABC):
         return sum(losses) / len(losses)
 
     # -- looking, which changes nothing ------------------------------------------------------------
+    def row_inputs(self, layer: int) -> Array | None:
+        """What the network of ``layer`` got for each row of its δ: the batch."""
+        return self.tensor("x", 0)
+
+    def row_targets(self, layer: int) -> Array | None:
+        """What was wanted for each row of its δ."""
+        return self.tensor("y", 0)
+
+    def row_numbers(self, layer: int, numbers: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Of each row of its δ, where the batch has these ``numbers``; −1: no row of the data."""
+        return numbers
+
+    def entering(self, x: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """What the first layer reads in ``passes(x)``."""
+        return x
+
     def figures(self) -> dict[str, float]:
         """Further figures of the last step beside its loss, by the names of ``records.SERIES``."""
         return {}

@@ -14,7 +14,7 @@ import numpy as np
 from bptui.export.errors import ExportError
 from bptui.export.onnx_graph import ACTIVATIONS, OnnxGraph
 from bptui.export.onnx_kinds import KINDS
-from bptui.export.trained import Trained
+from bptui.export.trained import Trained, one_network
 from bptui.spec.experiment import BinaryCrossEntropy, CrossEntropy
 from bptui.spec.layers.base import Steps, activation_of, size
 from bptui.spec.shapes import BATCH, Placed, ends_of, steps_of
@@ -85,6 +85,7 @@ def as_onnx(trained: Trained, *, scaler: bool = True) -> bytes:
     are padded, ``lengths`` (N,) int64 goes in, too: 1 to T. ``scaler``: rows go in as they stand in the data; else the
     network's own, scaled ones. ExportError: onnx is missing.
     """
+    one_network(trained, "onnx")
     try:
         from onnx import TensorProto, checker, helper, numpy_helper
     except ImportError:

@@ -16,7 +16,7 @@ from bptui.export.errors import ExportError
 from bptui.export.files import Content
 from bptui.export.history import course_of
 from bptui.export.script import Facts, script
-from bptui.export.trained import DTYPES, Trained, open_trained
+from bptui.export.trained import DTYPES, Trained, one_network, open_trained
 from bptui.export.weights import as_safetensors
 from bptui.spec.experiment import Experiment
 
@@ -31,6 +31,7 @@ def pytorch_files(run: Path, path: Path) -> dict[Path, Content]:
     if path.suffix in (".npz", ".safetensors"):
         raise ExportError(f"{path}: expected the script's name, as {path.stem}.py; its data lie beside it")
     first = open_trained(run, first=True)
+    one_network(first, "a script of pytorch")
     data = _data(first)
     if data.environment is not None:
         raise ExportError(

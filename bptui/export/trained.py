@@ -16,11 +16,12 @@ from bptui.engine.base import Engine
 from bptui.export.errors import ExportError
 from bptui.runs import keyframes
 from bptui.runs.info import RunError, RunInfo, read_info
+from bptui.spec import networks
 from bptui.spec.check import check
 from bptui.spec.experiment import CrossEntropy, Dense, Experiment, layer_names
 from bptui.spec.layers.base import Shape
 from bptui.spec.load import SpecError, from_dict
-from bptui.spec.shapes import Placed, ShapeError, infer, kind_of, outputs_of, wiring
+from bptui.spec.shapes import Placed, ShapeError, kind_of, outputs_of, wiring
 
 Values = npt.NDArray[Any]
 DTYPES: dict[str, npt.DTypeLike] = {"f32": np.float32, "f64": np.float64}
@@ -158,9 +159,18 @@ def _parameters(info: RunInfo, experiment: Experiment, about: About, tensors: di
 def places_of(experiment: Experiment, about: About) -> tuple[Placed, ...]:
     """The layers with their shapes, for the data that the run was trained on."""
     try:
-        return infer(experiment.model, about.sample, about.ids)
+        return networks.fitted(experiment, about.sample, about.ids)
     except ShapeError as error:
-        raise ExportError(f"{layer_names(experiment.model)[error.layer]}: {error}") from None
+        raise ExportError(f"{networks.names_of(experiment)[error.layer]}: {error}") from None
+
+
+def one_network(trained: Trained, what: str) -> None:
+    """ExportError where there are two: ``what`` has room for one."""
+    if trained.experiment.adversary is not None:
+        raise ExportError(
+            f"{trained.info.id}: two networks, a generator and its discriminator: {what} takes one; "
+            "bptui export --format safetensors holds the weights of both"
+        )
 
 
 def dense_layers(experiment: Experiment, what: str) -> tuple[Dense, ...]:

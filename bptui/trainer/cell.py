@@ -32,8 +32,8 @@ class Cell(NamedTuple):
             raise ValueError(f"{self.tensor}: expected a finite number, got {value!r}")
         state = engine.state()
         array = state.get(self.tensor)
-        if array is None or self.tensor.startswith("optimizer."):
-            names = ", ".join(name for name in state if not name.startswith("optimizer."))
+        if array is None or self.tensor.startswith(("optimizer.", "adversary.")):
+            names = ", ".join(name for name in state if not name.startswith(("optimizer.", "adversary.")))
             raise ValueError(f"no parameter {self.tensor!r} (one of {names[:200]})")
         if len(self.place) != array.ndim or any(at >= size for at, size in zip(self.place, array.shape, strict=False)):
             size = " × ".join(map(str, array.shape))

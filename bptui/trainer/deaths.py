@@ -200,7 +200,7 @@ def _killing(again: Replayed, index: int, unit: int, x: Batch, common: dict[str,
     again.change()  # an intervention belongs to the update that follows it
     engine = course.engine
     lr, group = course.lr.at(step), course.next_group()
-    wanted = _batch_of(course, len(group), sum(len(one.x) for one in group))
+    wanted = engine.row_numbers(index, _batch_of(course, len(group), sum(len(one.x) for one in group)))
     loss, pieces, gradients = 0.0, [], []
     for micro in micro_steps(engine, group, step, lr):
         if micro.phase == "loss":
@@ -210,7 +210,7 @@ def _killing(again: Replayed, index: int, unit: int, x: Batch, common: dict[str,
             inputs = engine.tensor("x", 0) if source < 0 else engine.tensor("a", source)
             delta = engine.tensor("delta", index)
             assert inputs is not None and delta is not None
-            pieces.append((inputs, delta[:, unit], engine.tensor("y", 0)))
+            pieces.append((inputs, delta[:, unit], engine.row_targets(index)))
             gradients = [engine.tensor("grad_W", layer) for layer in range(len(engine.layers))]
     course.step += 1
     old, new = before, _here(engine, index, x)
@@ -249,7 +249,8 @@ def _here(engine: Engine, index: int, x: Batch) -> Here:
     assert weight is not None and bias is not None
     source = engine.layers[index].sources[0]
     if source < 0:
-        return Here(np.asarray(x.x, np.float64), weight, bias)
+        entered = [engine.entering(piece.x) for piece in lens.pieces(engine, x)]
+        return Here(np.concatenate(entered).astype(np.float64), weight, bias)
     if lens.plain(engine):
         return Here(_inputs(lens.layers_of(engine)[:index], x.x), weight, bias)
     passed = (next(islice(lens.passes(engine, piece), source, None))[1] for piece in lens.pieces(engine, x))

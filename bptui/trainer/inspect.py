@@ -308,6 +308,8 @@ def _picture(trainer: Trainer, kind: str, layer: int) -> tuple[int, ...]:
     shape = trainer.setup.data.shape
     if shape is None or len(shape) < 2 or int(np.prod(shape[-2:])) != trainer.setup.data.features:
         return ()
+    if trainer.setup.experiment.adversary is not None:  # whose first layer reads noise
+        return ()
     per_weight = layer == 0 and (kind in ("W", "grad_W") or kind in STAGE_KINDS)
     return tuple(int(n) for n in shape[-2:]) if kind == "x" or per_weight else ()
 
@@ -333,10 +335,12 @@ def _ranked(trainer: Trainer, request: m.Ranked) -> Answer:
     order = ranked_places(inputs, delta, unit, info.unit_axis, weighted=info.kind == "dense")
     rows = order.rows[: max(1, min(request.rows, MOST_ROWS))]
     data, body = trainer.setup.data, Body()
-    x, y, out = tensor(trainer, "x", 0), tensor(trainer, "y", 0), tensor(trainer, "a", len(trainer.engine.layers) - 1)
+    engine, out = trainer.engine, tensor(trainer, "a", len(trainer.engine.layers) - 1)
+    x, y = engine.row_inputs(layer), engine.row_targets(layer)
     assert x is not None and y is not None and out is not None
-    part_rows = trainer.batches.rows(given=trainer.micro is not None)
-    source = data.train.rows[part_rows[rows]] if len(part_rows) == len(x) else np.full(len(rows), -1)
+    numbers = data.train.rows[trainer.batches.rows(given=trainer.micro is not None)]
+    every = engine.row_numbers(layer, numbers)
+    source = every[rows] if len(every) == len(x) else np.full(len(rows), -1)
     arrays = {
         "rows": body.add(rows.astype("<i8")), "given": body.add(order.given[: len(rows)]),
         "along": body.add(order.along[: len(rows)]), "delta": body.add(order.delta[: len(rows)]),
@@ -386,7 +390,8 @@ def _stages(trainer: Trainer, request: m.Stages) -> Answer:
 def _shadow(trainer: Trainer, request: m.Shadow) -> Answer:
     """The step again in float64, from the same state and batch: how far off each δ is."""
     engine, experiment, data = trainer.engine, trainer.setup.experiment, trainer.setup.data
-    x, y = tensor(trainer, "x", 0), tensor(trainer, "y", 0)
+    y = tensor(trainer, "y", 0)
+    x = tensor(trainer, "x", 0) if experiment.adversary is None else y  # there x is the noise, which it draws again
     if x is None or y is None:
         raise CannotSee("there is no batch here")
     if trainer.state == "FAILED":

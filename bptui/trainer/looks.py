@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bptui.engine.adversarial import Adversarial
 from bptui.protocol.framing import Body
 from bptui.protocol.messages import ArrayRef, Lens, LensRow, LensSeen, Look, Looked
 from bptui.trainer import lens
@@ -26,8 +27,8 @@ MOST_ROWS = 5000
 """Rows that a confusion matrix is taken over at the most: evenly spaced ones of a larger part."""
 MOST_COLUMNS, MOST_LINES = 120, 60
 MOST_POINTS = 1000
-MARGIN = 0.08
-"""Of the data's extent, around them."""
+MARGIN, WIDE_MARGIN = 0.08, 0.2
+"""Of the data's extent, around them; the second where samples are generated, which may lie anywhere."""
 
 
 def look(trainer: Trainer, request: Look) -> tuple[Looked, bytes]:
@@ -41,7 +42,8 @@ def look(trainer: Trainer, request: Look) -> tuple[Looked, bytes]:
     data = trainer.setup.data
     return Looked(
         id=request.id, kind=request.kind, step=trainer.step, part=part, samples=samples, seconds=seconds,
-        arrays=arrays, names=_texts(data.class_names), features=_texts(data.feature_names),
+        arrays=arrays, names=_texts(data.class_names) or (("generated", "true") if data.task == "generate" else ()),
+        features=_texts(data.feature_names),
     ), body.bytes()  # fmt: skip
 
 
@@ -64,14 +66,15 @@ def _boundary(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, Ar
     data = trainer.setup.data
     if data.features != 2:
         raise CannotSee(f"a decision boundary needs data with two features; {data.name} has {data.features}")
-    if data.task not in ("classification", "binary"):
+    if data.task not in ("classification", "binary", "generate"):
         raise CannotSee(f"a decision boundary needs classes; the task is {data.task}")
     columns, lines = max(2, min(request.columns, MOST_COLUMNS)), max(2, min(request.rows, MOST_LINES))
     sample = _rows(data.train, _spaced(len(data.train), MOST_ROWS))
     if sample.dtype.kind in "iu":
         raise CannotSee(f"a decision boundary needs measured features; those of {data.name} are tokens")
     low, high = np.asarray(sample, np.float64).min(axis=0), np.asarray(sample, np.float64).max(axis=0)
-    margin = np.where(high > low, (high - low) * MARGIN, 1.0)
+    share = WIDE_MARGIN if data.task == "generate" else MARGIN
+    margin = np.where(high > low, (high - low) * share, 1.0)
     low, high = low - margin, high + margin
     grid = grid_points(low, high, columns, lines).astype(sample.dtype)
     outputs = _predict(trainer, grid)
@@ -87,10 +90,19 @@ def _boundary(trainer: Trainer, request: Look, body: Body) -> tuple[dict[str, Ar
     }
     if request.points > 0:
         rows = _spaced(len(data.train), min(request.points, MOST_POINTS))
-        points = np.asarray(_rows(data.train, rows), np.float64) * scale + mean
-        arrays["points"] = body.add(points)
-        arrays["labels"] = body.add(class_ids(data.train.y[rows]).astype("<i4"))
+        shown, labels = np.asarray(_rows(data.train, rows), np.float64), _labels(trainer, rows)
+        if isinstance(trainer.engine, Adversarial):
+            made = trainer.engine.generated(len(rows), "figures")
+            shown, labels = np.concatenate([shown, made]), np.concatenate([labels, np.zeros(len(made), "<i4")])
+        arrays["points"] = body.add(shown * scale + mean)
+        arrays["labels"] = body.add(labels.astype("<i4"))
     return arrays, "train", columns * lines
+
+
+def _labels(trainer: Trainer, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Classes of some rows of the training part; where samples are generated, these are the true ones."""
+    data = trainer.setup.data
+    return np.ones(len(rows), np.int64) if data.task == "generate" else class_ids(data.train.y[rows])
 
 
 _LOOKS: dict[str, Any] = {"confusion": _confusion, "boundary": _boundary}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: What only a keyframe holds. In one, what begins like this is other state of the run.
 _KEYFRAME_MARK = "optimizer.step"
-_OTHER_STATE = re.compile(r"(optimizer|scaler|batches|course)\..*")
+_OTHER_STATE = re.compile(r"(optimizer|adversary|scaler|batches|course)\..*")
 _FLOATS = frozenset({"F16", "F32", "F64"})
 
 
@@ -45,23 +45,22 @@ def load_weights(engine: Engine, path: Path, *, partial: bool = False) -> None:
 
     ``partial``: of the layers whose name and shapes are those in the file; the others stay as they were drawn.
     """
-    shapes = {
-        f"{layer.name}.{each.name}": each.shape for layer in engine.layers for each in (*layer.tensors, *layer.buffers)
-    }
-    engine.load_state({**engine.state(), **(_read_fitting(path, shapes) if partial else _read(path, shapes))})
+    layers = [
+        {f"{layer.name}.{each.name}": each.shape for each in (*layer.tensors, *layer.buffers)}
+        for layer in engine.layers
+    ]
+    shapes = {name: shape for layer in layers for name, shape in layer.items()}
+    engine.load_state({**engine.state(), **(_read_fitting(path, layers) if partial else _read(path, shapes))})
 
 
-def _read_fitting(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+def _read_fitting(path: Path, layers: Sequence[dict[str, tuple[int, ...]]]) -> dict[str, npt.NDArray[Any]]:
     """The tensors of layers that are whole in the file and of the same shapes."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="np") as file:
             held = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            layers: dict[str, list[str]] = {}
-            for name in shapes:
-                layers.setdefault(name.partition(".")[0], []).append(name)
-            fitting = [parts for parts in layers.values() if all(held.get(name) == shapes[name] for name in parts)]
+            fitting = [parts for parts in layers if all(held.get(name) == shape for name, shape in parts.items())]
             names = [name for parts in fitting for name in parts]
             return {name: np.asarray(file.get_tensor(name)) for name in names}
     except FileNotFoundError:

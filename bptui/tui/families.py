@@ -22,9 +22,12 @@ class Family(msgspec.Struct, frozen=True):
 
 
 LOSS = Family("Loss", "loss", "val_loss")
+#: Of two networks: each has one of its own.
+TWO = Family("Loss", "loss", "generator_loss", ("discriminator", "generator"))
 _METRICS = (
     ("Accuracy", "accuracy", True), ("R²", "r2", False), ("F1", "f1", False), ("Top-5", "top5", True),
-    ("Mean absolute error", "mae", False), ("Mean return", "return", False),
+    ("Mean absolute error", "mae", False), ("Mean return", "return", False), ("Modes covered", "modes", False),
+    ("Samples near a mode", "near", True),
 )  # fmt: skip
 _SINGLE = (
     ("Learning rate", "lr", "lr"), ("‖∇W‖ of the network", "grad_norm", "norm"),
@@ -32,9 +35,17 @@ _SINGLE = (
 )  # fmt: skip
 
 
+def loss_of(names: Collection[str]) -> Family:
+    """What the loss chart begins with."""
+    return TWO if "generator_loss" in names else LOSS
+
+
 def families(names: Collection[str]) -> list[Family]:
     """What there is to draw, the loss first."""
-    out = [LOSS]
+    out = [loss_of(names)]
+    if out[0] is TWO:
+        out += [Family("Loss of the discriminator", "loss", "val_loss"),
+                Family("Loss of the generator", "generator_loss", "val_generator_loss")]  # fmt: skip
     for title, metric, percent in _METRICS:
         train, validation = f"train_{metric}", f"val_{metric}"
         if train in names or validation in names:

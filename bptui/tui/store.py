@@ -68,6 +68,8 @@ class ModelView(msgspec.Struct, frozen=True):
     layers: tuple[LayerView, ...] = ()
     loss: str = ""
     optimizer: str = ""
+    adversary: str = ""
+    """Of two networks: the discriminator's optimiser; ``optimizer`` is the generator's."""
     settings: str = ""
     schedule: str = ""
     data: str = ""
@@ -90,11 +92,20 @@ class ModelView(msgspec.Struct, frozen=True):
         """``64-32-16-10``; the middle of a deep network is left out. Of a script: how many layers."""
         if self.script:
             return f"{len(self.layers)} layers"
+        if self.experiment is not None and self.experiment.adversary is not None:
+            return self._two_sizes(self.experiment.adversary.noise)
         sizes = [str(self.features)] if self.features else []
         sizes += [str(layer.units) for layer in self.layers]
         if len(sizes) > 8:
             sizes = [*sizes[:4], "…", *sizes[-2:]]
         return "-".join(sizes)
+
+    def _two_sizes(self, noise: int) -> str:
+        """``8-64-64-2 · 64-64-1``: the generator's, and the discriminator's."""
+        words, between = [[str(noise)]], next((i for i, la in enumerate(self.layers) if la.kind == "mix"), 0)
+        words[0] += [str(layer.units) for layer in self.layers[:between]]
+        words.append([str(layer.units) for layer in self.layers[between + 1 :]])
+        return " · ".join("-".join(each if len(each) <= 4 else [*each[:2], "…", each[-1]]) for each in words)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -237,11 +248,12 @@ def _defaults(table: type[Optimizer]) -> dict[str, Any]:
 
 
 def _spec_lines(experiment: Experiment) -> ModelView:
-    optimizer = experiment.optimizer
+    optimizer, adversary = experiment.optimizer, experiment.adversary
     schedule = str(experiment.schedule.__struct_config__.tag)
     return ModelView(
         loss=str(experiment.loss.__struct_config__.tag),
         optimizer=str(optimizer.__struct_config__.tag),
+        adversary="" if adversary is None else str(adversary.optimizer.__struct_config__.tag),
         settings=settings_text(optimizer),
         schedule="" if schedule == "constant" else schedule,
         data=f"{clean(experiment.data.source, 60)} batch {experiment.data.batch_size}",

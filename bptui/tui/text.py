@@ -34,6 +34,14 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(set_cell_size(text, width - 1).rstrip() + "…", width)
 
 
+def fit_layer(name: str, width: int) -> str:
+    """A layer's name in ``width`` cells: where it is too long, what it lies in gives way (``g.dense1``)."""
+    *outer, own = name.split(".")
+    if cell_len(name) > width and outer:
+        name = ".".join([*(each[:1] for each in outer), own])
+    return fit(name, width)
+
+
 def right(text: str, width: int) -> str:
     """Exactly ``width`` cells, set to the right."""
     missing = width - cell_len(text)

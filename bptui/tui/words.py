@@ -121,6 +121,10 @@ BUILDER: dict[str, str] = {
     "model": "A layer computes z = aW + b from what comes before it, then gives a = g(z) on.",
     "loss": "loss: how wrong the outputs are, as one number; training makes it small.",
     "optimizer": "optimizer: how the weights follow the gradient; its learning rate lr matters most.",
+    "adversary": "adversary: a second network, the discriminator, that the model has to deceive; the model is its "
+    "generator then, and makes samples of noise.",
+    "adversary.model": "A layer of the discriminator: from a sample to one logit, above 0 for true.",
+    "adversary.optimizer": "The discriminator's own optimiser; that above is the generator's.",
     "schedule": "schedule: how the learning rate changes while it trains.",
     "stop": "stop: when the run ends by itself; the first of these that holds.",
     "experiment": "experiment: name, seed and precision.",
@@ -146,7 +150,9 @@ CHARTS: dict[str, str] = {
     "height are shares of the row. The mark stands at a class's most frequent mistake, from a twentieth of it on.\n\n"
     "    ← → ↑ ↓    exact count of one cell",
     "boundary": "The class that the network gives each point of the plane: colour and texture say which, strength how "
-    "sure it is. The marks are training rows in their own class's shape and colour.\n\n"
+    "sure it is. The marks are training rows in their own class's shape and colour. Of two networks the classes are "
+    "true and generated, as the discriminator takes them: marks of both lie over each other where the generator is "
+    "good.\n\n"
     "    ← → ↑ ↓    the point under the cursor, its class and its probability",
 }
 

@@ -157,7 +157,8 @@ class ChartsScreen(CurveScreen):
         session = self.face.session
         assert session is not None
         columns, rows = self.boundary.grid
-        points = POINTS if self.boundary.view is None or not self.boundary.view.points else 0
+        still = self.boundary.view is not None and self.boundary.view.points and self.snapshot.model.task != "generate"
+        points = 0 if still else POINTS  # rows of data do not move
         request = (
             Look(kind="confusion") if view == "confusion"
             else Look(kind="boundary", columns=columns, rows=rows, points=points)

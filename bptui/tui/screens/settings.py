@@ -15,11 +15,13 @@ from textual.screen import ModalScreen
 from bptui.protocol.messages import Set
 from bptui.spec.experiment import Experiment
 from bptui.spec.fields import fields_of
+from bptui.spec.layers.base import has_activation
+from bptui.spec.networks import layers_of
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.layout import left_width
 from bptui.tui.screens.base import TransportScreen
 from bptui.tui.store import Snapshot
-from bptui.tui.text import clean, fit, number, wrap
+from bptui.tui.text import clean, fit, fit_layer, number, wrap
 from bptui.tui.widgets.pane import STYLES, Line, Pane
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 OPTIMIZER = ("lr", "momentum", "weight_decay", "clip_norm", "clip_value")
 LEAST = 32
 """Cells of the box; where the left column of the main screen is wider, it is as wide."""
+VALUE = 11
+"""Of them, what is left for the cursor and the value beside a key."""
 OFF = math.inf
 """A limit that is off."""
 
@@ -69,6 +73,7 @@ def settings_of(snapshot: Snapshot) -> list[Setting]:
         if key == "lr" and snapshot.lr:
             value = snapshot.lr
         rows.append(Setting(key, value, helps.get(key, "")))
+    rows += _adversary(experiment, now)
     rates = _rates(experiment, snapshot)
     hidden = rates[:-1] or rates
     if hidden:
@@ -79,6 +84,19 @@ def settings_of(snapshot: Snapshot) -> list[Setting]:
     rows.append(Setting("batch_size", batch, "Rows an update; a change holds from the next epoch on."))
     if len(hidden) > 1:
         rows += [Setting(f"dropout.{name}", value, f"Share of {name}'s outputs zeroed.") for name, value in hidden]
+    return rows
+
+
+def _adversary(experiment: Experiment, now: dict[str, float]) -> list[Setting]:
+    """Of the second optimiser, where there is one: its rate, and what differs from its default."""
+    if experiment.adversary is None:
+        return []
+    optimizer, rows = experiment.adversary.optimizer, []
+    for field in fields_of(type(optimizer)):
+        given = getattr(optimizer, field.key)
+        if field.key in OPTIMIZER and (field.key == "lr" or given != field.default):
+            key = f"adversary.{field.key}"
+            rows.append(Setting(key, now.get(key, float(given)), f"Of the discriminator. {field.help}"))
     return rows
 
 
@@ -136,7 +154,9 @@ def revive(face: BptuiApp) -> None:
 def _rates(experiment: Experiment, snapshot: Snapshot) -> list[tuple[str, float]]:
     now = dict(snapshot.settings)
     rates = []
-    for view, layer in zip(snapshot.model.layers, experiment.model, strict=False):
+    for view, layer in zip(snapshot.model.layers, layers_of(experiment), strict=False):
+        if not has_activation(layer):
+            continue
         rates.append((view.name, now.get(f"dropout.{view.name}", float(getattr(layer, "dropout", 0.0)))))
     return rates
 
@@ -154,8 +174,9 @@ def read_value(key: str, text: str) -> float:
         raise ValueError(f"{key}: expected a whole number of at least 1")
     if key.startswith("freeze.") and value not in (0, 1):
         raise ValueError(f"{key}: expected 1 (frozen) or 0")
-    if not math.isfinite(value) or value < 0 or (value == 0 and (key == "lr" or key.startswith("clip_"))):
-        raise ValueError(f"{key}: expected a number {'above 0' if key == 'lr' else 'of at least 0'}")
+    rate = key in ("lr", "adversary.lr")
+    if not math.isfinite(value) or value < 0 or (value == 0 and (rate or key.startswith("clip_"))):
+        raise ValueError(f"{key}: expected a number {'above 0' if rate else 'of at least 0'}")
     if (key.startswith("dropout") or key == "momentum") and value >= 1:
         raise ValueError(f"{key}: expected less than 1")
     return value
@@ -190,6 +211,12 @@ def undo(face: BptuiApp) -> None:
         face.send(Set(key=key, value=value), f"undone: {last.key} {now} → {words}")
 
 
+def key_within(key: str, width: int) -> str:
+    """A key as its row shows it: of a layer's long name what it lies in gives way (``dropout.g.dense1``)."""
+    head, dot, layer = key.partition(".")
+    return key if len(key) <= width or not dot else f"{head}.{fit_layer(layer, width - len(head) - 1).rstrip()}"
+
+
 class SettingsPane(Pane, can_focus=False):
     """The rows, and what is being typed into one."""
 
@@ -218,7 +245,8 @@ class SettingsPane(Pane, can_focus=False):
         self.row = min(self.row, len(rows) - 1)
         given = max(1, height - 5)
         self._first = max(0, min(max(self._first, self.row - given + 1), self.row, len(rows) - given))
-        label = max(len(clean(row.key, 24)) for row in rows)
+        keys = [key_within(clean(row.key, 60), max(12, width - VALUE)) for row in rows]
+        label = max(map(len, keys))
         lines: list[Line] = []
         for index, row in enumerate(rows[self._first : self._first + given], self._first):
             here = index == self.row
@@ -229,7 +257,7 @@ class SettingsPane(Pane, can_focus=False):
                 value = [("differs", "dim" + on)]
             if here and self.text is not None:
                 value = [(self.text, "strong" + on), (" ", "strong+caret")]
-            lines.append([lead, (fit(clean(row.key, 24), label + 2), ("strong" if here else "text") + on), *value])
+            lines.append([lead, (fit(keys[index], label + 2), ("strong" if here else "text") + on), *value])
             used = sum(len(text) for text, _ in lines[-1])
             lines[-1].append((" " * max(0, width - used), "text" + on))
         lines += [[] for _ in range(height - 5 - len(lines))]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.store import LayerView, Snapshot
-from bptui.tui.text import fit
+from bptui.tui.text import fit, fit_layer
 from bptui.tui.widgets.pane import Line, width_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def draw(snapshot: Snapshot, weights: Weights, width: int, height: int, glyphs: 
         tall = min(layer.units, rows)
         blocks.append(_centred(_block(weights.get(layer.name), layer, cells, tall, marks), cells, rows))
         columns.append(_units(layer.units, dead.get(layer.name, set()), rows, marks))
-        name = fit(layer.name, cells + 2)
+        name = fit_layer(layer.name, cells + 2)
         heads.append(([(name, "strong" if index == selected else "text")], _flow(snapshot, layer, index, cells, marks)))
     used = 1 + sum(width_of(upper) + 1 for upper, _ in heads)
     left: Line = [(" " * max(0, (width - used) // 2), "text")]

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from bptui.runs.records import LOW_EXPONENT, QUANTITIES
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.store import Histogram, Row, Snapshot, exponents
-from bptui.tui.text import count, fit, integer, right, small
+from bptui.tui.text import count, fit, fit_layer, integer, right, small
 from bptui.tui.widgets.layers import LayerPane
 from bptui.tui.widgets.pane import Line
 
@@ -159,7 +159,7 @@ class Gradients(LayerPane):
                 blank = 2 + at.name + at.norm + at.ratio + at.dead + 2
                 lines.append([(" " * blank, "text" + on), (bars[level], bar_style), (" " * at.note, "text" + on)])
                 continue
-            line: Line = [self.lead(index), (fit(layer.name, at.name), ("strong" if on else "text") + on)]
+            line: Line = [self.lead(index), (fit_layer(layer.name, at.name), ("strong" if on else "text") + on)]
             if at.norm:
                 line.append(
                     (

@@ -12,7 +12,7 @@ from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.ports import Heat
 from bptui.tui.ramps import LEVELS, amount
 from bptui.tui.store import Snapshot
-from bptui.tui.text import fit, integer, small
+from bptui.tui.text import fit_layer, integer, small
 from bptui.tui.widgets.chart import ChartPane
 from bptui.tui.widgets.pane import Line
 from bptui.tui.widgets.raster import joined
@@ -114,7 +114,7 @@ class HeatChart(ChartPane):
         return lines
 
     def _layer(self, index: int, tall: int) -> list[Line]:
-        name = fit(self.snapshot.model.layers[index].name, self._lead - 3)
+        name = fit_layer(self.snapshot.model.layers[index].name, self._lead - 3)
         here = index == self.row
         cells = [
             self._cell(value, step) for value, step in zip(self._heat.values[index], self._heat.steps, strict=True)

@@ -7,7 +7,7 @@ import math
 from textual import events
 
 from bptui.tui.axis import ticks
-from bptui.tui.families import LOSS, Family, families
+from bptui.tui.families import LOSS, Family, families, loss_of
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.marks import Kind, epoch_ends, legend, marks_of
 from bptui.tui.ports import Curves
@@ -217,6 +217,8 @@ class LossChart(ChartPane):
                 parts = [part for text in self.snapshot.output[-height:] for part in wrap(text, width, height)]
                 return [[(part, "text")] for part in parts[-height:]]
             return self.empty(width, height, self._nothing())
+        if self.family is LOSS:  # two networks say so with their first step
+            self.family = loss_of(curves.names())
         beneath = self.snapshot.beneath
         furthest = max(curves.last_step, beneath.last_step if beneath is not None else -1)
         first, last = self.window.ends(furthest, self.snapshot.total_steps)

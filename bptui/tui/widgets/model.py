@@ -6,9 +6,10 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 from textual import events
 
+from bptui.spec.networks import DISCRIMINATOR, GENERATOR, MIX, layers_of
 from bptui.tui import shapes
 from bptui.tui.glyphs import BRAILLE, Glyphs
-from bptui.tui.store import Snapshot, settings_text
+from bptui.tui.store import LayerView, Snapshot, settings_text
 from bptui.tui.text import clean, count, fit, right, wrap
 from bptui.tui.text import number as number_text
 from bptui.tui.widgets.diagram import Weights, draw, legend, marks_of
@@ -42,6 +43,8 @@ class ModelPane(LayerPane):
             facts.append(("loss", model.loss))
         if model.optimizer:
             facts.append((model.optimizer, live_line(self.snapshot)))
+        if model.adversary:
+            facts.append((f"{model.adversary} of D", adversary_line(self.snapshot)))
         for number, name in enumerate(model.optimizers):
             facts.append((name, script_line(self.snapshot, number)))
         if model.schedule:
@@ -70,15 +73,18 @@ class ModelPane(LayerPane):
             sizes = shapes.sizes([(la.inputs, la.shape or (la.units,)) for la in model.layers], self.glyphs)
             frozen = _frozen(self.snapshot)
             acts = [
-                shapes.does(la.activation, la.reads, la.joins, self.glyphs, frozen=la.name in frozen)
+                MIX if la.kind == MIX
+                else shapes.does(la.activation, la.reads, la.joins, self.glyphs, frozen=la.name in frozen)
                 for la in model.layers
-            ]
-        name = max(5, *(cell_len(la.name) for la in model.layers))
+            ]  # fmt: skip
+        names = [shown_name(la) for la in model.layers] if model.adversary else [la.name for la in model.layers]
+        read = GENERATOR if model.adversary else "input"
+        name = max(cell_len(read), *(cell_len(each) for each in names if each != DISCRIMINATOR))
         size = max(len(text) for text in sizes)
         act = max(4, *(len(text) for text in acts))
         gap = 2 if width >= 2 + name + 2 + size + 2 + act + 6 else 1
         room = width - (2 + gap + size + gap + act)  # a long name takes the place of the number of parameters
-        named = model.script or any(len(la.shape) > 1 for la in model.layers)
+        named = model.script or bool(model.adversary) or any(len(la.shape) > 1 for la in model.layers)
         if named and name > room:  # names are what tells rows apart: kinds give way to them
             act = act - (name - room) if act - (name - room) >= 4 else 0
             room = width - (2 + gap + size + gap + act)
@@ -95,14 +101,23 @@ class ModelPane(LayerPane):
         first, last = self.window(seen)
         shaped = not model.script and any(len(la.shape) > 1 for la in model.layers)
         features = shapes.batch(model.sample, self.glyphs) if shaped and model.sample else str(model.features or "?")
+        if model.adversary and model.experiment is not None and model.experiment.adversary is not None:
+            noise = model.experiment.adversary.noise
+            features = shapes.batch((noise,), self.glyphs) if shaped else f"{noise}"
         lines: list[Line] = []
         if not model.script:
-            lines.append([("  ", "text"), (fit("input", name), "dim"), (" " * gap + right(features, size), "dim")])
+            first_line: Line = [("  ", "text"), (fit(read, name), "dim"), (" " * gap + right(features, size), "dim")]
+            lines.append([*first_line, (" " * gap + fit("noise", act), "dim")] if model.adversary else first_line)
         for index in range(first, last):
             layer, on = model.layers[index], self.on(index)
-            line: Line = [
+            if layer.kind == MIX:
+                between = fit(DISCRIMINATOR, name + gap + size) + " " * gap + fit(MIX, act)
+                line: Line = [self.lead(index), (between, ("strong" if index == self.selected else "dim") + on)]
+                lines.append([*line, (" " * max(0, width - used), "dim" + on)])
+                continue
+            line = [
                 self.lead(index),
-                (fit(layer.name, name), ("strong" if index == self.selected else "text") + on),
+                (fit(names[index], name), ("strong" if index == self.selected else "text") + on),
             ]
             line += [
                 (" " * gap + right(sizes[index], size), "text" + on),
@@ -185,7 +200,21 @@ def _frozen(snapshot: Snapshot) -> set[str]:
     frozen = {key.partition(".")[2] for key, value in now.items() if key.startswith("freeze.") and value}
     if now or experiment is None:
         return frozen
-    return {la.name for la, layer in zip(snapshot.model.layers, experiment.model, strict=False) if layer.freeze}
+    return {la.name for la, layer in zip(snapshot.model.layers, layers_of(experiment), strict=False) if layer.freeze}
+
+
+def shown_name(layer: LayerView) -> str:
+    """A layer of two networks: the generator's stand below ``input``, the discriminator's below where they meet."""
+    return DISCRIMINATOR if layer.kind == MIX else " " + layer.name.partition(".")[2]
+
+
+def adversary_line(snapshot: Snapshot) -> str:
+    """The settings of the discriminator's optimiser as they now are."""
+    experiment, now = snapshot.model.experiment, dict(snapshot.settings)
+    if experiment is None or experiment.adversary is None:
+        return ""
+    optimizer = experiment.adversary.optimizer
+    return settings_text(replace(optimizer, lr=now.get("adversary.lr", optimizer.lr)))
 
 
 def live_line(snapshot: Snapshot) -> str:

@@ -9,7 +9,7 @@ from bptui.protocol.lens import LensLayer, LensView, UnitState, firing_words
 from bptui.tui.glyphs import Glyphs
 from bptui.tui.lens import FILTERS, GLYPHS, ORDERS, rows_of, summary
 from bptui.tui.store import Snapshot
-from bptui.tui.text import clean, fit, integer
+from bptui.tui.text import clean, fit, fit_layer, integer
 from bptui.tui.widgets.pane import Line, Pane
 from bptui.tui.widgets.rows import RowsPane
 
@@ -56,7 +56,7 @@ class LayersPane(Pane):
 
     def _line(self, at: int, layer: LensLayer, names: int, width: int) -> Line:
         here = "+cursor" if at == self.at else ""
-        words = f"{fit(layer.name, names):<{names}} {layer.activation:<10}"
+        words = f"{fit_layer(layer.name, names):<{names}} {layer.activation:<10}"
         counts = summary(layer)
         line: Line = [
             (f"{self.glyphs.cursor if here else ' '} ", "key" + here), (words, ("strong" if here else "text") + here),

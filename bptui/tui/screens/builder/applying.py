@@ -13,7 +13,7 @@ def fitting(draft: Draft, features: int) -> list[str]:
 
     old = {row.name: row for row in describe(draft.running.experiment, features or None)}
     return [
-        row.name for row in draft.rows()
+        row.name for row in draft.every()
         if (was := old.get(row.name)) is not None and was.shape == row.shape
         and (was.inputs == row.inputs or row.inputs is None)
     ]  # fmt: skip

@@ -81,7 +81,12 @@ class Draft:
 
     def items(self) -> list[Item]:
         layers = [Item("model", index) for index in range(len(self.experiment.model))]
-        return [*map(Item, ABOVE), *layers, *map(Item, BELOW)]
+        found, adversary = [*map(Item, ABOVE), *layers, *map(Item, BELOW)], self.experiment.adversary
+        if adversary is not None:
+            judges = [Item("adversary.model", index) for index in range(len(adversary.model))]
+            place = found.index(Item("optimizer")) + 1
+            found[place:place] = [Item("adversary"), *judges, Item("adversary.optimizer")]
+        return found
 
     def struct(self, item: Item) -> Any:
         """The Struct that an item stands for."""
@@ -89,7 +94,17 @@ class Draft:
             return self.now.machine
         if item.table == "model":
             return self.experiment.model[item.layer]
-        return getattr(self.experiment, item.table)
+        outer, _, inner = item.table.partition(".")
+        found = getattr(self.experiment, outer)
+        found = getattr(found, inner) if inner else found
+        return found[item.layer] if isinstance(found, tuple) else found
+
+    def word(self, item: Item) -> str:
+        """What a table of the discriminator is called: a layer by its name."""
+        adversary = self.experiment.adversary
+        if item.table == "adversary.model" and adversary is not None:
+            return layer_names(adversary.model)[item.layer]
+        return item.table.rpartition(".")[2]
 
     def fields(self, item: Item) -> tuple[Field, ...]:
         """The rows of an item's form; the first one of a tagged table chooses its kind."""
@@ -110,7 +125,16 @@ class Draft:
         return self._features if data.source == self.running.experiment.data.source else 0
 
     def rows(self) -> tuple[Row, ...]:
-        """Names, shapes and parameter counts of the layers as they now are."""
+        """Names, shapes and parameter counts of the layers as they now are; of two networks the generator's."""
+        if self.experiment.adversary is None:
+            return self.every()
+        own = self.every()[: len(self.experiment.model)]
+        return tuple(
+            row._replace(name=name) for row, name in zip(own, layer_names(self.experiment.model), strict=True)
+        )
+
+    def every(self) -> tuple[Row, ...]:
+        """The layers of both networks too, where there are two, by their whole names."""
         if self._rows[0] is not self.now:
             self._rows = self.now, describe(self.experiment, self.features or None, self.sample)
         return self._rows[1]
@@ -135,13 +159,14 @@ class Draft:
         return found
 
     def problems_of(self, item: Item) -> list[Problem]:
-        if item.table != "model":
-            return [p for p in self.problems() if p.table == item.table]
-        name = layer_names(self.experiment.model)[item.layer]
-        own = self.experiment.model[item.layer].name
+        tables, adversary = item.table, self.experiment.adversary
+        if not tables.endswith("model"):
+            return [p for p in self.problems() if p.table == tables]
+        model = adversary.model if tables != "model" and adversary is not None else self.experiment.model
+        name, own = layer_names(model)[item.layer], model[item.layer].name
         return [
             p for p in self.problems()
-            if p.table == f"model.{name}" or (p.table == "model" and p.key == "name" and repr(own[:64]) in p.message)
+            if p.table == f"{tables}.{name}" or (p.table == tables and p.key == "name" and repr(own[:64]) in p.message)
         ]  # fmt: skip
 
     def changes(self) -> list[Change]:
@@ -205,7 +230,13 @@ class Draft:
             model = list(self.experiment.model)
             model[item.layer] = struct
             return self._model(model)
-        return replace(self.now, experiment=replace(self.experiment, **{item.table: struct}))
+        outer, _, inner = item.table.partition(".")
+        if inner:
+            whole = getattr(self.experiment, outer)
+            if inner == "model":
+                struct = (*whole.model[: item.layer], struct, *whole.model[item.layer + 1 :])
+            struct = replace(whole, **{inner: struct})
+        return replace(self.now, experiment=replace(self.experiment, **{outer: struct}))
 
     def _model(self, layers: list[Any]) -> State:
         return replace(self.now, experiment=replace(self.experiment, model=tuple(layers)))

@@ -67,6 +67,8 @@ class Form(BuilderPane):
         if self.item.table == "model":
             name = self.draft.rows()[self.item.layer].name
             return [(1, f" {clean(name, 40)} ", "title")]
+        if self.item.table.startswith("adversary."):
+            return [(1, f" discriminator: {clean(self.draft.word(self.item), 40)} ", "title")]
         return [(1, f" {'runs on' if self.item.table == 'machine' else self.item.table} ", "title")]
 
     def top(self, width: int) -> list[tuple[int, str, str]]:

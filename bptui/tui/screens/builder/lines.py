@@ -29,8 +29,9 @@ def top_line(draft: Draft, error: str, glyphs: Glyphs, width: int) -> Line:
         tone = "good" if changed else "dim"
     name = clean(draft.experiment.experiment.name or "experiment", 30)
     parts = [(_sizes(draft, rows, glyphs), "text")]
-    if rows and all(row.parameters is not None for row in rows):
-        parts.append((f"{sum(row.parameters or 0 for row in rows):,} parameters", "dim"))
+    every = draft.every()
+    if rows and all(row.parameters is not None for row in every):
+        parts.append((f"{sum(row.parameters or 0 for row in every):,} parameters", "dim"))
     while len(parts) > 1 and 10 + cell_len(name) + sum(cell_len(text) + 2 for text, _ in parts) + len(word) > width:
         parts.pop()
     line: Line = [(" ", "text"), ("BUILD", "second"), ("  ", "text"), (name, "strong")]
@@ -47,7 +48,9 @@ def _sizes(draft: Draft, rows: tuple[Row, ...], glyphs: Glyphs) -> str:
     if len(sample) > 1 and any(len(row.shape) > 1 for row in rows):
         end = shapes.batch(rows[-1].shape, glyphs)
         return arrow.join((shapes.batch(sample, glyphs), f"{len(rows)} layers", end))
-    widths = [str(draft.features or "?"), *(str(row.units or "?") for row in rows)]
+    adversary = draft.experiment.adversary
+    read = draft.features if adversary is None else adversary.noise
+    widths = [str(read or "?"), *(str(row.units or "?") for row in rows)]
     if len(widths) > 8:
         widths = [*widths[:4], "…", *widths[-2:]]
     return arrow.join(widths)

@@ -146,6 +146,8 @@ class Outline(BuilderPane):
         column = 11
         text = fit(clean(summary(self.draft, item)), width - 2 - column)
         word = "runs on" if item.table == "machine" else item.table
+        if item.table.startswith("adversary."):
+            word = f" {self.draft.word(item)}"
         return [lead, (fit(word, column), name_style + on), (text, "dim" + on)]
 
     def wanted(self) -> int:
@@ -210,7 +212,7 @@ def summary(draft: Draft, item: Item) -> str:
             continue
         if field.key in plain:
             words.append(str(value))
-        elif field.key == "lr" or value != field.default:
+        elif (field.key in ("lr", "noise") and item.table != "data") or value != field.default:
             words.append(f"{field.key} {text_of(field, value)}")
     if item.table == "stop" and not words:
         return "never"

@@ -403,7 +403,7 @@ class BuilderScreen(TransportScreen):
         elif not self.face.may_restart():
             return  # the draft stays
         elif self._learned and (layers := fitting(self.draft, self.snapshot.model.features)):
-            self.app.push_screen(apply_choice(layers, len(self.draft.experiment.model)), self._applied)
+            self.app.push_screen(apply_choice(layers, len(self.draft.every())), self._applied)
         else:
             self._applied("restart")
 

@@ -13,7 +13,7 @@ from bptui.tui.screens.inspector.grid import Grid
 from bptui.tui.screens.inspector.matrix import LABEL, GridPane
 from bptui.tui.screens.inspector.views import LedgerView, Nothing, SheetView
 from bptui.tui.store import Snapshot
-from bptui.tui.text import fit, small
+from bptui.tui.text import fit, fit_layer, small
 from bptui.tui.widgets.chart import ChartPane
 from bptui.tui.widgets.pane import Line
 
@@ -209,7 +209,7 @@ class StripPane(ChartPane):
     def _line(self, at: int, name: str, row: LedgerRow, lead: int, room: int, low: float, high: float) -> Line:
         here = at == self.selected
         mark = self.glyphs.cursor if here else " "
-        line: Line = [(f"{mark} ", "key"), (fit(name, lead), "strong" if here else "text")]
+        line: Line = [(f"{mark} ", "key"), (fit_layer(name, lead), "strong" if here else "text")]
         if row.delta is None:
             return [*line, ("  " + pending(row.missing) if row.missing else "  –", "dim")]
         if self.shadow is not None:

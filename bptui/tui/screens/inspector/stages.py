@@ -10,7 +10,7 @@ from bptui.protocol.messages import Staged
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.screens.inspector.formula import pending
 from bptui.tui.store import Snapshot
-from bptui.tui.text import fit, number, small
+from bptui.tui.text import fit, fit_layer, number, small
 from bptui.tui.widgets.chart import ChartPane
 from bptui.tui.widgets.pane import Line
 
@@ -75,7 +75,7 @@ class StagesPane(ChartPane):
         name = layers[at].name if at < len(layers) else "?"
         here = at == self.selected
         mark = self.glyphs.cursor if here else " "
-        line: Line = [(f"{mark} ", "key"), (fit(name, lead - 2), "strong" if here else "text")]
+        line: Line = [(f"{mark} ", "key"), (fit_layer(name, lead - 2), "strong" if here else "text")]
         before: float | None = None
         for stage, value in enumerate(view.rows[at]):
             on = "+cursor" if here and stage == self.stage else ""
