@@ -66,6 +66,7 @@ MAX_DELTA = 100_000
 
 SCALARS = (
     "loss", "step", "epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_r2", "val_f1",
+    "val_generator_loss", "val_modes", "val_near",
     "test_loss", "test_accuracy", "train_return", "val_return",
 )  # fmt: skip
 FUNCTIONS = (

@@ -89,6 +89,16 @@ LAST_DELTA: dict[str, str] = {
     "mae": "δᴸ = ∂L/∂zᴸ = sign(aᴸ − y) / (N · outputs) ⊙ g′(zᴸ)",
 }
 
+#: Where a generator and its discriminator meet: quantity → formula, what it is.
+MEETING: dict[str, tuple[str, str]] = {
+    "z": ("[x̂; x]", "generated samples, then as many true ones: samples × features"),
+    "a": ("[x̂; x]", "generated samples, then as many true ones: samples × features"),
+    "upstream": ("∂L_D/∂[x̂; x]", "what the discriminator gives back of its own loss: samples × features"),
+    "delta": ("∂L_G/∂x̂ = ∂L_D/∂x̂ ⊙ gate", "what the generator gets: the discriminator's δ turned round, by sample"),
+}
+#: Goal of a generator → the factor that makes ∂L_G of ∂L_D.
+GATES = {"non_saturating": "(∂L_G/∂z) / (∂L_D/∂z) = −2(1 − p)/p", "minimax": "(∂L_G/∂z) / (∂L_D/∂z) = −2"}
+
 BREAKPOINTS: dict[str, str] = {
     "examples": "loss > 3\nnot is_finite(loss)\nval_accuracy >= 0.96\ndelta(loss, 100) > 0.5\n"
     'dead("dense1") > 0.5 and step > 100\ngrad_norm("dense2") < 1e-6',

@@ -24,14 +24,16 @@ PRESETS = HERE.parent / "bptui" / "spec" / "presets"
 
 COLUMNS = 240
 """Most points of a kept training curve."""
-KEPT = ("val_loss", "val_accuracy", "val_r2", "train_return", "val_return")
+KEPT = (
+    "val_loss", "val_accuracy", "val_r2", "train_return", "val_return", "generator_loss", "val_modes", "val_near",
+)  # fmt: skip
 METRICS = (
     "train_loss", "train_accuracy", "train_r2", "val_loss", "val_accuracy", "val_r2", "test_loss", "test_accuracy",
-    "train_return", "val_return", "test_return",
+    "train_return", "val_return", "test_return", "val_generator_loss", "val_modes", "val_near",
 )  # fmt: skip
 SEEDS = {
-    "char-transformer": 3, "cnn": 3, "init": 10, "lstm-speech": 3, "policy-gradient": 3, "recommender": 3,
-    "sentiment": 3
+    "char-transformer": 3, "cnn": 3, "gan-2d": 3, "init": 10, "lstm-speech": 3, "policy-gradient": 3, "recommender": 3,
+    "sentiment": 3,
 }  # fmt: skip
 #: Runs that a page shows beside the variants: name → words of the command line.
 EXTRA = {"dead-relu": {"one epoch": ["--epochs", "1"]}}

@@ -18,9 +18,10 @@ FIGURES = {
     "train_loss": "training loss", "train_accuracy": "training accuracy", "val_loss": "validation loss",
     "val_accuracy": "validation accuracy", "train_r2": "training R²", "val_r2": "validation R²",
     "test_accuracy": "test accuracy", "train_return": "training return", "val_return": "validation return",
-    "test_return": "test return",
+    "test_return": "test return", "val_generator_loss": "generator's loss", "val_modes": "modes covered",
+    "val_near": "near a mode",
 }  # fmt: skip
-HEADLINE = ("test_accuracy", "test_return", "val_r2", "val_accuracy")
+HEADLINE = ("test_accuracy", "test_return", "val_r2", "val_accuracy", "val_modes")
 #: The run that stands for a preset in the index and in its picture of losses, where it is not the first.
 BASE = {"init": "glorot"}
 
@@ -40,7 +41,9 @@ def toml(name: str) -> str:
 
 
 def _value(metric: str, value: float) -> str:
-    if "accuracy" in metric:
+    if metric == "val_modes":
+        return f"{value:g}"
+    if "accuracy" in metric or metric == "val_near":
         return f"{100 * value:.2f} %"
     if "return" in metric:
         return f"{value:.1f}"
@@ -150,9 +153,12 @@ def losses(name: str) -> str:
     if "val_loss" in first["series"]:
         points = _points(first["series"]["val_loss"])
         lines.append(Line("validation", points, 1, dashed=True, marks=len(points) < 12))
+    if "generator_loss" in first["series"]:
+        lines = [Line("discriminator", lines[0].points, 0, low=lines[0].low, high=lines[0].high),
+                 Line("generator", _points(first["series"]["generator_loss"]), 1)]  # fmt: skip
     called = "" if not variant else f" ({variant})"
     left = Panel(f"loss{called}", lines, "step", "log")
-    metric = "val_r2" if "val_r2" in first["series"] else "val_accuracy"
+    metric = next((m for m in ("val_r2", "val_modes") if m in first["series"]), "val_accuracy")
     shown = {v: row["series"][metric] for v, row in found.items() if v not in measure.EXTRA.get(name, ())}
     lines = [
         Line(_called(name, v), _points(series), at, marks=len(series) < 12)

@@ -25,8 +25,8 @@ needs_fashion = pytest.mark.skipif(not FASHION.is_dir(), reason="dataset-fashion
 
 #: Seeds of presets that take minutes each; as many as their pages have.
 FEWER = {
-    "char-transformer": 1, "cnn": 3, "resnet": 3, "autoencoder": 3, "lstm-speech": 3, "recommender": 3, "sentiment": 3,
-    "policy-gradient": 3,
+    "char-transformer": 1, "cnn": 3, "resnet": 3, "autoencoder": 3, "gan-2d": 3, "lstm-speech": 3, "recommender": 3,
+    "sentiment": 3, "policy-gradient": 3,
 }  # fmt: skip
 
 #: Words of the command, metric, least and most that the median may be.
@@ -55,6 +55,8 @@ FIGURES = [
     pytest.param(("resnet",), "val_accuracy", 0.985, 1.0),
     pytest.param(("autoencoder",), "val_r2", 0.85, 1.0),
     pytest.param(("policy-gradient",), "test_return", 195.0, 200.0),
+    pytest.param(("gan-2d",), "val_modes", 8, 8),
+    pytest.param(("gan-2d", "--variant", "collapse"), "val_modes", 0, 5),
     pytest.param(("lstm-speech",), "test_accuracy", 0.96, 1.0, marks=needs_spoken),
     pytest.param(("lstm-speech", "--variant", "shipped"), "test_accuracy", 0.95, 1.0),
     pytest.param(("char-transformer", "--engine", "torch"), "val_loss", 0.0, 1.6688, marks=needs_plays),

@@ -27,21 +27,45 @@ SPEC = experiment()
 each_size = pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 
 
+TABLES = {f.name for f in msgspec.structs.fields(Experiment)} - {"variant"} | {"machine"}
+
+
 def field(draft: Draft, item: Item, key: str) -> Any:
     return next(each for each in draft.fields(item) if each.key == key)
 
 
 # -- the draft -------------------------------------------------------------------------------------
 def test_every_table_of_an_experiment_is_an_item_and_every_key_a_field() -> None:
-    draft = Draft(SPEC)
-    tables = {item.table for item in draft.items()}
-    assert tables == {f.name for f in msgspec.structs.fields(Experiment)} - {"variant"} | {"machine"}
-    for item in draft.items():
+    assert {item.table for item in Draft(SPEC).items()} == TABLES - {"adversary"}
+    draft = Draft(load("gan-2d"))
+    assert {item.table for item in draft.items()} == TABLES | {"adversary.model", "adversary.optimizer"}
+    for item in [*Draft(SPEC).items(), *draft.items()]:
+        if item.table == "adversary":
+            assert [each.key for each in draft.fields(item)] == ["noise", "goal", "updates"]
+            continue
         keys = [each.key for each in draft.fields(item)]
         own = draft.struct(item).__struct_fields__
         assert sorted(keys) == sorted([TAGGED[t][0] for t in (item.table,) if t in TAGGED] + list(own))
         shown_values = {each.key: draft.value(item, each) for each in draft.fields(item)}
         assert [shown_values[key] for key in own] == [getattr(draft.struct(item), key) for key in own]
+
+
+def test_each_of_two_networks_is_changed_in_its_own_tables() -> None:
+    draft = Draft(load("gan-2d"))
+    judge, rate = Item("adversary.model", 2), Item("adversary.optimizer")
+    draft.set(judge, field(draft, judge, "units"), 3)
+    assert [str(problem) for problem in draft.problems_of(judge)] == [
+        "[adversary.model.dense3] units: true or generated is told by one logit, got 3 outputs"
+    ]
+    assert not draft.problems_of(Item("model", 2)), "of the generator's layer of that name nothing is wrong"
+    assert draft.undo()
+    draft.set(rate, field(draft, rate, "lr"), 0.5)
+    draft.set(Item("adversary"), field(draft, Item("adversary"), "noise"), 3)
+    changed = [str(change) for change in draft.changes()]
+    assert changed[0] == "adversary.noise: 8 → 3" and changed[1].startswith("adversary.optimizer.lr: 0.00")
+    assert [row.name for row in draft.rows()] == ["dense1", "dense2", "dense3"] and draft.rows()[0].inputs == 3
+    draft.add(Dense(units=5), 0)
+    assert [row.units for row in draft.every()] == [64, 5, 64, 2, 2, 64, 64, 1] and not draft.problems()
 
 
 def test_undo_and_redo_take_typing_as_one_step() -> None:

@@ -112,6 +112,11 @@ class Asking:
         if cell is None or experiment is None or ledger is None:
             return
         z = await self._sheet(Sheet(layer=screen.index, kind="a", top=cell[0], rows=1, columns=MOST_SLICE))
+        if experiment.adversary is not None:  # generated samples, then as many true ones
+            if isinstance(z, SheetView) and z.values:
+                rows, truth = 2 * ledger.samples, float(cell[0] >= ledger.samples)
+                self.last_delta = formula.last_delta(experiment, z.values[0], truth, rows, cell[1])
+            return
         y = await self._sheet(Sheet(layer=screen.index, kind="y", rows=ledger.samples, columns=MOST_SLICE))
         rows_alone = isinstance(z, SheetView) and len(z.whole) < 3  # of a sequence each step has a target of its own
         if isinstance(z, SheetView) and isinstance(y, SheetView) and z.values and rows_alone:

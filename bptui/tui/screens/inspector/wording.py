@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+from bptui.spec.networks import MIX
 from bptui.tui.screens.inspector import axes
 from bptui.tui.screens.inspector.stages import KINDS
 from bptui.tui.screens.inspector.views import Nothing, SheetView
 from bptui.tui.store import Snapshot
 from bptui.tui.widgets.pane import Line
-from bptui.tui.words import INSPECTOR, LAST_DELTA, QUANTITIES, STAGE_QUANTITIES
+from bptui.tui.words import GATES, INSPECTOR, LAST_DELTA, MEETING, QUANTITIES, STAGE_QUANTITIES
 
 VIEWS = ("ledger", "matrix", "rows", "stages", "inside")
 ORDER = tuple(QUANTITIES)
@@ -53,6 +54,8 @@ def formula_and_meaning(view: str, quantity: str, snapshot: Snapshot, index: int
         return f"raw → {between}clipped → ΔW", "enter shows the matrix of a stage"
     _, _, text, meaning = _WORDS[quantity]
     layers = snapshot.model.layers
+    if index < len(layers) and layers[index].kind == MIX:
+        return _meeting(quantity, snapshot) or (text, meaning)
     if quantity == "delta" and index == len(layers) - 1:
         text = LAST_DELTA.get(snapshot.model.loss, "δᴸ = ∂L/∂zᴸ")
     if snapshot.script and quantity in _SCRIPT_WORDS:
@@ -60,6 +63,14 @@ def formula_and_meaning(view: str, quantity: str, snapshot: Snapshot, index: int
     if quantity == "a" and index < len(layers):
         meaning = f"g = {layers[index].activation or 'identity'}: samples × units"
     return text, meaning
+
+
+def _meeting(quantity: str, snapshot: Snapshot) -> tuple[str, str] | None:
+    """Where two networks meet."""
+    adversary = snapshot.model.experiment.adversary if snapshot.model.experiment is not None else None
+    if quantity != "gate" or adversary is None:
+        return MEETING.get(quantity)
+    return GATES[adversary.goal], "one factor a sample, p = σ(D(x̂)); a true sample has no way to the generator: 0"
 
 
 def tabs(view: str, quantity: str, snapshot: Snapshot, index: int, *, narrow: bool, ascii_only: bool) -> Line:
