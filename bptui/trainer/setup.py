@@ -120,6 +120,8 @@ def _fits(experiment: Experiment, data: DataSet) -> tuple[Placed, ...]:
             f"[model] the last layer: {data.name} needs {needed} outputs "
             f"with {experiment.loss.__struct_config__.tag}, got {given}"
         )
+    if experiment.adversary is not None and data.train.lengths is not None:
+        raise SetupError(f"{data.name}: samples of several lengths; a generator makes all of one")
     if not len(data.train.x):
         raise SetupError(f"{data.name}: no rows left to train on")
     return placed

@@ -36,10 +36,12 @@ def fit(text: str, width: int) -> str:
 
 def fit_layer(name: str, width: int) -> str:
     """A layer's name in ``width`` cells: where it is too long, what it lies in gives way (``g.dense1``)."""
-    *outer, own = name.split(".")
-    if cell_len(name) > width and outer:
-        name = ".".join([*(each[:1] for each in outer), own])
-    return fit(name, width)
+    parts = name.split(".")
+    for at, part in enumerate(parts[:-1]):  # the outermost first
+        if cell_len(".".join(parts)) <= width:
+            break
+        parts[at] = part[:1]
+    return fit(".".join(parts), width)
 
 
 def right(text: str, width: int) -> str:

@@ -57,6 +57,7 @@ def test_live_settings_have_both_rates_and_the_layers_of_both() -> None:
 
 def test_long_names_give_way_in_what_their_layer_lies_in() -> None:
     assert fit_layer("discriminator.dense1", 10) == "d.dense1  "
+    assert fit_layer("encoder.layers.0.linear1", 18) == "e.layers.0.linear1"
     assert fit_layer("encoder.layers.0.linear1", 14) == "e.l.0.linear1 "
     assert fit_layer("dense1", 4) == "den…"
     assert key_within("dropout.generator.dense1", 17) == "dropout.g.dense1"
