@@ -120,8 +120,6 @@ def experiment_of(info: RunInfo) -> Experiment:
         experiment = from_dict(info.spec)
     except SpecError as error:
         raise ExportError(f"{info.id}: {error}") from None
-    if experiment.adversary is not None:
-        raise ExportError(f"{info.id}: two networks against each other; only one network can be exported, or predict")
     problems = check(experiment)
     if problems:
         raise ExportError(f"{info.id}: {problems[0]}")
