@@ -125,8 +125,8 @@ def test_commands_in_the_docs_exist() -> None:
     seen = 0
     for page in pages.pages():
         text = page.read_text("utf-8")
-        words = re.findall(r"^bptui (?:train )?([a-z][a-z-]*)", "\n".join(_SHELL.findall(text)), re.MULTILINE)
-        words += re.findall(r"`bptui (?:train )?([a-z][a-z-]*)", text)
+        words = re.findall(r"^bptui (?:train )?([a-z][a-z0-9-]*)", "\n".join(_SHELL.findall(text)), re.MULTILINE)
+        words += re.findall(r"`bptui (?:train )?([a-z][a-z0-9-]*)", text)
         seen += len(words)
         for name in words:
             assert name in presets() or name in commands, f"{page.name}: bptui {name}"
