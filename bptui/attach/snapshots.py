@@ -88,9 +88,10 @@ class Snapshots:
                         tensors[f"optimizer.{index}.{number}.{slot}"] = value
                     elif isinstance(value, (int, float)):
                         told["state"][f"{number}.{slot}"] = value
-            for group in optimizer.param_groups:
-                told["groups"].append({k: v for k, v in group.items() if isinstance(v, (int, float, bool, list, tuple))
-                                       and k != "params"})  # fmt: skip
+            told["groups"] = [
+                {key: _plain(value) for key, value in group.items() if key != "params" and _is_setting(value)}
+                for group in optimizer.param_groups
+            ]
             words[f"optimizer.{index}"] = json.dumps(told)
         return tensors, words
 
@@ -98,6 +99,11 @@ class Snapshots:
     def _restore(
         optimizer: torch.optim.Optimizer, prefix: str, tensors: dict[str, Tensor], told: dict[str, Any]
     ) -> None:
+        counted = {
+            id(parameter)
+            for group in optimizer.param_groups if group.get("capturable") or group.get("fused")
+            for parameter in group["params"]
+        }  # fmt: skip
         with torch.no_grad():
             for number, parameter in enumerate(_parameters(optimizer)):
                 state = optimizer.state.get(parameter, {})
@@ -109,14 +115,31 @@ class Snapshots:
                         state[slot] = told["state"][f"{number}.{slot}"]
                     elif kept is None:
                         del state[slot]  # it was not there yet
-                if not state:
-                    optimizer.state.pop(parameter, None)
+                begins = f"{prefix}{number}."
+                for name in tensors:
+                    if name.startswith(begins) and (slot := name.removeprefix(begins)) not in state:
+                        # it has been dropped since; torch has the count of updates on the CPU unless told otherwise
+                        there = tensors[name].shape == parameter.shape or id(parameter) in counted
+                        optimizer.state[parameter][slot] = tensors[name].to(parameter.device if there else "cpu")
+                if not optimizer.state.get(parameter, True):
+                    del optimizer.state[parameter]
         for group, kept_group in zip(optimizer.param_groups, told.get("groups", []), strict=False):
             for key, value in kept_group.items():
                 if isinstance(group.get(key), Tensor):
                     group[key].fill_(value)
                 else:
                     group[key] = tuple(value) if isinstance(group.get(key), tuple) else value
+
+
+def _is_setting(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(each, (int, float, str)) for each in value)
+    return isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.numel() == 1)
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON has it: a rate that is a tensor (capturable optimisers) as its number."""
+    return value.item() if isinstance(value, Tensor) else value
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
