@@ -81,11 +81,12 @@ async def _all(run: Path, jobs: Sequence[Continue], progress: Callable[[int, int
 
 
 def _table(names: list[str], found: list[Outcome]) -> list[str]:
-    rows = [_HEAD]
+    plays = any(one.val_return is not None for one in found)
+    rows = [tuple("val return" if plays and text == "val loss" else text for text in _HEAD)]
     for name, one in zip(names, found, strict=True):
         rows.append((
-            name, "nan" if one.loss is None else _number(one.loss), _number(one.val_loss), _number(one.val_accuracy),
-            f"{one.dead}/{one.units}", _number(one.gradient_ratio),
+            name, "nan" if one.loss is None else _number(one.loss), _number(one.val_return if plays else one.val_loss),
+            _number(one.val_accuracy), f"{one.dead}/{one.units}", _number(one.gradient_ratio),
         ))  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     return [

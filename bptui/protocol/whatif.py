@@ -74,6 +74,8 @@ class Outcome(msgspec.Struct, frozen=True, tag="outcome"):
     units: int
     gradient_ratio: float | None
     """‖∂L/∂W‖ of the first layer by that of the last one, in the last update."""
+    val_return: float | None = None
+    """Of a policy, which has neither of the two before."""
     held: int = 0
     """Losses that were held against the record; unchanged continuations only."""
     differs: str = ""

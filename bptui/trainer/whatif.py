@@ -68,6 +68,7 @@ def _outcome(again: Replayed, made: Sequence[Change], losses: list[float], held:
     return Outcome(
         step=course.step, changes=tuple(made), losses=tuple(map(finite, losses)), loss=finite(sum(tail) / len(tail)),
         val_loss=finite(course.scalars.get("val_loss")), val_accuracy=finite(course.scalars.get("val_accuracy")),
+        val_return=finite(course.scalars.get("val_return")),
         dead=lens.stopped(seen), units=sum(len(layer.fired) for layer in seen if layer.gate != "open"),
         gradient_ratio=finite(ratio), held=held, differs=differs, not_comparable=again.not_comparable,
     )  # fmt: skip

@@ -24,6 +24,8 @@ class Family(msgspec.Struct, frozen=True):
 LOSS = Family("Loss", "loss", "val_loss")
 #: Of two networks: each has one of its own.
 TWO = Family("Loss", "loss", "generator_loss", ("discriminator", "generator"))
+#: Of a policy: of the episodes that it learns from, and of those that it is tried in.
+RETURN = Family("Mean return", "train_return", "val_return")
 _METRICS = (
     ("Accuracy", "accuracy", True), ("R²", "r2", False), ("F1", "f1", False), ("Top-5", "top5", True),
     ("Mean absolute error", "mae", False), ("Mean return", "return", False), ("Modes covered", "modes", False),
@@ -36,8 +38,13 @@ _SINGLE = (
 
 
 def loss_of(names: Collection[str]) -> Family:
-    """What the loss chart begins with."""
+    """The loss of one network, or of two."""
     return TWO if "generator_loss" in names else LOSS
+
+
+def leading(task: str) -> Family:
+    """What tells most of how it learns: of a policy, whose loss is about 0 by its making, the return."""
+    return RETURN if task == "policy" else LOSS
 
 
 def families(names: Collection[str]) -> list[Family]:

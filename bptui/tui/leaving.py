@@ -86,6 +86,8 @@ def farewell(snapshot: Snapshot, session: Session, choice: str = "leave") -> tup
         for series, word in (("loss", "loss"), ("val_loss", "validation loss")):
             if (value := snapshot.curves.latest(series)) is not None:
                 result.append(f"{word} {loss_text(value)}")
+        if (value := snapshot.curves.latest("val_return")) is not None:
+            result.append(f"mean return {loss_text(value)}")
         if (value := snapshot.curves.latest("val_accuracy")) is not None:
             result.append(f"validation accuracy {value * 100:.1f} %")
     lines = [f"run     {clean(session.run)}" + (f" ({snapshot.model.title})" if snapshot.model.title else "")]

@@ -16,6 +16,7 @@ from bptui.export.pytorch import pytorch_files
 from bptui.export.series import read_series
 from bptui.export.trained import ExportError
 from bptui.protocol import messages as m
+from bptui.protocol.whatif import Change, Continue
 from bptui.runs.info import RunInfo
 from bptui.spec.load import SpecError, load, to_dict
 from bptui.trainer.bisect import bisect
@@ -24,6 +25,7 @@ from bptui.trainer.inspect import CannotSee
 from bptui.trainer.looks import look
 from bptui.trainer.replay import replay
 from bptui.trainer.setup import prepare
+from bptui.trainer.whatif import carry_on
 
 FEW = ["data.batch_size=5", "data.episodes=20", "data.episode_steps=60"]
 
@@ -160,6 +162,8 @@ def test_a_run_tells_its_returns_and_is_replayed(tmp_path: Path) -> None:
     assert recorded.steps.tolist() == list(range(1, told["steps"] + 1))  # of every update
     assert (recorded.values[:-1] < 25).all() and recorded.values[-1] == told["metrics"]["train_return"]
     assert bisect(run, "train_return >= 25").step == told["steps"]
+    future = carry_on(run, Continue(step=2, steps=3, wanted=(Change("lr", "*3"),)))
+    assert future.val_return is not None and future.val_return > 0 and future.val_loss is None
     outcome = replay(run, None, verify=True)
     assert outcome.differs == "" and outcome.losses == told["steps"]
 

@@ -20,9 +20,10 @@ from bptui.tui.axis import Range, log_ticks, nice_above, steps_end, ticks
 from bptui.tui.cells import cells, changed
 from bptui.tui.curves import HistoryCurves
 from bptui.tui.glyphs import ASCII, BLOCK, BRAILLE
-from bptui.tui.store import Store, exponents
+from bptui.tui.store import ModelView, Snapshot, Store, exponents
 from bptui.tui.text import clean, count, fit, loss_text, small, wrap
 from bptui.tui.widgets.gradients import columns
+from bptui.tui.widgets.loss import LossChart
 from bptui.tui.widgets.raster import FIRST, SECOND, Raster
 
 STYLES = ("text", "first", "second")
@@ -213,3 +214,15 @@ def test_the_exponent_axis_covers_all_layers() -> None:
     found = exponents(store.snapshot.histogram("grad_W"))
     assert found is not None and found[0] <= -20 and found[1] >= -4
     assert exponents(()) is None
+
+
+def test_a_policy_shows_its_return_and_other_networks_their_loss() -> None:
+    chart = LossChart(Snapshot())
+    assert chart.title == "Loss"
+    chart.show(Snapshot(model=ModelView(task="policy")))
+    assert (chart.title, chart.family.series) == ("Mean return", ("train_return", "val_return"))
+    chart.turn_metric()
+    assert chart.title == "Loss"
+    chart.show(Snapshot(model=ModelView(task="policy")))  # what a user chose stays
+    assert chart.title == "Loss"
+    assert LossChart(Snapshot(model=ModelView(task="policy"))).title == "Mean return"

@@ -77,10 +77,11 @@ class WhatIfScreen(TransportScreen):
         self.table.steps = self.curves.steps = self.steps
         self.curves.first, self.curves.unchanged = self.first, self.unchanged
         self.curves.changed = self.table.selected
+        plays = self.table.snapshot.model.task == "policy"
         self.claim.put([
             (" ", "text"), (f"from step {integer(self.first)}", "strong"),
             (f" · {integer(self.steps)} steps · ", "dim"), self._held(),
-            (f"identical batches · {cores()} at once", "dim"),
+            (f"{'the same draws' if plays else 'identical batches'} · {cores()} at once", "dim"),
         ])  # fmt: skip
         self.table.show()
         self.curves.show()

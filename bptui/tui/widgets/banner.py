@@ -78,6 +78,10 @@ def _figures(snapshot: Snapshot, steps: str, arrow: str) -> list[str]:
         return []
     first = curves.reduce("loss", 0, 0, 1).low[0]
     fell = f"{loss_text(first)}{arrow}" if first == first and curves.last_step else ""
+    if (returned := curves.latest("train_return")) is not None:
+        tried = curves.latest("val_return")
+        val = f", val {loss_text(tried)}" if tried is not None else ""
+        return [f"{steps}, mean return {loss_text(returned)}{end}" for end in (val, "")]
     accuracy = curves.latest("val_accuracy")
     val = f", val {accuracy * 100:.1f} %" if accuracy is not None else ""
     losses = (f", loss {fell}{loss_text(last)}", f", loss {loss_text(last)}")

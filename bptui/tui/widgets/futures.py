@@ -35,7 +35,8 @@ class FuturesPane(RowsPane[Row]):
     def inside(self, width: int, height: int) -> list[Line]:
         wide = width >= 96
         name = max(14, width - (66 if wide else 44))
-        head = f"  {'':<{name}}{'':>11}{'loss':>10}{'val loss':>10}{'dead':>9}" + (
+        plays = self.snapshot.model.task == "policy"
+        head = f"  {'':<{name}}{'':>11}{'loss':>10}{'return' if plays else 'val loss':>10}{'dead':>9}" + (
             f"{'∇ first/last':>13}{'val acc':>9}" if wide else ""
         )  # fmt: skip
         lines: list[Line] = [[(head, "dim")]]
@@ -50,7 +51,8 @@ class FuturesPane(RowsPane[Row]):
             ]  # fmt: skip
             if row.outcome is not None:
                 found = row.outcome
-                line.append((f"{figure(found.loss, 'nan'):>10}{figure(found.val_loss):>10}", "text" + here))
+                tried = figure(found.val_return if plays else found.val_loss)
+                line.append((f"{figure(found.loss, 'nan'):>10}{tried:>10}", "text" + here))
                 dead = f"{found.dead}/{found.units}" if found.units else "–"
                 line.append((f"{dead:>9}", ("bad" if found.alive < 0.5 else "text") + here))
                 if wide:

@@ -7,7 +7,7 @@ import math
 from textual import events
 
 from bptui.tui.axis import ticks
-from bptui.tui.families import LOSS, Family, families, loss_of
+from bptui.tui.families import LOSS, families, leading, loss_of
 from bptui.tui.glyphs import BRAILLE, Glyphs
 from bptui.tui.marks import Kind, epoch_ends, legend, marks_of
 from bptui.tui.ports import Curves
@@ -28,7 +28,7 @@ class LossChart(ChartPane):
     def __init__(self, snapshot: Snapshot, *, glyphs: Glyphs = BRAILLE, id: str | None = None) -> None:
         super().__init__(snapshot, glyphs=glyphs, id=id)
         self.log_axis = False
-        self.family: Family = LOSS
+        self.family = self._leads = leading(snapshot.model.task)
         self.smoothing = 0
         """Index in ``smooth.LEVELS``."""
         self.window = Window()
@@ -40,6 +40,14 @@ class LossChart(ChartPane):
         """Of what ``_curve`` is made: the focus, a crosshair's readout or a state word draws no curve again."""
         self._curve: list[Line] = []
         self._kinds: set[Kind] = set()
+        self._entitle()
+
+    def show(self, snapshot: Snapshot | None = None) -> None:
+        """As of every pane; what is learned is known once the run has told it."""
+        if snapshot is not None and (leads := leading(snapshot.model.task)) != self._leads:
+            self._leads = self.family = leads
+            self._entitle()
+        super().show(snapshot)
 
     # -- what a user changes -----------------------------------------------------------------------
     def toggle_log(self) -> None:
@@ -111,13 +119,16 @@ class LossChart(ChartPane):
         return self.snapshot.curves.last_step if self.snapshot.curves is not None else -1
 
     def _changed(self) -> None:
+        self._entitle()
+        self.show()
+
+    def _entitle(self) -> None:
         words = [self.family.title]
         if self.log_axis:
             words.append("log")
         if self.smoothing:
             words.append(f"smoothed {LEVELS[self.smoothing]:g}")
         self.title = ", ".join(words)
-        self.show()
 
     # -- frame -------------------------------------------------------------------------------------
     def top(self, width: int) -> list[tuple[int, str, str]]:
