@@ -80,7 +80,8 @@ class BatchNorm(Normalising):
 class GroupNorm(Normalising):
     """Everything is seen as ``(N, channels, S)``; of a sequence all steps of a feature are normalised together.
 
-    A group is a row, so sums of groups and of channels are products with a vector of ones.
+    A group is a row, so sums of groups and of channels are products with a vector of ones. A number a channel is laid
+    out over its places before it multiplies: two calls over whole arrays take half the time of one that repeats it.
     """
 
     def forward(self, sources: tuple[Array, ...], context: Context) -> Array:
@@ -93,14 +94,16 @@ class GroupNorm(Normalising):
         by_group, offsets = np.ascontiguousarray(x).reshape(square.shape), self._offsets.reshape(square.shape)
         ones, members = np.ones(square.shape[1], x.dtype), channels // groups * self._places
         mean = np.dot(by_group, ones).reshape(rows, groups) / members
-        np.subtract(by_group, mean.reshape(-1, 1), offsets)
+        np.copyto(offsets, mean.reshape(-1, 1))
+        np.subtract(by_group, offsets, offsets)
         if beyond is not None:
             self._offsets.swapaxes(1, 2)[beyond] = 0.0
         np.multiply(offsets, offsets, square)
         inverse = 1.0 / np.sqrt(np.dot(square, ones).reshape(rows, groups) / members + self.layer.eps)
         self._inverse = np.repeat(inverse, channels // groups, axis=1)  # (N, channels)
         out = _channels_first(z)
-        np.multiply(self._offsets, (self._inverse * self.values["weight"])[..., None], out)
+        np.copyto(out, (self._inverse * self.values["weight"])[..., None])
+        np.multiply(out, self._offsets, out)
         np.add(out, self.values["bias"][:, None], out)
         return z
 
@@ -119,9 +122,11 @@ class GroupNorm(Normalising):
         below = self._inputs.of(delta)
         out = _channels_first(below)
         slope = self._group_mean(along * weight) * self._inverse**2
-        np.multiply(centred, slope[..., None], product)
+        np.copyto(product, slope[..., None])
+        np.multiply(product, centred, product)
         np.add(product, (self._group_mean(level * weight) * self._inverse)[..., None], product)
-        np.multiply(seen, (weight * self._inverse)[..., None], out)
+        np.copyto(out, (weight * self._inverse)[..., None])
+        np.multiply(out, seen, out)
         np.subtract(out, product, out)
         return (below,)
 
