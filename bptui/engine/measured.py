@@ -14,10 +14,10 @@ from bptui.spec.layers.base import size
 from bptui.spec.shapes import Placed, plain_chain
 
 RATIOS: dict[str, float] = {
-    "dense": 0.25, "conv1d": 0.7, "conv2d": 1.7, "conv_transpose2d": 2.3, "max_pool": 1.5, "average_pool": 0.5,
-    "global_pool": 0.5, "upsample": 1.3, "batch_norm": 1.3, "group_norm": 3.4, "rnn": 0.35, "lstm": 1.7, "gru": 0.6,
-    "time_pool": 0.6, "embedding": 2.6, "column": 0.35, "positional_embedding": 0.35, "attention": 1.1,
-    "transformer_block": 1.0, "layer_norm": 2.6, "rms_norm": 0.5, "multiply": 0.15, "dot": 0.15,
+    "dense": 0.25, "conv1d": 0.7, "conv2d": 1.5, "conv_transpose2d": 1.8, "max_pool": 1.2, "average_pool": 0.5,
+    "global_pool": 0.5, "upsample": 1.3, "batch_norm": 1.3, "group_norm": 2.7, "rnn": 0.35, "lstm": 1.6, "gru": 0.5,
+    "time_pool": 0.6, "embedding": 1.2, "column": 0.3, "positional_embedding": 0.35, "attention": 1.3,
+    "transformer_block": 1.4, "layer_norm": 1.7, "rms_norm": 0.4, "multiply": 0.15, "dot": 0.15,
 }  # fmt: skip
 #: Of a chain of dense layers, which has an engine of its own: 784-256-128-10 in ``benchmarks/engines.py``.
 CHAIN = 0.55
