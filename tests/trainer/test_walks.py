@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,11 +76,96 @@ def change(draw: random.Random, driver: Driver) -> Wanted:
     return Wanted(key, choices[key])
 
 
+SEQUENCES = """
+[data]
+source = "ragged.npz"
+[[model]]
+type = "embedding"
+name = "tokens"
+units = 4
+vocabulary = 9
+dropout = 0.1
+[[model]]
+type = "lstm"
+name = "memory"
+units = 3
+bidirectional = true
+[[model]]
+type = "transformer_block"
+name = "block"
+heads = 2
+feed = 5
+[[model]]
+type = "conv1d"
+name = "windows"
+units = 3
+padding = "same"
+activation = "relu"
+l2 = 0.01
+[[model]]
+type = "batch_norm"
+name = "norm"
+[[model]]
+type = "time_pool"
+name = "pool"
+[[model]]
+units = 3
+name = "head"
+[loss]
+name = "cross_entropy"
+label_smoothing = 0.1
+class_weights = [1.0, 2.0, 0.5]
+"""
+
+
+def change_of_sequences(draw: random.Random, driver: Driver) -> Wanted:
+    """Any change that can be made in a state of the network above, a frozen layer and an epoch left among them."""
+    choices = {
+        "lr": draw.choice((0.001, 0.03)),
+        "batch_size": float(draw.choice((1, 5, 40))),
+        "batch_size.now": float(draw.choice((1, 7, 48))),
+        "clip_norm": draw.choice((0.5, float("inf"))),
+        "dropout": draw.choice((0.0, 0.4)),
+        "optimizer": draw.choice(OPTIMIZERS),
+        "tokens.weight[3,1]": draw.uniform(-1, 1),
+        "memory.weight_hh_l0_reverse[2,5]": draw.uniform(-1, 1),
+        "memory.units[1,4]": "orthogonal",
+        "memory.init": "glorot_uniform",
+        "block.init": "he_normal",
+        "block.attention.qkv[0,7]": draw.uniform(-1, 1),
+        "windows.activation": draw.choice(ACTIVATIONS),
+        "windows.units[0,2]": "he_normal",
+        "norm.bias+": 0.1,
+        **{f"freeze.{name}": float(draw.choice((0, 1))) for name in ("tokens", "memory", "block", "norm")},
+    }
+    key = draw.choice(sorted(choices))
+    return Wanted(key, choices[key])
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_walk_ends_where_the_straight_run_does(tmp_path: Path, engine: str, seed: int) -> None:  # noqa: F811
     draw = random.Random(f"{seed}{engine}")
-    overrides = network(draw)
-    wanderer = Driver(tmp_path / "wanderer", engine, overrides)
+    walk(tmp_path, engine, draw, network(draw), "digits", change)
+
+
+def test_a_walk_over_sequences_of_any_length_ends_where_the_straight_run_does(tmp_path: Path, engine: str) -> None:  # noqa: F811
+    rows, steps = 50, 7
+    made = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "ragged.npz", x=made.integers(0, 9, (rows, steps)), y=made.integers(0, 3, rows),
+        lengths=made.integers(1, steps + 1, rows), vocabulary=np.array(list("_abcdefgh")),
+    )  # fmt: skip
+    (tmp_path / "spec.toml").write_text(SEQUENCES.replace("ragged.npz", str(tmp_path / "ragged.npz")))
+    overrides = ["optimizer.name=adam", "optimizer.accumulate=2", "schedule.name=cosine", "data.batch_size=7"]
+    draw = random.Random(f"sequences {engine}")
+    walk(tmp_path, engine, draw, overrides, str(tmp_path / "spec.toml"), change_of_sequences)
+
+
+def walk(
+    tmp_path: Path, engine: str, draw: random.Random, overrides: list[str], spec: str,  # noqa: F811
+    change: Callable[[random.Random, Driver], Wanted],
+) -> None:  # fmt: skip
+    wanderer = Driver(tmp_path / "wanderer", engine, overrides, spec)
     lived: list[tuple[int, Wanted]] = []
 
     def follow(reply: Branched, step: int, *wanted: Wanted) -> None:
@@ -140,7 +226,7 @@ def test_a_walk_ends_where_the_straight_run_does(tmp_path: Path, engine: str, se
         wanderer.ask(GoTo(step=wanderer.trainer.head))
         end = wanderer.trainer.head + 3
         wanderer.ask(Step(count=3))
-        straight = Driver(tmp_path / "straight", engine, overrides)
+        straight = Driver(tmp_path / "straight", engine, overrides, spec)
         for step, wanted in lived:
             if step > straight.trainer.step:
                 straight.ask(Step(count=step - straight.trainer.step))
