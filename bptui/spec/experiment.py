@@ -309,7 +309,7 @@ class Adversary(Spec, frozen=True, kw_only=True):
     model: tuple[Layer, ...] = ()
     """``[[adversary.model]]``: layers from a sample to one logit, above 0 for true."""
     optimizer: Optimizer = Adam()
-    """``[adversary.optimizer]``: of the discriminator; ``[optimizer]`` is the generator's."""
+    """``[adversary.optimizer]``: of the discriminator, at a rate that stays; ``[schedule]`` is the generator's."""
     noise: int = 8
     """Width of the noise, standard normal numbers, that the generator makes a sample of."""
     goal: Literal["non_saturating", "minimax"] = "non_saturating"

@@ -135,7 +135,8 @@ def experiment_tables() -> str:
                 parts.append(_sentence(summary.removeprefix(f"`{head}`").lstrip(": ")) + "\n")
             fields = msgspec.structs.fields(choice)
             parts.append((struct_table(choice, inner=False) if fields else "No further keys.") + "\n")
-            parts += [_within(field.name, inner) for inner in fields if _holds_tables(inner.type)]
+            docs = documented(choice)
+            parts += [_within(field.name, each, docs[each.name]) for each in fields if _holds_tables(each.type)]
     return "\n".join(parts)
 
 
@@ -146,13 +147,14 @@ def _holds_tables(annotation: Any) -> bool:
     return any(map(_holds_tables, typing.get_args(annotation)))
 
 
-def _within(outer: str, field: msgspec.structs.FieldInfo) -> str:
+def _within(outer: str, field: msgspec.structs.FieldInfo, about: str) -> str:
     """A table inside a table, whose keys are those of the table of that name."""
     repeated = typing.get_origin(field.type) is tuple
     head = f"[[{outer}.{field.name}]]" if repeated else f"[{outer}.{field.name}]"
     outside = f"[[{field.name}]]" if repeated else f"[{field.name}]"
     default = "" if repeated else f" May be left out: then `name = \"{field.default.__struct_config__.tag}\"`."
-    return f"### `{head}`\n\nThe keys of `{outside}`.{default}\n"
+    said = _sentence(about.removeprefix(f"`{head}`").lstrip(": "))
+    return f"### `{head}`\n\n{said} The keys of `{outside}`.{default}\n"
 
 
 def sources() -> str:
