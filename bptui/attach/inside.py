@@ -64,11 +64,8 @@ def pictures(captured: Captured, row: Row) -> dict[str, Pictures]:
 def why_nothing(row: Row) -> str:
     kept = _KEPT.get(row.kind)
     if kept is not None:
-        return (
-            f"{row.name} ({row.kind}): torch's kernels keep its {kept} to themselves; "
-            "what it gave, and δ of that, are in the matrix (2)"
-        )  # fmt: skip
-    return f"{row.name} ({row.kind}) has nothing inside but z and a: maps and kernels are of layers of pictures"
+        return f"{row.name} ({row.kind}): torch keeps its {kept} to itself"
+    return f"{row.name} ({row.kind}) has nothing inside but z and a"
 
 
 def _home(tensor: Tensor) -> Array:

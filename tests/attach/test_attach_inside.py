@@ -98,7 +98,7 @@ def test_another_page_than_there_is_gives_the_nearest(paused: Paused) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "says"), [("head", "nothing inside"), ("lstm", "keep its gates and cell to themselves")]
+    ("layer", "says"), [("head", "nothing inside"), ("lstm", "torch keeps its gates and cell to itself")]
 )
 def test_what_hooks_cannot_see_is_said_in_one_line(paused: Paused, layer: str, says: str) -> None:
     reply, _ = paused.ask(layer)
