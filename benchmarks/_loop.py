@@ -4,7 +4,8 @@
 
 ``WAY``: ``plain``, ``tensorboard-N`` (histograms of weights and gradients every N steps) or ``wandb-N``
 (``watch(log_freq=N)``, offline, the loss logged each step). Each line that comes over the Unix socket is a number of
-seconds to train for; the answer is a line of JSON with steps, seconds and resident bytes. bptui is not named here: it
+seconds to train for; the answer is a line of JSON with steps, seconds (and of the
+processor) and resident bytes. bptui is not named here: it
 observes the plain loop from outside.
 """
 
@@ -100,7 +101,7 @@ def main(case: str, way: str, address: str) -> None:
         after = observer(way, model, stack)
         connection.connect(address)
         for line in connection.makefile("r"):
-            wanted, begun, first = float(line), time.perf_counter(), step
+            wanted, begun, first, used = float(line), time.perf_counter(), step, time.process_time()
             while True:
                 for _ in range(often):
                     x, y = batches[step % 16]
@@ -115,7 +116,10 @@ def main(case: str, way: str, address: str) -> None:
                 if passed >= wanted:
                     break
                 often = max(1, int(CHECK_SECONDS * (step - first) / passed))
-            reply = {"steps": step - first, "seconds": passed, "resident": resident()}
+            reply = {
+                "steps": step - first, "seconds": passed, "processor": time.process_time() - used,
+                "resident": resident(),
+            }  # fmt: skip
             connection.sendall(json.dumps(reply).encode() + b"\n")
 
 

@@ -14,10 +14,11 @@ at a time, whoever was second going first then; whoever is not at it waits, and 
 A round is a second of each, so that it holds some of the rarest samples. A figure is the median over the rounds of
 (seconds a step of the contestant) / (seconds a step of the bare loop in that round), with the interval that holds the
 true median in 95 of 100 such measurements. Two processes of the same loop may differ by some percent for as long as
-they live, by where their tensors happen to lie: so rounds are those of several launches. The *probe share*
-of the same steps by bptui's own governor is held against the share measured from outside, 1 − bare / bptui; memory is
-that of the script's process over the bare one's. TensorBoard and wandb take part where they are installed (the extra
-``bench``). No GPU, mixed precision or compiled model is measured here.
+they live, by where their tensors happen to lie: so rounds are those of several launches. Beside it stands the same of
+the seconds that the script's process used of its processor (``processor_ratios``), in which nothing is that other
+programs take. The *probe share* of the same steps by bptui's own governor is held against the share measured from
+outside, 1 − bare / bptui; memory is that of the script's process over the bare one's. TensorBoard and wandb take part
+where they are installed (the extra ``bench``). No GPU, mixed precision or compiled model is measured here.
 """
 
 from __future__ import annotations
@@ -66,15 +67,15 @@ class Contestant:
     def __post_init__(self) -> None:
         self._replies = self.connection.makefile("r")
 
-    def train(self, seconds: float) -> tuple[float, int]:
-        """Train for a slice of at least ``seconds``: how many it took, and the steps."""
+    def train(self, seconds: float) -> tuple[float, float, int]:
+        """Train for a slice of at least ``seconds``: how many it took, by the clock and of the processor, and steps."""
         self.connection.sendall(f"{seconds}\n".encode())
         line = self._replies.readline()
         if not line:
             raise SystemExit(f"the loop ended early: {self.process.args!r}")
         reply = json.loads(line)
         self.resident = reply["resident"]
-        return reply["seconds"], reply["steps"]
+        return reply["seconds"], reply["processor"], reply["steps"]
 
     def end(self) -> None:
         self._replies.close()
@@ -86,18 +87,21 @@ class Contestant:
             self.process.wait()
 
 
-def a_round(bare: Contestant, other: Contestant) -> float:
-    """Seconds a step of the other over those of the bare loop, of which they train ``ROUND_SECONDS`` each in turns."""
-    spent, steps = [0.0, 0.0], [0, 0]
+def a_round(bare: Contestant, other: Contestant) -> tuple[float, float]:
+    """Seconds a step of the other over those of the bare loop, of which they train ``ROUND_SECONDS`` each in turns.
+
+    By the clock, and of the processor: what other programs take of the machine is in the first alone.
+    """
+    spent, used, steps = [0.0, 0.0], [0.0, 0.0], [0, 0]
     for turn in range(TURNS):
         # Whoever goes second may find a warmer processor: each does so every other time.
         for which in (0, 1) if turn % 2 else (1, 0):
-            seconds, done = (bare, other)[which].train(ROUND_SECONDS / TURNS)
+            seconds, processor, done = (bare, other)[which].train(ROUND_SECONDS / TURNS)
             spent[which] += seconds
+            used[which] += processor
             steps[which] += done
-    for which, one in enumerate((bare, other)):
-        one.pace.append(spent[which] / steps[which])
-    return other.pace[-1] / bare.pace[-1]
+    bare.pace.append(spent[0] / steps[0])
+    return spent[1] / steps[1] / bare.pace[-1], used[1] / steps[1] / (used[0] / steps[0])
 
 
 def main() -> None:
@@ -130,7 +134,7 @@ def main() -> None:
 def measure(case: str, others: list[str], launches: int, rounds: int, threads: int) -> dict[str, Any]:
     """One network: bare against bptui in every launch, then bare against each of the others in one."""
     observed = [under_bptui(case, rounds, threads) for _ in range(launches)]
-    ratios = {"bptui": [ratio for launch in observed for ratio in launch.ratios]}
+    both = {"bptui": [ratio for launch in observed for ratio in launch.ratios]}
     paces = [pace for launch in observed for pace in launch.bare]
     for way in others:
         with home() as env:
@@ -139,13 +143,16 @@ def measure(case: str, others: list[str], launches: int, rounds: int, threads: i
                  contestant(case, way, folder, env, threads) as other:  # fmt: skip
                 bare.train(0.5)
                 other.train(1.0)
-                ratios[way] = [a_round(bare, other) for _ in range(rounds)]
+                both[way] = [a_round(bare, other) for _ in range(rounds)]
+    ratios = {way: [clock for clock, _ in rows] for way, rows in both.items()}
+    processor = {way: [used for _, used in rows] for way, rows in both.items()}
     memory = max((launch.memory for launch in observed), key=lambda both: both[1] - both[0])
     return {
         "bare_steps_per_second": round(1 / statistics.median(paces), 1),
         "ratios": {way: round(statistics.median(values), 3) for way, values in ratios.items()},
         "intervals": {way: interval(values) for way, values in ratios.items()},
-        "launches": [round(statistics.median(launch.ratios), 3) for launch in observed],
+        "launches": [round(statistics.median(clock for clock, _ in launch.ratios), 3) for launch in observed],
+        "processor_ratios": {way: round(statistics.median(values), 3) for way, values in processor.items()},
         "probe_share": {
             "governor": round(statistics.mean(launch.share for launch in observed), 4),
             "outside": round(1 - 1 / statistics.median(ratios["bptui"]), 4),
@@ -159,7 +166,8 @@ def measure(case: str, others: list[str], launches: int, rounds: int, threads: i
 class Launch:
     """The loop by itself and under bptui, each in a process of its own."""
 
-    ratios: list[float]
+    ratios: list[tuple[float, float]]
+    """Of each round, by the clock and of the processor."""
     bare: list[float]
     """Seconds a step, by round."""
     share: float

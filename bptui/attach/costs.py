@@ -116,6 +116,12 @@ class Costs:
             return
         if self._sample is None or self._sample.floor:  # in a sample all is colder still
             self._bodies.append(now - self.stamps[-1])
+        # asked after each update, as with several optimisers: there is nothing to compare before a whole stretch
+        if self._sample is not None or len(self.stamps) >= 2 * self.optimizers:
+            self._reckon()
+
+    def _reckon(self) -> None:
+        """Take in the updates that have ended."""
         ends, before = [self._end, *self.stamps], self._updates - 1
         self.stamps.clear()
         span, calm, sample = 2 * self.optimizers, 0, self._sample
@@ -137,6 +143,8 @@ class Costs:
 
     def armed(self) -> None:
         """The coming update is a sample. Called where ``take`` has been."""
+        if self.stamps:
+            self._reckon()
         if self._sample is not None:  # not a whole round has passed since
             self._charge(self._sample, self._sample.floor)
         self._sample = Sample(self._updates, self._end)

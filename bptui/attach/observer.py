@@ -66,7 +66,7 @@ class Observer:
         self._updated = 0.0
         self._reported = 0.0
         self._idle_until = 0
-        """The first update after which there may be more to do than to begin a tape anew."""
+        """The first update after which there may be more to do than to count it and to begin a tape anew."""
         self.known_at = 0
         """The update whose layers were measured last."""
 
@@ -163,6 +163,8 @@ class Observer:
         session = self.session
         step = session.step - 1
         if step < self._idle_until and not (self.pausing or self._stood or session.flag[0]):
+            if len(self._followed) > 1:
+                self._count(optimizer)
             if self.rerun is not None:
                 self.rerun.tape.clear()
             return
@@ -210,13 +212,13 @@ class Observer:
         together = len(self.optimizers)
         self.costs.of_round(together)
         hooks.due = self._idle_until = 0
-        if together > 1 or sampler.armed:
+        if sampler.armed:
             return
         if self.thinning.times(coming):
             hooks.depth = TIMED
             return
         self._idle_until = self.thinning.ask_after(coming, _REPORT_EVERY)
-        if not self.breaks:  # else there is a tape to be begun anew
+        if together == 1 and not self.breaks:  # else updates are to be counted, or a tape to be begun anew
             hooks.due = self._idle_until
 
     def _finish_sample(self, optimizer: Optimizer, step: int) -> None:
@@ -300,6 +302,7 @@ class Observer:
             self.telling.loss_of(one.number, self.hooks.last_loss)
         if not new:
             return
+        self._idle_until = 0
         known = {id(p) for model in self.models for p in model.root.parameters()}
         own = {id(p) for group in optimizer.param_groups for p in group["params"]}
         assert self.rows is not None and self.sampler is not None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 
 from bptui.attach.costs import Costs
+from bptui.attach.hooks import TIMED, Hooks
 from bptui.attach.probes import PROBES, moments, norms
 from bptui.attach.rows import Row, unit_any
+from bptui.attach.thinning import Thinning
 
 BODY, WRAPPER = 2e-6, 1e-6
 
@@ -19,7 +23,8 @@ class Loop:
 
     def __init__(self, *units: float) -> None:
         self.units = units or (1e-3,)
-        self.now, self.count = 1000.0, 0
+        self.began = self.now = 1000.0
+        self.count = 0
         self.random = random.Random(0)
         self.costs = Costs([])
         self.costs.of_round(len(self.units))
@@ -133,3 +138,43 @@ def test_the_share_of_an_update_in_its_weights() -> None:
         layer.weight.mul_(1.5)
     PROBES["updates"]([(row, layer.weight)], [before])
     assert row.values["update_ratio"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("unit", [3e-4, 1e-3, 4e-2], ids=["small", "middle", "large"])
+def test_what_is_spent_stays_below_the_budget_with_room_for_what_no_clock_sees(unit: float) -> None:
+    budget, sample, hooks = 0.03, 2.0 * unit, 2e-6
+    loop, spent = Loop(unit), 0.0
+    loop.costs.stamps.clear()
+    thinning = Thinning(budget, loop.costs.stamps)
+    loop.costs = thinning.costs
+    loop.costs.begin(0, loop.now)
+    armed = False
+    for step in range(30_000):
+        loop.update(sample if armed else 0.0, ask=True)
+        spent += hooks + (sample if armed else 0.0)
+        if armed:
+            thinning.sampled(step, sample, histograms=thinning.histograms_due(step), stood=False)
+        else:
+            thinning.passed()
+        armed = thinning.due(step + 1)
+        if armed:
+            thinning.costs.armed()
+    assert 0.2 * budget < spent / (loop.now - loop.began) < budget
+    assert thinning.costs.share < budget
+
+
+def test_backward_that_is_timed_gives_the_same_loss_and_gradient() -> None:
+    ring = SimpleNamespace(loss=lambda *_: None, flag_view=lambda: memoryview(bytes(4)))
+    hooks = Hooks(cast(Any, SimpleNamespace(ring=ring, step=0, flag=None, observer=None)))
+    weight = torch.tensor([2.0, -1.0], requires_grad=True)
+    hooks.install()
+    try:
+        for timed in (False, True):
+            weight.grad, hooks.root, hooks.wrapper = None, None, 0.0
+            hooks.depth = TIMED if timed else 0
+            (weight**2).sum().backward()  # type: ignore[no-untyped-call]
+            assert hooks.root == 5.0 and not hooks.further and not hooks.depth
+            assert weight.grad is not None and weight.grad.tolist() == [4.0, -2.0]
+            assert (hooks.wrapper > 0) is timed
+    finally:
+        hooks.remove()
