@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 from bptui.engine.numpy.nodes.base import Array, Context, Node
@@ -51,10 +53,7 @@ class Dot(Multiply):
 
 
 def _product(factors: tuple[Array, ...]) -> Array:
-    product = factors[0]
-    for factor in factors[1:]:
-        product = product * factor
-    return product
+    return reduce(np.multiply, factors)
 
 
 def _others(factors: tuple[Array, ...], but: int) -> tuple[Array, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import torch
@@ -30,10 +31,7 @@ def add(
     buffers: Mapping[str, Tensor],
     context: Context,
 ) -> Tensor:
-    total = sources[0] + sources[1]
-    for source in sources[2:]:
-        total = total + source
-    return total
+    return reduce(torch.add, sources)
 
 
 def multiply(
@@ -43,10 +41,7 @@ def multiply(
     buffers: Mapping[str, Tensor],
     context: Context,
 ) -> Tensor:
-    product = sources[0] * sources[1]
-    for source in sources[2:]:
-        product = product * source
-    return product
+    return reduce(torch.mul, sources)
 
 
 def dot(
