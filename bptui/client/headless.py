@@ -200,6 +200,6 @@ def _summary(content: dict) -> str:  # type: ignore[type-arg]
 
 
 _SHOWN = (
-    "train_loss", "val_loss", "val_accuracy", "val_r2", "test_accuracy", "test_r2", "val_return", "test_return",
-    "val_modes", "val_near",
+    "train_loss", "val_loss", "val_generator_loss", "val_accuracy", "val_r2", "test_accuracy", "test_r2", "val_return",
+    "test_return", "val_modes", "val_near",
 )  # fmt: skip
